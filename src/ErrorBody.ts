@@ -1,0 +1,64 @@
+/**
+ * The bodies of the documented refusals, as they are on the wire.
+ *
+ * Each property is missing somewhere in the wild, `message` comes as a string
+ * where an array is documented and the other way round, so all of them are
+ * optional and both forms are read. The errors that a caller handles are in
+ * `HighLevelError`.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import * as Tolerant from "./internal/tolerant.ts"
+
+const statusCode = (example: number) => Tolerant.field(Schema.Finite.annotate({ examples: [example] }))
+const text = (example: string) => Tolerant.field(Schema.String.annotate({ examples: [example] }))
+const traceId = Tolerant.field(Schema.String)
+
+const textOrTexts = (example: string) =>
+  Tolerant.field(Schema.Union([Schema.String.annotate({ examples: [example] }), Schema.Array(Schema.String)]))
+
+const textsOrText = (example: string) =>
+  Tolerant.field(Schema.Union([Schema.Array(Schema.String).annotate({ examples: [[example]] }), Schema.String]))
+
+/**
+ * The documented 400. `error` is not documented but answered.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const BadRequest = Tolerant.struct({
+  _tag: Schema.tagDefaultOmit("BadRequest"),
+  statusCode: statusCode(400),
+  message: textOrTexts("Bad Request"),
+  error: Tolerant.field(Schema.String),
+  traceId
+}).annotate({ description: "Bad Request", httpApiStatus: 400 })
+
+/**
+ * The documented 401.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Unauthorized = Tolerant.struct({
+  _tag: Schema.tagDefaultOmit("Unauthorized"),
+  statusCode: statusCode(401),
+  message: textOrTexts("Invalid token: access token is invalid"),
+  error: text("Unauthorized"),
+  traceId
+}).annotate({ description: "Unauthorized", httpApiStatus: 401 })
+
+/**
+ * The documented 422, whose `message` is an array.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Unprocessable = Tolerant.struct({
+  _tag: Schema.tagDefaultOmit("Unprocessable"),
+  statusCode: statusCode(422),
+  message: textsOrText("Unprocessable Entity"),
+  error: text("Unprocessable Entity"),
+  traceId
+}).annotate({ description: "Unprocessable Entity", httpApiStatus: 422 })
