@@ -1,0 +1,305 @@
+/**
+ * The client: updates conversations in HighLevel.
+ *
+ * A call passes, in this order: the check of its input, its timeout, the attempt
+ * (token and headers), the caller's `transformClient`, and the `HttpClient` that
+ * the application provides.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import * as HttpClient from "effect/http/HttpClient"
+import type { Answer, ConversationUpdate } from "./ConversationUpdate.ts"
+import { ApiVersion } from "./HighLevelApi.ts"
+import { type InvalidOptions, RequestTimeout, type UpdateError } from "./HighLevelError.ts"
+import * as Attempt from "./internal/attempt.ts"
+import * as OptionsCheck from "./internal/options.ts"
+import * as Request from "./internal/request.ts"
+
+/**
+ * What a single call may decide for itself.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface UpdateOptions {
+  /**
+   * The value of the `Version` header.
+   *
+   * @default the client's
+   */
+  readonly version?: ApiVersion | undefined
+
+  /**
+   * How long to wait for the answer before the request is aborted.
+   *
+   * @default the client's
+   */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export interface Service {
+  /**
+   * Sets the given fields of a conversation and answers the conversation.
+   *
+   * **Details**
+   *
+   * `PUT /conversations/:conversationId` sets absolute values, so repeating an
+   * update is safe. Fields that are left out stay as they are.
+   *
+   * **Gotchas**
+   *
+   * Live answers leave fields out: take what you need with a fallback.
+   *
+   * @see {@link https://marketplace.gohighlevel.com/docs/ghl/conversations/update-conversation | Update Conversation}
+   */
+  readonly update: (update: ConversationUpdate, options?: UpdateOptions) => Effect.Effect<Answer, UpdateError>
+}
+
+/**
+ * The conversations of HighLevel.
+ *
+ * **Example** (Mark as read and star, against the sandbox)
+ *
+ * ```ts
+ * import { Conversations } from "effect-highlevel"
+ * import { Sandbox } from "effect-highlevel/testing"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import * as Redacted from "effect/Redacted"
+ *
+ * const program = Effect.gen(function* () {
+ *   const conversations = yield* Conversations.Conversations
+ *   const { conversation } = yield* conversations.update({
+ *     conversationId: "tDtDnQdgm2LXpyiqYvZ6",
+ *     locationId: "tDtDnQdgm2LXpyiqYvZ6",
+ *     unreadCount: 0,
+ *     starred: true
+ *   })
+ *   return [conversation.unreadCount, conversation.starred]
+ * })
+ *
+ * const layer = Conversations.layer({ token: Redacted.make("sandbox-token") }).pipe(Layer.provide(Sandbox.layer()))
+ *
+ * await Effect.runPromise(program.pipe(Effect.provide(layer))) // => [0, true]
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Conversations extends Context.Service<Conversations, Service>()(
+  "effect-highlevel/Conversations/Conversations"
+) {}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * A Private Integration token of the location, or an access token generated
+   * with user type Sub-Account. White space around it is dropped.
+   */
+  readonly token: Redacted.Redacted
+
+  /**
+   * Where HighLevel is. Plain HTTP is refused, except to a loopback address.
+   *
+   * @default "https://services.leadconnectorhq.com"
+   */
+  readonly baseUrl?: string | URL | undefined
+
+  /**
+   * The value of the `Version` header.
+   *
+   * @default "2021-07-28"
+   */
+  readonly version?: ApiVersion | undefined
+
+  /**
+   * How long a call waits for its answer before the request is aborted.
+   *
+   * @default "30 seconds"
+   */
+  readonly timeout?: Duration.Input | undefined
+
+  /**
+   * Whether trace headers (`traceparent`, `b3`) are sent to HighLevel.
+   *
+   * @default false
+   */
+  readonly tracePropagation?: boolean | undefined
+
+  /**
+   * A transformation of the HTTP client below every policy of this one: a proxy,
+   * logging, headers of your own. It sees the request as it goes out.
+   */
+  readonly transformClient?: ((client: HttpClient.HttpClient) => HttpClient.HttpClient) | undefined
+}
+
+/**
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultBaseUrl = "https://services.leadconnectorhq.com"
+
+/**
+ * The documented value of the `Version` header.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultVersion: ApiVersion = "2021-07-28"
+
+/**
+ * Makes the service from the `HttpClient` of the application. Fails with
+ * `InvalidOptions` for a token or a base URL that it cannot work with.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<Service, InvalidOptions, HttpClient.HttpClient> {
+  const httpClient = (yield* HttpClient.HttpClient).pipe(options.transformClient ?? identity)
+  const token = yield* OptionsCheck.token(options.token)
+  const baseUrl = yield* OptionsCheck.baseUrl(options.baseUrl ?? defaultBaseUrl)
+  const defaultTimeout = yield* OptionsCheck.timeout(options.timeout ?? "30 seconds")
+  const attempt = yield* Attempt.make({
+    httpClient,
+    token,
+    baseUrl,
+    tracePropagation: options.tracePropagation ?? false
+  })
+
+  const update = Effect.fnUntraced(function* (
+    input: ConversationUpdate,
+    callOptions: UpdateOptions | undefined
+  ): Effect.fn.Return<Answer, UpdateError> {
+    const valid = yield* Request.update(input)
+    const version = yield* Request.version(valid, callOptions?.version ?? options.version ?? defaultVersion)
+    const timeout =
+      callOptions?.timeout === undefined ? defaultTimeout : yield* Request.timeout(valid, callOptions.timeout)
+    return yield* attempt(valid, version).pipe(
+      Effect.timeoutOrElse({
+        duration: timeout,
+        orElse: () =>
+          Effect.fail(
+            new RequestTimeout({
+              conversationId: valid.conversationId,
+              locationId: valid.locationId,
+              timeoutMillis: Duration.toMillis(timeout)
+            })
+          )
+      })
+    )
+  })
+
+  return {
+    update: (input, callOptions) => {
+      const { conversationId, locationId } = Request.givenIds(input)
+      return Effect.withSpan(update(input, callOptions), "Conversations.update", {
+        attributes: { "highlevel.conversation_id": conversationId, "highlevel.location_id": locationId }
+      })
+    }
+  }
+})
+
+/**
+ * The client as a layer.
+ *
+ * **Example** (A token at hand)
+ *
+ * ```ts
+ * import { Conversations } from "effect-highlevel"
+ * import * as Layer from "effect/Layer"
+ * import * as Redacted from "effect/Redacted"
+ * import * as FetchHttpClient from "effect/http/FetchHttpClient"
+ *
+ * const HighLevel = Conversations.layer({ token: Redacted.make("pit-…"), timeout: "10 seconds" }).pipe(
+ *   Layer.provide(FetchHttpClient.layer)
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<Conversations, InvalidOptions, HttpClient.HttpClient> =>
+  Layer.effect(Conversations, make(options))
+
+/**
+ * The client as a layer, its options from `Config`: `HIGHLEVEL_TOKEN`, and, where
+ * set, `HIGHLEVEL_BASE_URL` and `HIGHLEVEL_API_VERSION`.
+ *
+ * **Example** (From the environment)
+ *
+ * ```ts
+ * import { Conversations } from "effect-highlevel"
+ * import { Sandbox } from "effect-highlevel/testing"
+ * import * as ConfigProvider from "effect/ConfigProvider"
+ * import * as Effect from "effect/Effect"
+ *
+ * const environment = ConfigProvider.fromEnv({ env: { HIGHLEVEL_TOKEN: "sandbox-token" } })
+ *
+ * const program = Conversations.update({
+ *   conversationId: "tDtDnQdgm2LXpyiqYvZ6",
+ *   locationId: "tDtDnQdgm2LXpyiqYvZ6",
+ *   starred: true
+ * }).pipe(
+ *   Effect.map(({ conversation }) => conversation.starred),
+ *   Effect.provide(Conversations.layerConfig()),
+ *   Effect.provide(Sandbox.layer()),
+ *   Effect.provideService(ConfigProvider.ConfigProvider, environment)
+ * )
+ *
+ * await Effect.runPromise(program) // => true
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  options?: Omit<Options, "token" | "baseUrl" | "version"> & {
+    /** @default Config.Redacted("HIGHLEVEL_TOKEN") */
+    readonly token?: Config.Config<Redacted.Redacted> | undefined
+    /** @default Config.String("HIGHLEVEL_BASE_URL"), or HighLevel itself */
+    readonly baseUrl?: Config.Config<string> | undefined
+    /** @default Config.schema(ApiVersion, "HIGHLEVEL_API_VERSION"), or "2021-07-28" */
+    readonly version?: Config.Config<ApiVersion> | undefined
+  }
+): Layer.Layer<Conversations, Config.ConfigError | InvalidOptions, HttpClient.HttpClient> =>
+  Layer.effect(
+    Conversations,
+    Effect.gen(function* () {
+      const token = yield* options?.token ?? Config.Redacted("HIGHLEVEL_TOKEN")
+      const baseUrl = yield* (
+        options?.baseUrl ?? Config.String("HIGHLEVEL_BASE_URL").pipe(Config.withDefault(defaultBaseUrl))
+      )
+      const version = yield* (
+        options?.version ?? Config.schema(ApiVersion, "HIGHLEVEL_API_VERSION").pipe(Config.withDefault(defaultVersion))
+      )
+      return yield* make({ ...options, token, baseUrl, version })
+    })
+  )
+
+/**
+ * {@link Service.update} of the `Conversations` in the context.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const update = (
+  update: ConversationUpdate,
+  options?: UpdateOptions
+): Effect.Effect<Answer, UpdateError, Conversations> =>
+  Conversations.use((conversations) => conversations.update(update, options))

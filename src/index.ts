@@ -1,0 +1,9 @@
+/**
+ * @since 0.1.0
+ */
+export * as Conversation from "./Conversation.ts"
+export * as ConversationUpdate from "./ConversationUpdate.ts"
+export * as Conversations from "./Conversations.ts"
+export * as ErrorBody from "./ErrorBody.ts"
+export * as HighLevelApi from "./HighLevelApi.ts"
+export * as HighLevelError from "./HighLevelError.ts"

@@ -1,0 +1,95 @@
+/** One attempt: token and headers on, one request out, its answer read. */
+import * as Array from "effect/Array"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { flow, identity } from "effect/Function"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as HttpApiClient from "effect/http-api/HttpApiClient"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as Headers from "effect/http/Headers"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as ConversationUpdate from "../ConversationUpdate.ts"
+import { type ApiVersion, Authorization, HighLevelApi } from "../HighLevelApi.ts"
+import * as HighLevelError from "../HighLevelError.ts"
+import * as Answer from "./answer.ts"
+import * as Request from "./request.ts"
+import { version as libraryVersion } from "./version.ts"
+
+// Browsers, and their workers, name themselves and do not let a page change it.
+const inBrowser = globalThis.navigator?.userAgent?.startsWith("Mozilla/") === true
+
+const withHeaders = flow(
+  HttpClientRequest.acceptJson,
+  // HighLevel's edge answers 403 to agents without a name.
+  inBrowser ? identity : HttpClientRequest.setHeader("user-agent", `effect-highlevel/${libraryVersion}`)
+)
+
+// What the HTTP client below looks up while it sends.
+const transportContext = (tracePropagation: boolean) => (context: Context.Context<never>) =>
+  context.pipe(
+    // Trace headers are for our own services, not for a vendor, unless asked for.
+    tracePropagation ? identity : Context.add(HttpClient.TracerPropagationEnabled, false),
+    // The application may have replaced the list of headers to hide.
+    Context.add(
+      Headers.CurrentRedactedNames,
+      Array.append(Context.get(context, Headers.CurrentRedactedNames), "authorization")
+    ),
+    // A login page behind a followed redirect would look like an applied update.
+    Context.add(FetchHttpClient.RequestInit, {
+      redirect: "manual",
+      ...Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit))
+    })
+  )
+
+export const make = Effect.fnUntraced(function* (options: {
+  readonly httpClient: HttpClient.HttpClient
+  readonly token: Redacted.Redacted
+  readonly baseUrl: string
+  readonly tracePropagation: boolean
+}) {
+  const { token } = options
+  const send = yield* HttpApiClient.endpoint(HighLevelApi, {
+    group: "conversations",
+    endpoint: "update",
+    baseUrl: options.baseUrl,
+    httpClient: options.httpClient.pipe(HttpClient.mapRequest(withHeaders))
+  }).pipe(
+    Effect.provide(
+      HttpApiMiddleware.layerClient(Authorization, ({ next, request }) =>
+        next(HttpClientRequest.bearerToken(request, token))
+      )
+    )
+  )
+
+  const attempt = Effect.fnUntraced(function* (
+    update: ConversationUpdate.ConversationUpdate,
+    version: ApiVersion
+  ): Effect.fn.Return<ConversationUpdate.Answer, HighLevelError.UpdateError> {
+    const { conversationId, ...payload } = update
+    const subject = { conversationId, locationId: update.locationId }
+    const response = yield* send({
+      params: { conversationId },
+      headers: { version },
+      payload,
+      responseMode: "response-only"
+    }).pipe(
+      Effect.mapError((error) => {
+        // Not in the type of this mode, but what JSON.stringify refuses, such as a
+        // feedback nested ten thousand deep, arrives here.
+        if (Schema.isSchemaError(error)) return Request.invalid(update, error)
+        return new HighLevelError.TransportFailure({
+          ...subject,
+          // The client's own error holds the request, and so the token; its cause does not.
+          cause: error._tag === "HttpClientError" ? (error.reason.cause ?? error.reason.message) : error
+        })
+      })
+    )
+    return yield* Answer.read(response, subject, token)
+  })
+
+  return flow(attempt, Effect.updateContext(transportContext(options.tracePropagation)))
+})

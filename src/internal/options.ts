@@ -1,0 +1,46 @@
+/** Checks of the client's options, done once, before the first request. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { InvalidOptions } from "../HighLevelError.ts"
+
+const invalid = (option: string, expected: string) => Effect.fail(new InvalidOptions({ option, expected }))
+
+/**
+ * The token without the white space around it: a trailing line break in an
+ * environment value is a classic. What is left must be able to stand in a
+ * header; an HTTP client would otherwise fail with a message that repeats it.
+ */
+export const token = (token: Redacted.Redacted) => {
+  const value = Redacted.value(token).trim()
+  if (value === "") return invalid("token", "a token, got none")
+  if (!/^[\x21-\x7e]+$/.test(value)) return invalid("token", "a token of visible ASCII characters, without spaces")
+  return Effect.succeed(Redacted.make(value))
+}
+
+const isLoopback = (hostname: string) =>
+  hostname === "localhost" ||
+  hostname.endsWith(".localhost") ||
+  hostname === "[::1]" ||
+  /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname)
+
+/** An `https:` URL, or an `http:` one that does not leave this machine. */
+export const baseUrl = (input: string | URL) => {
+  if (!URL.canParse(String(input))) return invalid("baseUrl", "an absolute URL such as https://example.com")
+  const url = new URL(input)
+  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
+    return invalid("baseUrl", "a URL without credentials, query or fragment")
+  }
+  if (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname))) {
+    return Effect.succeed(url.href.replace(/\/+$/, ""))
+  }
+  return invalid("baseUrl", "https:, or http: to a loopback address: the token would travel in the clear")
+}
+
+/** A length of time over zero. Infinity means no limit. */
+export const timeout = (input: Duration.Input) =>
+  Option.match(Option.filter(Duration.fromInput(input), Duration.isPositive), {
+    onNone: () => invalid("timeout", "a duration over zero"),
+    onSome: Effect.succeed
+  })
