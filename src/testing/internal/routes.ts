@@ -1,0 +1,185 @@
+/** The declaration, answered: the routes of the sandbox. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import type * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as ErrorBody from "../../ErrorBody.ts"
+import { Authorization, HighLevelApi } from "../../HighLevelApi.ts"
+import type { Refusal, Seed } from "../Sandbox.ts"
+import { State } from "./state.ts"
+
+const unauthorized = (message: string) =>
+  ErrorBody.Unauthorized.make({ statusCode: 401, message, error: "Unauthorized" })
+const badRequest = (message: string) => ErrorBody.BadRequest.make({ statusCode: 400, message, error: "Bad Request" })
+const unprocessable = (messages: ReadonlyArray<string>) =>
+  ErrorBody.Unprocessable.make({ statusCode: 422, message: messages, error: "Unprocessable Entity" })
+
+/** What a request that does not fit the declaration is answered with. */
+class RequestErrors extends HttpApiMiddleware.Service<RequestErrors>()(
+  "effect-highlevel/testing/Sandbox/RequestErrors",
+  { error: [ErrorBody.BadRequest, ErrorBody.Unauthorized, ErrorBody.Unprocessable] }
+) {}
+
+const SandboxApi = HighLevelApi.middleware(RequestErrors)
+
+// HighLevel validates with class-validator and answers in its words.
+const expectation: Record<string, string> = {
+  locationId: "must be a string",
+  unreadCount: "must be a number conforming to the specified constraints",
+  starred: "must be a boolean value",
+  feedback: "must be an object"
+}
+const unexpected = "should not exist"
+const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => (issue._tag === "UnexpectedKey" ? unexpected : SchemaIssue.defaultLeafHook(issue))
+})
+const validationMessages = (issue: SchemaIssue.Issue) =>
+  (formatIssues(issue).issues ?? []).map(({ message, path = [] }) => {
+    const field = path.map(String).join(".")
+    if (message === unexpected) return `property ${field} ${unexpected}`
+    const [top = ""] = path.map(String)
+    return Object.hasOwn(expectation, top) ? `${field} ${expectation[top]}` : `${field} ${message}`.trim()
+  })
+
+const requestErrors = HttpApiMiddleware.layerSchemaErrorTransform(RequestErrors, (error) => {
+  switch (error.kind) {
+    case "Headers":
+      return Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
+        Effect.fail(
+          unauthorized(headers["version"] === undefined ? "version header was not found." : "version header is invalid")
+        )
+      )
+    case "Payload":
+      return Effect.fail(
+        error.cause.issue._tag === "InvalidValue"
+          ? badRequest("Unexpected token in JSON")
+          : unprocessable(validationMessages(error.cause.issue))
+      )
+    default:
+      return Effect.fail(badRequest(validationMessages(error.cause.issue).join("; ")))
+  }
+})
+
+const authorization = Layer.effect(
+  Authorization,
+  Effect.map(State, (state) =>
+    Authorization.of({
+      bearer: (httpEffect, { credential }) => {
+        const token = Redacted.value(credential)
+        if (state.accepts(token)) return httpEffect
+        return Effect.fail(
+          unauthorized(
+            token === ""
+              ? "Invalid JWT"
+              : token.startsWith("pit-")
+                ? "Invalid Private Integration token"
+                : "Invalid token: access token is invalid"
+          )
+        )
+      }
+    })
+  )
+)
+
+const refusalBody = ({ body, status }: Refusal): Schema.Json => {
+  if (body !== undefined) return body
+  switch (status) {
+    case 400:
+      return { statusCode: 400, message: "Bad Request" }
+    case 401:
+      return { statusCode: 401, message: "Invalid token: access token is invalid", error: "Unauthorized" }
+    case 422:
+      return { statusCode: 422, message: ["Unprocessable Entity"], error: "Unprocessable Entity" }
+    default:
+      return { statusCode: status, message: `Refused with ${status}` }
+  }
+}
+
+const refuse = (refusal: Refusal) => {
+  const body = refusalBody(refusal)
+  const options = { status: refusal.status, headers: refusal.headers }
+  return Predicate.isString(body)
+    ? HttpServerResponse.text(body, options)
+    : HttpServerResponse.jsonUnsafe(body, options)
+}
+
+// The recorded answer of 2026-07-17 carried these fields and no others.
+const observed = (conversation: Seed, traceId: string, now: number) =>
+  HttpServerResponse.jsonUnsafe({
+    success: true,
+    conversation: {
+      id: conversation.id,
+      dateAdded: "2026-07-17T10:22:59.598Z",
+      deleted: conversation.deleted,
+      contactId: conversation.contactId,
+      locationId: conversation.locationId,
+      lastMessageDate: "2026-07-17T10:22:59.598Z",
+      lastMessageType: 100,
+      dateUpdated: new Date(now).toISOString(),
+      starred: conversation.starred
+    },
+    traceId
+  })
+
+const handlers = HttpApiBuilder.group(SandboxApi, "conversations", (handlers) =>
+  Effect.map(State, (state) =>
+    handlers.handle("update", ({ params: { conversationId }, payload }) =>
+      Effect.gen(function* () {
+        const refusal = state.takeRefusal(conversationId)
+        if (refusal !== undefined) return refuse(refusal)
+        const changed = state.apply(conversationId, payload)
+        if (Option.isNone(changed)) {
+          const message = `Conversation with id ${conversationId} not found`
+          // Undocumented; a sibling operation was seen to answer 500.
+          if (state.answers === "observed") return refuse({ status: 500, body: { statusCode: 500, message } })
+          return yield* Effect.fail(badRequest(message))
+        }
+        return state.answers === "observed"
+          ? observed(changed.value, state.nextTraceId(), yield* Clock.currentTimeMillis)
+          : { success: true, conversation: changed.value }
+      })
+    )
+  )
+)
+
+const notFound = HttpRouter.add("*", "*", ({ method, url }) =>
+  Effect.succeed(
+    HttpServerResponse.jsonUnsafe(
+      { statusCode: 404, message: `Cannot ${method} ${url}`, error: "Not Found" },
+      { status: 404 }
+    )
+  )
+)
+
+const recorded = HttpRouter.middleware(
+  Effect.map(
+    State,
+    (state) => (httpEffect) =>
+      Effect.gen(function* () {
+        const request = yield* HttpServerRequest.HttpServerRequest
+        const body = yield* request.text
+        const entry = state.receive({ method: request.method, path: request.url, headers: request.headers, body })
+        const rateLimit = yield* state.spend
+        const response = yield* httpEffect
+        entry.status = response.status
+        return HttpServerResponse.setHeaders(response, rateLimit)
+      })
+  ),
+  { global: true }
+)
+
+export const layer = Layer.mergeAll(
+  HttpApiBuilder.layer(SandboxApi).pipe(Layer.provide(handlers), Layer.provide([authorization, requestErrors])),
+  notFound,
+  recorded
+).pipe(Layer.provide(HttpServer.layerServices))
