@@ -1,0 +1,64 @@
+/** The command line as an effect: arguments in, exit code out. */
+import * as Cause from "effect/Cause"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Terminal from "effect/Terminal"
+import * as CliError from "effect/cli/CliError"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as Command from "effect/cli/Command"
+import { version } from "../internal/version.ts"
+import * as ExitCode from "./ExitCode.ts"
+import { sandbox } from "./Serve.ts"
+import { update } from "./Update.ts"
+
+const root = Command.make("effect-highlevel").pipe(
+  Command.withDescription("Update conversations in HighLevel"),
+  Command.withSubcommands([update, sandbox])
+)
+
+// Help that was asked for is output; help after a mistake is not.
+const presenter = (json: boolean): CliOutput.Presenter => ({
+  present: (event) =>
+    Effect.gen(function* () {
+      if (event._tag === "Version" || (event._tag === "Help" && event.reason === "Requested")) {
+        return yield* CliOutput.defaultPresenter.present(event)
+      }
+      const errors = event._tag === "Help" ? [] : event.errors
+      if (json) {
+        const message = errors.map((error) => error.message).join("\n") || "Expected a command"
+        return yield* Console.error(JSON.stringify({ _tag: "Usage", message }))
+      }
+      const formatter = CliOutput.defaultFormatter({ colors: false })
+      yield* Console.error(formatter.formatHelpDoc(event.helpDoc))
+      if (errors.length > 0) yield* Console.error(formatter.formatErrors(errors))
+    })
+})
+
+// stdout belongs to the conversation, also when it is a pipe and a person is asked.
+const promptOnStderr = Layer.effect(
+  Terminal.Terminal,
+  Effect.map(Terminal.Terminal, (terminal) =>
+    Terminal.make({
+      ...terminal,
+      display: (text) => Effect.sync(() => process.stderr.write(text))
+    })
+  )
+)
+
+export const run = (args: ReadonlyArray<string>) => {
+  const json = args.includes("--json")
+  return Command.runWith(root, { version })(args).pipe(
+    Effect.as(ExitCode.done),
+    Effect.catchTag("CliFailure", (failure) =>
+      Effect.as(Console.error(json ? JSON.stringify(failure.json) : failure.text), failure.exitCode)
+    ),
+    Effect.catchIf(CliError.isCliError, () => Effect.succeed(ExitCode.usage)),
+    Effect.catchCause((cause) =>
+      Cause.hasInterruptsOnly(cause)
+        ? Effect.succeed(ExitCode.interrupted)
+        : Effect.as(Console.error(Cause.pretty(cause)), ExitCode.failed)
+    ),
+    Effect.provide(Layer.merge(CliOutput.layerPresenter(presenter(json)), promptOnStderr))
+  )
+}

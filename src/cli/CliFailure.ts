@@ -1,0 +1,52 @@
+/** A failure on its way out of the process: what to print and how to exit. */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { HighLevelError } from "../index.ts"
+import * as ExitCode from "./ExitCode.ts"
+import * as Output from "./Output.ts"
+
+export class CliFailure extends Data.TaggedError("CliFailure")<{
+  readonly exitCode: number
+  readonly text: string
+  /** The same for machines: one JSON value with a `_tag`. */
+  readonly json: Schema.Json
+}> {}
+
+/** The command line, the environment or the input is at fault. */
+export const usage = (message: string) =>
+  new CliFailure({ exitCode: ExitCode.usage, text: message, json: { _tag: "Usage", message } })
+
+const Reported = Schema.toCodecJson(Schema.Union([HighLevelError.UpdateError, HighLevelError.InvalidOptions]))
+const encode = Schema.encodeEffect(Reported)
+
+const advice = (error: HighLevelError.UpdateError | HighLevelError.InvalidOptions) => {
+  if (error._tag !== "Unauthorized") return ""
+  switch (error.reason) {
+    case "InvalidToken":
+      return "\nThe token is invalid, expired or revoked."
+    case "MissingScope":
+      return "\nThe token is valid but lacks the scope conversations.write."
+    case "VersionHeader":
+      return "\nThe API version is refused, not the token: see --api-version."
+    case "WrongLocation":
+      return "\nThe token belongs to another location."
+    case "WrongTokenType":
+      return "\nA token of a sub-account is needed, or a Private Integration token of one."
+    case "Unknown":
+      return ""
+  }
+}
+
+export const fromError = (error: HighLevelError.UpdateError | HighLevelError.InvalidOptions) =>
+  encode(error).pipe(
+    Effect.orElseSucceed(() => ({ _tag: error._tag, message: error.message })),
+    Effect.map(
+      (json) =>
+        new CliFailure({
+          exitCode: ExitCode.fromError(error),
+          text: `${error._tag}: ${Output.printable(error.message)}${advice(error)}`,
+          json
+        })
+    )
+  )
