@@ -10,7 +10,7 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "test", include: ["test/**/*.test.ts"] }
+        test: { name: "test", include: ["test/**/*.test.ts", "build/documentation/*.test.ts"] }
       }
     ]
   }
