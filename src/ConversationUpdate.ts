@@ -14,7 +14,6 @@ import * as Tolerant from "./internal/tolerant.ts"
 // `.` and `..` survive percent-encoding and would be resolved by the URL parser;
 // lone surrogates (Cs) cannot be encoded at all.
 const isIdentifier = Schema.makeFilter((id: string) => {
-  if (id === "") return "Expected an id, got an empty string"
   if (id === "." || id === "..") return `Expected an id, got the path segment "${id}"`
   if (/[\p{Cc}\p{Cs}]/u.test(id)) return "Expected an id without control characters or lone surrogates"
   return undefined
@@ -30,7 +29,7 @@ const isIdentifier = Schema.makeFilter((id: string) => {
 export const ConversationId = Schema.String.annotate({
   description: "Conversation ID as string",
   examples: ["tDtDnQdgm2LXpyiqYvZ6"]
-}).check(isIdentifier)
+}).check(Schema.isNonEmpty(), isIdentifier)
 
 /**
  * The id of the location (sub-account) that the conversation belongs to.
@@ -41,7 +40,7 @@ export const ConversationId = Schema.String.annotate({
 export const LocationId = Schema.String.annotate({
   description: "Location ID as string",
   examples: ["tDtDnQdgm2LXpyiqYvZ6"]
-}).check(isIdentifier)
+}).check(Schema.isNonEmpty(), isIdentifier)
 
 /**
  * Feedback: a JSON object as documented for `2021-07-28`, or `"positive"` or

@@ -24,7 +24,10 @@ const readFeedback = (text: string) =>
 export const flags = {
   locationId: Flag.String("location-id").pipe(Flag.withDescription("The location of the conversation")),
   unreadCount: Flag.Int("unread-count").pipe(Flag.withDescription("Unread messages: 0 marks as read"), Flag.optional),
-  starred: Flag.Boolean("starred").pipe(Flag.withDescription("Star the conversation, or not"), Flag.optional),
+  starred: Flag.Boolean("starred").pipe(
+    Flag.withDescription("Star the conversation; --no-starred takes the star away"),
+    Flag.optional
+  ),
   feedback: Flag.String("feedback").pipe(
     Flag.withDescription("Feedback: a JSON object, positive or negative"),
     Flag.withMetavar("json"),

@@ -55,8 +55,10 @@ export const make = Effect.fnUntraced(function* (options: {
   const send = yield* HttpApiClient.endpoint(HighLevelApi, {
     group: "conversations",
     endpoint: "update",
-    baseUrl: options.baseUrl,
-    httpClient: options.httpClient.pipe(HttpClient.mapRequest(withHeaders))
+    // As input, so that the caller's transformClient sees, and may change, all of it.
+    httpClient: options.httpClient.pipe(
+      HttpClient.mapRequestInput(flow(HttpClientRequest.prependUrl(options.baseUrl), withHeaders))
+    )
   }).pipe(
     Effect.provide(
       HttpApiMiddleware.layerClient(Authorization, ({ next, request }) =>

@@ -1,0 +1,115 @@
+import { assert, afterAll, beforeAll, describe, it } from "vitest"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import packageJson from "../package.json" with { type: "json" }
+import { ids } from "./harness.ts"
+
+interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const start = (args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
+  spawn(process.execPath, ["src/cli/main.ts", ...args], {
+    env: { PATH: process.env["PATH"] ?? "", NO_COLOR: "1", NODE_COMPILE_CACHE: "build/compile-cache", ...env },
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+
+const run = async (args: ReadonlyArray<string>, env?: Record<string, string>): Promise<Ran> => {
+  const child = start(args, env)
+  let stdout = ""
+  let stderr = ""
+  child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text))
+  child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text))
+  const [code] = await once(child, "close")
+  return { code, stdout, stderr }
+}
+
+let sandbox: ChildProcess
+let baseUrl = ""
+let banner = ""
+
+beforeAll(async () => {
+  const child = start(["sandbox"])
+  sandbox = child
+  child.stdout.setEncoding("utf8")
+  while (!banner.includes("--base-url")) banner += String((await once(child.stdout, "data"))[0])
+  baseUrl = /http:\/\/127\.0\.0\.1:\d+/.exec(banner)?.[0] ?? ""
+}, 30_000)
+
+afterAll(async () => {
+  sandbox.kill("SIGINT")
+  const [code] = await once(sandbox, "close")
+  assert.strictEqual(code, 130)
+}, 30_000)
+
+const environment = () => ({ HIGHLEVEL_TOKEN: "sandbox-token", HIGHLEVEL_BASE_URL: baseUrl })
+const update = (...args: ReadonlyArray<string>) => [
+  "update",
+  ids.conversationId,
+  "--location-id",
+  ids.locationId,
+  ...args
+]
+
+describe.concurrent("effect-highlevel", { timeout: 60_000 }, () => {
+  it("sandbox prints its URL and a command to paste", async () => {
+    const line = banner.split("\n").find((line) => line.includes("--base-url")) ?? ""
+    assert.match(line, /^HIGHLEVEL_TOKEN=sandbox-token effect-highlevel update /)
+    const pasted = await run(line.split(" ").slice(2), { HIGHLEVEL_TOKEN: "sandbox-token" })
+    assert.strictEqual(pasted.code, 0)
+  })
+
+  it("update prints the conversation as a table", async () => {
+    const { code, stderr, stdout } = await run(update("--unread-count", "0", "--starred"), environment())
+    assert.deepStrictEqual([code, stderr], [0, ""])
+    assert.match(stdout, /^unreadCount {6}0$/m)
+    assert.match(stdout, /^lastMessageDate {2}2021-08-03T16:27:33.263Z$/m)
+  })
+
+  it("update --json prints one line of JSON", async () => {
+    const { code, stderr, stdout } = await run(update("--feedback", `{"a":1}`, "--json"), environment())
+    assert.deepStrictEqual([code, stderr], [0, ""])
+    assert.strictEqual(stdout.trimEnd().split("\n").length, 1)
+    assert.deepInclude(JSON.parse(stdout), { id: ids.conversationId, lastMessageDate: "1628008053263" })
+  })
+
+  const failures: ReadonlyArray<
+    readonly [title: string, args: ReadonlyArray<string>, env: Record<string, string>, code: number, tag: string]
+  > = [
+    ["no token", update("--starred"), { HIGHLEVEL_TOKEN: "" }, 64, "Usage"],
+    ["an unknown flag", update("--strred"), {}, 64, "Usage"],
+    ["a token as an argument", update("--starred", "--token", "t"), {}, 64, "Usage"],
+    ["no location", ["update", ids.conversationId, "--starred"], {}, 64, "Usage"],
+    ["nothing to change", update(), {}, 64, "Usage"],
+    ["no command", [], {}, 64, "Usage"],
+    ["an unknown version", update("--starred", "--api-version", "1999-01-01"), {}, 64, "Usage"],
+    ["an unknown version in the environment", update("--starred"), { HIGHLEVEL_API_VERSION: "1999" }, 64, "Usage"],
+    ["feedback that is an array", update("--feedback", "[]"), {}, 64, "Usage"],
+    ["a count below zero", update("--unread-count=-1"), {}, 64, "InvalidRequest"],
+    ["a path as id", ["update", "..", "--location-id", ids.locationId, "--starred"], {}, 64, "InvalidRequest"],
+    ["a base URL in the clear", update("--starred", "--base-url", "http://example.com"), {}, 64, "InvalidOptions"],
+    ["a refusal", ["update", "unknown", "--location-id", ids.locationId, "--starred"], {}, 65, "BadRequest"],
+    ["a wrong token", update("--starred"), { HIGHLEVEL_TOKEN: "wrong" }, 77, "Unauthorized"],
+    ["no server", update("--starred", "--base-url", "http://127.0.0.1:59998"), {}, 75, "TransportFailure"]
+  ]
+
+  it.each(failures)("%s: exit code %#", async (_, args, env, code, tag) => {
+    const human = await run(args, { ...environment(), ...env })
+    assert.deepStrictEqual([human.code, human.stdout], [code, ""])
+    assert.notStrictEqual(human.stderr, "")
+    assert.throws(() => JSON.parse(human.stderr))
+    const machine = await run([...args, "--json"], { ...environment(), ...env })
+    assert.deepStrictEqual([machine.code, machine.stdout], [code, ""])
+    assert.strictEqual(JSON.parse(machine.stderr)._tag, tag)
+    assert.notInclude(human.stderr + machine.stderr, "sandbox-token")
+  })
+
+  it("help and version that were asked for are output", async () => {
+    const help = await run(["update", "--help"])
+    assert.deepStrictEqual([help.code, help.stderr], [0, ""])
+    assert.include(help.stdout, "--no-starred")
+    assert.include((await run(["--version"])).stdout, packageJson.version)
+  })
+})

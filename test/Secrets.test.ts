@@ -1,0 +1,168 @@
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Redacted from "effect/Redacted"
+import * as References from "effect/References"
+import * as Tracer from "effect/Tracer"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as Headers from "effect/http/Headers"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import { Conversations } from "effect-highlevel"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { inspect } from "node:util"
+import { answering, ids, token } from "./harness.ts"
+
+/** Everything that can be reached from a value, getters and symbols too, as text. */
+const reachable = (value: unknown): string => {
+  const seen = new Set<unknown>()
+  const texts: Array<string> = []
+  const visit = (current: unknown) => {
+    if (typeof current === "string") texts.push(current)
+    if ((typeof current !== "object" && typeof current !== "function") || current === null || seen.has(current)) return
+    seen.add(current)
+    // A redacted value is the one place where a token may be.
+    if (Redacted.isRedacted(current)) return
+    if (current instanceof Map || current instanceof Set) for (const entry of current) visit(entry)
+    for (const key of Reflect.ownKeys(current)) {
+      if (typeof key === "string") texts.push(key)
+      try {
+        visit(Reflect.get(current, key))
+      } catch {
+        // A getter that throws tells nothing.
+      }
+    }
+  }
+  visit(value)
+  return texts.join("\n")
+}
+
+/** Runs a failing call and collects all that an application could observe of it. */
+const observe = Effect.fnUntraced(function* (
+  httpClient: Layer.Layer<HttpClient.HttpClient>,
+  options?: Partial<Conversations.Options>
+) {
+  const lines: Array<string> = []
+  const spans: Array<Tracer.NativeSpan> = []
+  const tracer = Tracer.make({
+    span: (options) => {
+      const span = new Tracer.NativeSpan(options)
+      spans.push(span)
+      return span
+    }
+  })
+  const loggers = [Logger.formatSimple, Logger.formatLogFmt, Logger.formatJson, Logger.formatStructured].map((format) =>
+    Logger.make((entry) => {
+      const line: unknown = format.log(entry)
+      lines.push(typeof line === "string" ? line : inspect(line, { depth: Infinity, showHidden: true }))
+    })
+  )
+  const cause = yield* Effect.gen(function* () {
+    const conversations = yield* Conversations.Conversations
+    lines.push(inspect(conversations, { depth: Infinity, showHidden: true }))
+    return yield* conversations.update(ids).pipe(
+      Effect.tapCause((cause) => Effect.logError("update failed", cause)),
+      Effect.sandbox,
+      Effect.flip
+    )
+  }).pipe(
+    Effect.provide(Conversations.layer({ token: Redacted.make(token), ...options }).pipe(Layer.provide(httpClient))),
+    Effect.withTracer(tracer),
+    Effect.provide(Logger.layer(loggers)),
+    Effect.provideService(References.MinimumLogLevel, "All"),
+    // An application that records every header, and hides none.
+    Effect.provideService(Headers.CurrentRedactedNames, []),
+    Effect.provideService(HttpClient.TracerHeaderFilter, () => true)
+  )
+  const error = Cause.squash(cause)
+  assert(error instanceof Error)
+  return [
+    ...lines,
+    Cause.pretty(cause),
+    inspect(cause, { depth: Infinity, showHidden: true }),
+    inspect(error, { depth: Infinity, showHidden: true, getters: true }),
+    JSON.stringify(error),
+    JSON.stringify(cause),
+    String(error),
+    error.message,
+    error.stack ?? "",
+    reachable(error),
+    reachable(cause.reasons.map((reason) => ("error" in reason ? reason.error : reason))),
+    ...spans.map((span) =>
+      inspect([span.name, [...span.attributes], span.events, span.status], { depth: Infinity, showHidden: true })
+    )
+  ].join("\n")
+})
+
+const echo = JSON.stringify({ message: `no such token: ${token}`, headers: { authorization: `Bearer ${token}` } })
+
+describe("the token is nowhere", () => {
+  it.effect.each([
+    [400, echo],
+    [401, echo],
+    [422, echo],
+    [500, echo],
+    [200, `<html>${token}</html>`],
+    [200, `{"success":false,"message":"${token}"}`]
+  ] as const)("in a %i that sends it back", ([status, body]) =>
+    Effect.gen(function* () {
+      const observed = yield* observe(answering(status, body).layer)
+      assert.include(observed, ids.conversationId)
+      assert.notInclude(observed, token)
+    })
+  )
+
+  it.effect("in a failure of an HTTP client that keeps its request", () =>
+    Effect.gen(function* () {
+      const observed = yield* observe(
+        Layer.succeed(
+          HttpClient.HttpClient,
+          HttpClient.make((request) =>
+            Effect.fail(
+              new HttpClientError.HttpClientError({
+                reason: new HttpClientError.TransportError({ request, cause: new Error("no route") })
+              })
+            )
+          )
+        )
+      )
+      assert.include(observed, "no route")
+      assert.notInclude(observed, token)
+    })
+  )
+
+  for (const [name, httpClient] of [
+    ["fetch", FetchHttpClient.layer],
+    ["undici", NodeHttpClient.layerUndici]
+  ] as const) {
+    it.live(`in a connection that breaks off, with ${name}`, () =>
+      Effect.gen(function* () {
+        const server = createServer((_, response) => {
+          response.writeHead(200, { "content-length": "100" })
+          response.write("{", () => response.destroy())
+        })
+        yield* Effect.acquireRelease(
+          Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+          () => Effect.sync(() => server.close())
+        )
+        const { port } = server.address() as AddressInfo
+        const observed = yield* observe(httpClient, { baseUrl: `http://127.0.0.1:${port}` })
+        assert.include(observed, "TransportFailure")
+        assert.notInclude(observed, token)
+      })
+    )
+  }
+
+  it.effect("but this test would see one", () =>
+    Effect.gen(function* () {
+      const leaky = yield* observe(answering(400, "{}").layer, {
+        transformClient: HttpClient.tapRequest((request) => Effect.log({ sent: { ...request.headers } }))
+      })
+      assert.include(leaky, token)
+    })
+  )
+})

@@ -1,0 +1,54 @@
+/** What several tests stand on: HTTP clients that answer, and a served sandbox. */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { Conversations, type ConversationUpdate } from "effect-highlevel"
+import { Sandbox } from "effect-highlevel/testing"
+import { createServer } from "node:http"
+
+export const token = "pit-2f6c0f44-9d6b-4f0e-secret-8d2b1c7a5e90"
+
+export const ids = { conversationId: "tDtDnQdgm2LXpyiqYvZ6", locationId: "tDtDnQdgm2LXpyiqYvZ6" }
+
+/** An HTTP client that gives every request the same answer, and tells the requests. */
+export const answering = (status: number, body: string, headers: Record<string, string> = {}) => {
+  const requests: Array<HttpClientRequest.HttpClientRequest> = []
+  const layer = Layer.succeed(
+    HttpClient.HttpClient,
+    HttpClient.make((request) => {
+      requests.push(request)
+      // These statuses cannot have a body.
+      const text = [101, 204, 205, 304].includes(status) ? null : body
+      return Effect.succeed(HttpClientResponse.fromWeb(request, new Response(text, { status, headers })))
+    })
+  )
+  return { layer, requests }
+}
+
+/** One update through the real client over the given HTTP client. */
+export const updateOver = (
+  httpClient: Layer.Layer<HttpClient.HttpClient>,
+  update: ConversationUpdate.ConversationUpdate = ids,
+  options?: Partial<Conversations.Options>
+) =>
+  Conversations.update(update).pipe(
+    Effect.provide(Conversations.layer({ token: Redacted.make(token), ...options }).pipe(Layer.provide(httpClient)))
+  )
+
+/** The sandbox on a loopback port, and the client that talks to it. */
+export const served = (httpClient: Layer.Layer<HttpClient.HttpClient>, options?: Sandbox.Options) =>
+  Layer.unwrap(
+    Effect.map(Sandbox.url, (baseUrl) => Conversations.layer({ token: Redacted.make(Sandbox.defaultToken), baseUrl }))
+  ).pipe(
+    Layer.provide(httpClient),
+    Layer.provideMerge(Sandbox.layerServer(options)),
+    Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))
+  )
+
+/** The sandbox in memory, and the client that talks to it. */
+export const inMemory = (options?: Sandbox.Options) =>
+  Conversations.layer({ token: Redacted.make(Sandbox.defaultToken) }).pipe(Layer.provideMerge(Sandbox.layer(options)))

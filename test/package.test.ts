@@ -1,0 +1,13 @@
+import { assert, it } from "vitest"
+import packageJson from "../package.json" with { type: "json" }
+import { version } from "../src/internal/version.ts"
+
+it("the version in the source is the package's", () => {
+  assert.strictEqual(version, packageJson.version)
+})
+
+it("every version is exact, and the peer is one minor of effect", () => {
+  for (const [name, range] of Object.entries(packageJson.devDependencies)) assert.match(range, /^\d+\.\d+\.\d+$/, name)
+  assert.deepStrictEqual(packageJson.peerDependencies, { effect: "~4.1.0" })
+  assert.notProperty(packageJson, "dependencies")
+})
