@@ -16,6 +16,7 @@ const rows: ReadonlyArray<ReadonlyArray<string>> = [
   ["Conversations"],
   ["index"],
   ["testing/internal/state"],
+  ["testing/internal/providerStates"],
   ["testing/internal/routes"],
   ["testing/Sandbox"],
   ["testing/index"],

@@ -30,9 +30,13 @@ export const sandbox = Command.make(
     answers: Flag.Literals("answers", ["documented", "observed"]).pipe(
       Flag.withDescription("Answer as documented, or as observed live"),
       Flag.withDefault("documented")
+    ),
+    providerStates: Flag.Boolean("provider-states").pipe(
+      Flag.withDescription("Take a Pact verifier's provider states at /_pact/provider-states"),
+      Flag.withDefault(false)
     )
   },
-  Effect.fnUntraced(function* ({ answers, port, token }) {
+  Effect.fnUntraced(function* ({ answers, port, providerStates, token }) {
     const ready = Effect.gen(function* () {
       const url = yield* Sandbox.url
       const { id, locationId } = Sandbox.documentedConversation
@@ -47,7 +51,7 @@ export const sandbox = Command.make(
     })
     yield* ready.pipe(
       Effect.provide(
-        Sandbox.layerServer({ token, answers }).pipe(
+        Sandbox.layerServer({ token, answers, providerStates }).pipe(
           Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port, host: "127.0.0.1" }))
         )
       ),

@@ -26,8 +26,8 @@ import * as Routes from "./internal/routes.ts"
 import * as State from "./internal/state.ts"
 
 /**
- * A conversation to start with. What is left out is filled in with the
- * documentation's examples.
+ * A conversation to start with, held and answered exactly as given: leave fields
+ * out to see how a program bears it.
  *
  * @category models
  * @since 0.1.0
@@ -175,6 +175,20 @@ export interface Options {
 }
 
 /**
+ * @category options
+ * @since 0.1.0
+ */
+export interface ServerOptions extends Options {
+  /**
+   * Whether `POST /_pact/provider-states` puts the sandbox into the states of the
+   * contract, for a Pact verifier. Whoever reaches the port can use it.
+   *
+   * @default false
+   */
+  readonly providerStates?: boolean | undefined
+}
+
+/**
  * The token the sandbox accepts by default.
  *
  * @category constants
@@ -240,10 +254,14 @@ export const layer = (options?: Options): Layer.Layer<Sandbox | HttpClient.HttpC
  * @category layers
  * @since 0.1.0
  */
-export const layerServer = (options?: Options): Layer.Layer<Sandbox, never, HttpServer.HttpServer> =>
-  Layer.merge(layerSandbox, HttpRouter.serve(Routes.layer, { disableLogger: true, disableListenLog: true })).pipe(
-    Layer.provide(layerState(options))
-  )
+export const layerServer = (options?: ServerOptions): Layer.Layer<Sandbox, never, HttpServer.HttpServer> =>
+  Layer.merge(
+    layerSandbox,
+    HttpRouter.serve(options?.providerStates === true ? Routes.layerProviderStates : Routes.layer, {
+      disableLogger: true,
+      disableListenLog: true
+    })
+  ).pipe(Layer.provide(layerState(options)))
 
 /**
  * The base URL of the sandbox that {@link layerServer} serves.

@@ -16,6 +16,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as ErrorBody from "../../ErrorBody.ts"
 import { Authorization, HighLevelApi } from "../../HighLevelApi.ts"
 import type { Refusal, Seed } from "../Sandbox.ts"
+import * as ProviderStates from "./providerStates.ts"
 import { State } from "./state.ts"
 
 const unauthorized = (message: string) =>
@@ -167,6 +168,8 @@ const recorded = HttpRouter.middleware(
     (state) => (httpEffect) =>
       Effect.gen(function* () {
         const request = yield* HttpServerRequest.HttpServerRequest
+        // Not a request to HighLevel.
+        if (request.url === ProviderStates.path) return yield* httpEffect
         const body = yield* request.text
         const entry = state.receive({ method: request.method, path: request.url, headers: request.headers, body })
         const rateLimit = yield* state.spend
@@ -178,8 +181,12 @@ const recorded = HttpRouter.middleware(
   { global: true }
 )
 
+/** HighLevel's side of the operation. */
 export const layer = Layer.mergeAll(
   HttpApiBuilder.layer(SandboxApi).pipe(Layer.provide(handlers), Layer.provide([authorization, requestErrors])),
   notFound,
   recorded
 ).pipe(Layer.provide(HttpServer.layerServices))
+
+/** The same, which can also be put into the states of the contract. */
+export const layerProviderStates = Layer.merge(layer, ProviderStates.layer)

@@ -67,7 +67,7 @@ export const make = (settings: Settings) =>
     let today = { start: 0, used: 0 }
 
     const seed = (conversation: Sandbox.Seed) => {
-      conversations.set(conversation.id, { ...documentedConversation, ...conversation })
+      conversations.set(conversation.id, conversation)
     }
     const reset = () => {
       conversations.clear()

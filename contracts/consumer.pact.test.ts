@@ -1,0 +1,62 @@
+/**
+ * Consumer side: the real client against Pact's mock server. What it sends is
+ * exact, what it is answered is matched by type, and the contract that Pact
+ * writes must be the committed one. `npm run contracts -- -u` accepts a change.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { Conversations, ConversationUpdate } from "effect-highlevel"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, assert, expect, it } from "vitest"
+import { type Interaction, interactions } from "./documented/interactions.ts"
+import * as Pact from "./pact.ts"
+
+// A directory of its own: Pact merges into what it finds.
+const directory = mkdtempSync(join(tmpdir(), "pacts-"))
+afterAll(() => rmSync(directory, { recursive: true }))
+
+const pact = Pact.make(directory)
+
+const decodeUpdate = Schema.decodeUnknownSync(ConversationUpdate.ConversationUpdate)
+const encodeAnswer = Schema.encodeSync(ConversationUpdate.Answer)
+
+const tags: Record<number, string> = { 400: "BadRequest", 401: "Unauthorized", 422: "Unprocessable" }
+
+/** The client's answer must say what the documented answer says. */
+const call =
+  ({ body, conversationId, response, status, token }: Interaction) =>
+  async (baseUrl: string) => {
+    const result = await Effect.runPromise(
+      Conversations.update(decodeUpdate({ conversationId, ...body })).pipe(
+        Effect.provide(
+          Conversations.layer({ token: Redacted.make(token), baseUrl }).pipe(Layer.provide(FetchHttpClient.layer))
+        ),
+        Effect.result
+      )
+    )
+    if (status === 200) {
+      assert(Result.isSuccess(result))
+      assert.deepStrictEqual<unknown>(encodeAnswer(result.success), response)
+      return
+    }
+    assert(Result.isFailure(result))
+    const { failure } = result
+    assert.strictEqual(failure._tag, tags[status])
+    assert("messages" in failure)
+    assert.strictEqual(failure.status, response["statusCode"])
+    assert.deepStrictEqual<unknown>(failure.messages, [response["message"]].flat())
+  }
+
+it.each(interactions)("$status: $description", (interaction) => Pact.execute(pact, interaction, call(interaction)))
+
+it("the committed contract is what the client just did", async () => {
+  const contract = Pact.written(directory)
+  expect(JSON.parse(contract).interactions).toHaveLength(interactions.length)
+  await expect(contract).toMatchFileSnapshot(Pact.committed)
+})

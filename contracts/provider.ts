@@ -1,0 +1,56 @@
+/** The verification of a provider against the committed contract. */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { Verifier } from "@pact-foundation/pact"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Sandbox } from "effect-highlevel/testing"
+import { createServer } from "node:http"
+import { committed, names } from "./pact.ts"
+
+/** The result of each interaction, by its description: what did not match, or nothing. */
+export type Verification = ReadonlyMap<string, ReadonlyArray<unknown>>
+
+interface Output {
+  readonly interactionResults: ReadonlyArray<{
+    readonly description: string
+    readonly result: string
+    readonly mismatch?: { readonly mismatches?: ReadonlyArray<unknown> } | null
+  }>
+}
+
+// Failed verifications reject with the same JSON as passed ones resolve with.
+const outputOf = (text: unknown): Output => {
+  const output: unknown = typeof text === "string" && text.startsWith("{") ? JSON.parse(text) : text
+  if (typeof output === "object" && output !== null && "interactionResults" in output) return output as Output
+  throw new Error(`The verifier did not finish: ${String(text)}`)
+}
+
+export const verify = async (providerBaseUrl: string, providerStatesSetupUrl: string): Promise<Verification> => {
+  const output = await new Verifier({
+    provider: names.provider,
+    providerBaseUrl,
+    providerStatesSetupUrl,
+    pactUrls: [committed],
+    logLevel: "error"
+  })
+    .verifyProvider()
+    .catch((error: Error) => error.message)
+  return new Map(
+    outputOf(output).interactionResults.map(({ description, mismatch, result }) => [
+      description,
+      result === "OK" ? [] : (mismatch?.mismatches ?? [mismatch ?? result])
+    ])
+  )
+}
+
+/** The shipped sandbox on a free port, with the provider-state endpoint on. */
+export const withSandbox = <A>(use: (url: string) => Promise<A>): Promise<A> =>
+  Sandbox.url.pipe(
+    Effect.flatMap((url) => Effect.promise(() => use(url))),
+    Effect.provide(
+      Sandbox.layerServer({ providerStates: true }).pipe(
+        Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))
+      )
+    ),
+    Effect.runPromise
+  )
