@@ -19,12 +19,13 @@ try {
   const [packed] = JSON.parse(run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", directory]))
   const files: ReadonlyArray<string> = packed.files.map((file: { readonly path: string }) => file.path)
   const unexpected = files.filter(
-    (file) => !/^(src|dist|contracts\/pacts)\/|^(README|CHANGELOG|LICENSE|package)(\.md|\.json)?$/.test(file)
+    (file) => !/^(src|dist|contracts\/pacts)\/|^contracts\/README\.md$|^(README|CHANGELOG|LICENSE|package)(\.md|\.json)?$/.test(file)
   )
   const missing = [
     "dist/index.js",
     "dist/index.d.ts",
     "dist/testing/index.js",
+    "contracts/pacts/effect-highlevel-highlevel-api.json",
     "dist/cli/main.js",
     "README.md",
     "LICENSE"
@@ -51,6 +52,8 @@ try {
      import { HighLevelApi } from "effect-highlevel"
      import { Sandbox } from "effect-highlevel/testing"
      import { Effect, Layer, Redacted } from "effect"
+     import pact from "effect-highlevel/pacts/effect-highlevel-highlevel-api.json" with { type: "json" }
+     if (pact.interactions.length < 10) throw new Error("not the contract")
      const id = Sandbox.documentedConversation.id
      const layer = Conversations.layer({ token: Redacted.make("sandbox-token") }).pipe(Layer.provide(Sandbox.layer()))
      const answer = await Effect.runPromise(
@@ -79,6 +82,7 @@ try {
         "--moduleResolution",
         moduleResolution,
         "--exactOptionalPropertyTypes",
+        "--resolveJsonModule",
         "main.ts"
       ],
       consumer

@@ -1,0 +1,94 @@
+/** `npm run contracts:live`, against the sandbox in both of its modes. */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { Sandbox } from "effect-highlevel/testing"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { createServer } from "node:http"
+import { join } from "node:path"
+import { assert, describe, it } from "vitest"
+
+const run = async (env: Record<string, string>) => {
+  const script = join(import.meta.dirname, "live.ts")
+  const child = spawn(process.execPath, ["--conditions=effect-highlevel-source", script], {
+    env: { PATH: process.env["PATH"] ?? "", ...env },
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+  let stdout = ""
+  let stderr = ""
+  child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text))
+  child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text))
+  const [code] = await once(child, "close")
+  return { code, stdout, stderr }
+}
+
+const { id, locationId } = Sandbox.documentedConversation
+
+const against = (options: Sandbox.Options, token = Sandbox.defaultToken) =>
+  Effect.gen(function* () {
+    const HIGHLEVEL_BASE_URL = yield* Sandbox.url
+    const ran = yield* Effect.promise(() =>
+      run({
+        HIGHLEVEL_BASE_URL,
+        HIGHLEVEL_TOKEN: token,
+        HIGHLEVEL_LOCATION_ID: locationId,
+        HIGHLEVEL_CONVERSATION_ID: id
+      })
+    )
+    const sandbox = yield* Sandbox.Sandbox
+    return { ...ran, requests: yield* sandbox.requests, after: Option.getOrThrow(yield* sandbox.conversation(id)) }
+  }).pipe(
+    Effect.provide(
+      Sandbox.layerServer(options).pipe(
+        Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))
+      )
+    ),
+    Effect.runPromise
+  )
+
+describe("contracts:live", () => {
+  it("says what it needs and exits 64", async () => {
+    const { code, stderr, stdout } = await run({})
+    assert.deepStrictEqual([code, stdout], [64, ""])
+    for (const name of ["HIGHLEVEL_TOKEN", "HIGHLEVEL_LOCATION_ID", "HIGHLEVEL_CONVERSATION_ID"]) {
+      assert.include(stderr, name)
+    }
+  })
+
+  it("finds no drift in documented answers, and sets back what it changed", async () => {
+    const { after, code, requests, stdout } = await against({ answers: "documented" })
+    assert.strictEqual(stdout, "Set back: unreadCount, starred\nNo drift: the answers are as documented.\n")
+    assert.strictEqual(code, 0)
+    assert.deepInclude(after, { unreadCount: 1, starred: false })
+    assert.deepStrictEqual(
+      requests.map(({ body }) => JSON.parse(body)),
+      [{ locationId }, { locationId, unreadCount: 0, starred: true }, { locationId, unreadCount: 1, starred: false }]
+    )
+  })
+
+  it("reports the drift of observed answers, types only, and what it could not set back", async () => {
+    const { after, code, stdout } = await against({ answers: "observed" })
+    assert.strictEqual(code, 1)
+    assert.include(stdout, "Set back: starred\n")
+    assert.include(stdout, "Could not set back, because the first answer did not show it: unreadCount\n")
+    for (const line of [
+      "traceId: not documented, answered as string",
+      "conversation.lastMessageType: documented as string, answered as number",
+      "conversation.unreadCount: documented as number, not answered",
+      "conversation.dateAdded: not documented, answered as string"
+    ]) {
+      assert.include(stdout, line)
+    }
+    assert.isFalse(after.starred)
+    for (const value of [id, "2026-07-17", "00000000-0000"]) assert.notInclude(stdout, value)
+  })
+
+  it("exits 77 for a wrong token, without repeating it", async () => {
+    const { code, stderr } = await against({}, "a-wrong-token")
+    assert.strictEqual(code, 77)
+    assert.include(stderr, "Unauthorized (401)")
+    assert.notInclude(stderr, "a-wrong-token")
+  })
+})

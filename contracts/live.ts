@@ -1,0 +1,140 @@
+/**
+ * The contract against the real thing, on a test conversation of your own:
+ *
+ *     HIGHLEVEL_TOKEN=… HIGHLEVEL_LOCATION_ID=… HIGHLEVEL_CONVERSATION_ID=… npm run contracts:live
+ *
+ * Reads what an update of nothing answers, updates `unreadCount` and `starred`,
+ * sets back what the first answer showed, and reports where the answers differ
+ * from the contract. Values are never printed, only their types.
+ *
+ * Exit code: 0 no drift, 1 drift, 64 something is missing, else as `update`.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Config from "effect/Config"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import { Conversations, type HighLevelError } from "effect-highlevel"
+import * as ExitCode from "../src/cli/ExitCode.ts"
+import * as Documentation from "./documented/documentation.ts"
+
+const names = ["HIGHLEVEL_TOKEN", "HIGHLEVEL_LOCATION_ID", "HIGHLEVEL_CONVERSATION_ID"]
+
+const typeOf = (value: unknown) => (value === null ? "null" : Array.isArray(value) ? "array" : typeof value)
+
+/** How an object that was answered differs from the documented fields. */
+const driftOf = (path: string, fields: ReadonlyArray<Documentation.Field>, answered: Record<string, unknown>) => [
+  ...fields.flatMap(({ allowedValues, name, type }) => {
+    if (!Object.hasOwn(answered, name)) return [`${path}${name}: documented as ${type}, not answered`]
+    const value = answered[name]
+    if (typeOf(value) !== type) return [`${path}${name}: documented as ${type}, answered as ${typeOf(value)}`]
+    if (allowedValues !== undefined && !allowedValues.includes(String(value))) {
+      return [`${path}${name}: answered as a ${type} that is not among the ${allowedValues.length} documented values`]
+    }
+    return []
+  }),
+  ...Object.keys(answered)
+    .filter((name) => fields.every((field) => field.name !== name))
+    .map((name) => `${path}${name}: not documented, answered as ${typeOf(answered[name])}`)
+]
+
+const drift = (body: unknown) => {
+  const answered: Record<string, unknown> = Object(body)
+  const fields = Documentation.responses.find(({ status }) => status === 200)?.body ?? []
+  return [
+    ...driftOf("", fields, answered),
+    ...driftOf("conversation.", Documentation.conversation, Object(answered["conversation"]))
+  ]
+}
+
+const program = Effect.gen(function* () {
+  const token = yield* Config.Redacted("HIGHLEVEL_TOKEN")
+  const locationId = yield* Config.String("HIGHLEVEL_LOCATION_ID")
+  const conversationId = yield* Config.String("HIGHLEVEL_CONVERSATION_ID")
+  const baseUrl = yield* Config.String("HIGHLEVEL_BASE_URL").pipe(Config.withDefault(Conversations.defaultBaseUrl))
+
+  const found = new Set<string>()
+  const { update } = yield* Conversations.make({
+    token,
+    baseUrl,
+    // The answers as they are on the wire, before anything is made of them.
+    transformClient: HttpClient.tap((response) =>
+      response.status === 200
+        ? Effect.map(response.json, (body) => drift(body).forEach((line) => found.add(line)))
+        : Effect.void
+    )
+  })
+
+  const before = (yield* update({ conversationId, locationId })).conversation
+  const changes = {
+    unreadCount: typeof before.unreadCount === "number" && before.unreadCount > 0 ? 0 : 1,
+    starred: before.starred !== true
+  }
+
+  // Whatever happens to the update, what was shown is set back.
+  const shown = {
+    ...(typeof before.unreadCount === "number" ? { unreadCount: before.unreadCount } : {}),
+    ...(typeof before.starred === "boolean" ? { starred: before.starred } : {})
+  }
+  const setBack = update({ conversationId, locationId, ...shown }).pipe(
+    Effect.flatMap(({ conversation }) => {
+      const wrong = Object.entries(shown).filter(
+        ([name, value]) => name in conversation && conversation[name] !== value
+      )
+      return Console.log(
+        `Set back: ${Object.keys(shown).join(", ") || "nothing"}${
+          wrong.length > 0 ? `; the answer still shows another ${wrong.map(([name]) => name).join(", ")}` : ""
+        }`
+      )
+    }),
+    Effect.tapError((error) => Console.error(`NOT set back (${error._tag}): ${Object.keys(shown).join(", ")}`))
+  )
+  const updated = yield* update({ conversationId, locationId, ...changes }).pipe(
+    Effect.exit,
+    Effect.onInterrupt(() => Effect.ignore(setBack)),
+    Effect.tap(() => setBack),
+    Effect.flatMap((exit) => exit)
+  )
+
+  const lost = Object.keys(changes).filter((name) => !(name in shown))
+  if (lost.length > 0) {
+    yield* Console.log(`Could not set back, because the first answer did not show it: ${lost.join(", ")}`)
+  }
+  for (const [name, value] of Object.entries(changes)) {
+    const answered = updated.conversation[name]
+    if (answered !== undefined && answered !== value) found.add(`conversation.${name}: updated, but answered unchanged`)
+  }
+  yield* Console.log(
+    found.size === 0
+      ? "No drift: the answers are as documented."
+      : [`${found.size} differences between the answers and the contract:`, ...found].join("\n  ")
+  )
+  return found.size === 0 ? 0 : 1
+})
+
+const main = program.pipe(
+  Effect.catchTag("ConfigError", () =>
+    Effect.as(
+      Console.error(
+        `This needs ${names.join(", ")} in the environment: a token of the location and a test conversation of your own, ` +
+          "whose unreadCount and starred it changes and sets back."
+      ),
+      ExitCode.usage
+    )
+  ),
+  Effect.catch((error: HighLevelError.UpdateError | HighLevelError.InvalidOptions) =>
+    // The message could quote the conversation; the tag and the status cannot.
+    Effect.as(
+      Console.error(`The call failed: ${error._tag}${"status" in error ? ` (${error.status})` : ""}`),
+      ExitCode.fromError(error)
+    )
+  ),
+  Effect.provide(FetchHttpClient.layer)
+)
+
+main.pipe(
+  Effect.flatMap((code) => (code === ExitCode.done ? Effect.void : Effect.fail({ [Runtime.errorExitCode]: code }))),
+  NodeRuntime.runMain({ disableErrorReporting: true })
+)
