@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 
 const rows: ReadonlyArray<ReadonlyArray<string>> = [
-  ["internal/tolerant", "internal/version"],
+  ["internal/tolerant", "internal/version", "internal/safeCause"],
   ["Conversation"],
   ["ConversationUpdate", "ErrorBody"],
   ["HighLevelApi", "HighLevelError"],

@@ -19,7 +19,10 @@ try {
   const [packed] = JSON.parse(run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", directory]))
   const files: ReadonlyArray<string> = packed.files.map((file: { readonly path: string }) => file.path)
   const unexpected = files.filter(
-    (file) => !/^(src|dist|contracts\/pacts)\/|^contracts\/README\.md$|^(README|CHANGELOG|LICENSE|package)(\.md|\.json)?$/.test(file)
+    (file) =>
+      !/^(src|dist|contracts\/pacts)\/|^contracts\/README\.md$|^(README|CHANGELOG|LICENSE|package)(\.md|\.json)?$/.test(
+        file
+      )
   )
   const missing = [
     "dist/index.js",

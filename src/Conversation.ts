@@ -247,4 +247,4 @@ export const Conversation = Tolerant.struct({
  * @category models
  * @since 0.1.0
  */
-export type Conversation = typeof Conversation.Type
+export interface Conversation extends Schema.Schema.Type<typeof Conversation> {}

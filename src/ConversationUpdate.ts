@@ -79,7 +79,7 @@ export const Changes = Schema.Struct({
  * @category models
  * @since 0.1.0
  */
-export type Changes = typeof Changes.Type
+export interface Changes extends Schema.Schema.Type<typeof Changes> {}
 
 /**
  * A whole update as {@link Changes} plus the conversation it is for; what
@@ -108,7 +108,7 @@ export const ConversationUpdate = Schema.Struct({ conversationId: ConversationId
  * @category models
  * @since 0.1.0
  */
-export type ConversationUpdate = typeof ConversationUpdate.Type
+export interface ConversationUpdate extends Schema.Schema.Type<typeof ConversationUpdate> {}
 
 /**
  * The documented 200. `traceId` is not documented but answered, and support asks
@@ -130,4 +130,4 @@ export const Answer = Tolerant.struct({
  * @category models
  * @since 0.1.0
  */
-export type Answer = typeof Answer.Type
+export interface Answer extends Schema.Schema.Type<typeof Answer> {}

@@ -163,7 +163,8 @@ export const defaultVersion: ApiVersion = "2021-07-28"
 
 /**
  * Makes the service from the `HttpClient` of the application. Fails with
- * `InvalidOptions` for a token or a base URL that it cannot work with.
+ * `InvalidOptions`, which names the option, for a token, a base URL, a version or
+ * a timeout that it cannot work with.
  *
  * @category constructors
  * @since 0.1.0
@@ -174,7 +175,8 @@ export const make = Effect.fnUntraced(function* (
   const httpClient = (yield* HttpClient.HttpClient).pipe(options.transformClient ?? identity)
   const token = yield* OptionsCheck.token(options.token)
   const baseUrl = yield* OptionsCheck.baseUrl(options.baseUrl ?? defaultBaseUrl)
-  const defaultTimeout = yield* OptionsCheck.timeout(options.timeout ?? "30 seconds")
+  const clientVersion = yield* OptionsCheck.version(options.version ?? defaultVersion)
+  const clientTimeout = yield* OptionsCheck.timeout(options.timeout ?? "30 seconds")
   const attempt = yield* Attempt.make({
     httpClient,
     token,
@@ -187,9 +189,9 @@ export const make = Effect.fnUntraced(function* (
     callOptions: UpdateOptions | undefined
   ): Effect.fn.Return<Answer, UpdateError> {
     const valid = yield* Request.update(input)
-    const version = yield* Request.version(valid, callOptions?.version ?? options.version ?? defaultVersion)
+    const version = yield* Request.version(valid, callOptions?.version ?? clientVersion)
     const timeout =
-      callOptions?.timeout === undefined ? defaultTimeout : yield* Request.timeout(valid, callOptions.timeout)
+      callOptions?.timeout === undefined ? clientTimeout : yield* Request.timeout(valid, callOptions.timeout)
     return yield* attempt(valid, version).pipe(
       Effect.timeoutOrElse({
         duration: timeout,
@@ -206,12 +208,13 @@ export const make = Effect.fnUntraced(function* (
   })
 
   return {
-    update: (input, callOptions) => {
-      const { conversationId, locationId } = Request.givenIds(input)
-      return Effect.withSpan(update(input, callOptions), "Conversations.update", {
-        attributes: { "highlevel.conversation_id": conversationId, "highlevel.location_id": locationId }
+    update: (input, callOptions) =>
+      Effect.suspend(() => {
+        const { conversationId, locationId } = Request.givenIds(input)
+        return Effect.withSpan(update(input, callOptions), "Conversations.update", {
+          attributes: { "highlevel.conversation_id": conversationId, "highlevel.location_id": locationId }
+        })
       })
-    }
   }
 })
 
@@ -240,6 +243,11 @@ export const layer = (options: Options): Layer.Layer<Conversations, InvalidOptio
 /**
  * The client as a layer, its options from `Config`: `HIGHLEVEL_TOKEN`, and, where
  * set, `HIGHLEVEL_BASE_URL` and `HIGHLEVEL_API_VERSION`.
+ *
+ * **Gotchas**
+ *
+ * A variable that is set but empty counts as not set: an empty
+ * `HIGHLEVEL_BASE_URL` means HighLevel itself.
  *
  * **Example** (From the environment)
  *

@@ -34,7 +34,7 @@ const subject = {
 const answer = {
   ...subject,
   /** The HTTP status. */
-  status: Schema.Int,
+  status: Schema.Number,
   /** The answer's `message`, one or many, always as a list. Empty when there was none. */
   messages: Schema.Array(Schema.String),
   /** HighLevel's id of the request, from the body. */
@@ -52,9 +52,9 @@ const summary = (
     readonly messages: ReadonlyArray<string>
     readonly traceId?: string
   },
-  fallback: string
+  lead: string
 ) =>
-  `${error.messages.length === 0 ? fallback : error.messages.join("; ")} (${error.status} for conversation ${
+  `${[lead, ...error.messages.filter((message) => message !== lead)].join(": ")} (${error.status} for conversation ${
     error.conversationId
   }${error.traceId === undefined ? "" : `, trace ${error.traceId}`})`
 
@@ -217,8 +217,8 @@ export class AppliedUnreadable extends Schema.TaggedError<AppliedUnreadable>()("
 export class TransportFailure extends Schema.TaggedError<TransportFailure>()("TransportFailure", {
   ...subject,
   /** The status, when the headers had arrived before the answer broke off. */
-  status: Schema.optionalKey(Schema.Int),
-  /** What the HTTP client reported. */
+  status: Schema.optionalKey(Schema.Number),
+  /** What the HTTP client reported: names, codes and messages, without the request. */
   cause: Schema.Defect()
 }) {
   override get message() {
@@ -265,7 +265,7 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("Invali
   )
 }) {
   override get message() {
-    return `Invalid request, nothing was sent: ${this.issues.map(({ field, message }) => `${field}: ${message}`).join("; ")}`
+    return `Invalid request, nothing was sent: ${this.issues.map(({ field, message }) => (field === "" ? message : `${field}: ${message}`)).join("; ")}`
   }
 }
 
@@ -301,7 +301,7 @@ export type UpdateError = typeof UpdateError.Type
  * @since 0.1.0
  */
 export class InvalidOptions extends Schema.TaggedError<InvalidOptions>()("InvalidOptions", {
-  /** The option: `token`, `baseUrl`, `timeout`. */
+  /** The option: `token`, `baseUrl`, `version`, `timeout`. */
   option: Schema.String,
   expected: Schema.String
 }) {
@@ -311,10 +311,7 @@ export class InvalidOptions extends Schema.TaggedError<InvalidOptions>()("Invali
 }
 
 // A chain of causes in one line: "fetch failed: connect ECONNREFUSED 127.0.0.1:1".
-// Bounded, since nothing forbids a chain that bites its tail.
-function describe(cause: unknown, depth = 8): string {
-  if (!(cause instanceof Error)) return String(cause)
-  const code = "code" in cause && typeof cause.code === "string" ? cause.code : cause.name
-  const own = cause.message === "" ? code : cause.message
-  return cause.cause === undefined || depth === 0 ? own : `${own}: ${describe(cause.cause, depth - 1)}`
+function describe(cause: unknown): string {
+  if (!(cause instanceof Error)) return "the cause is not an error"
+  return cause.cause instanceof Error ? `${cause.message}: ${describe(cause.cause)}` : cause.message
 }

@@ -87,6 +87,9 @@ describe.concurrent("effect-highlevel", { timeout: 60_000 }, () => {
     ["an unknown version", update("--starred", "--api-version", "1999-01-01"), {}, 64, "Usage"],
     ["an unknown version in the environment", update("--starred"), { HIGHLEVEL_API_VERSION: "1999" }, 64, "Usage"],
     ["feedback that is an array", update("--feedback", "[]"), {}, 64, "Usage"],
+    ["a port that is none", ["sandbox", "--port", "99999"], {}, 64, "Usage"],
+    ["a token that cannot be one", ["sandbox", "--token", "a b"], {}, 64, "Usage"],
+    ["the wizard, which asks on stdout", update("--starred", "--wizard"), {}, 64, "Usage"],
     ["a count below zero", update("--unread-count=-1"), {}, 64, "InvalidRequest"],
     ["a path as id", ["update", "..", "--location-id", ids.locationId, "--starred"], {}, 64, "InvalidRequest"],
     ["a base URL in the clear", update("--starred", "--base-url", "http://example.com"), {}, 64, "InvalidOptions"],
@@ -104,6 +107,15 @@ describe.concurrent("effect-highlevel", { timeout: 60_000 }, () => {
     assert.deepStrictEqual([machine.code, machine.stdout], [code, ""])
     assert.strictEqual(JSON.parse(machine.stderr)._tag, tag)
     assert.notInclude(human.stderr + machine.stderr, "sandbox-token")
+  })
+
+  it("--json is the flag, not the word", async () => {
+    const off = await run(["update", "unknown", "--location-id", "l", "--starred", "--json", "false"], environment())
+    assert.throws(() => JSON.parse(off.stderr))
+    const on = await run(["update", "unknown", "--location-id", "l", "--starred", "--json=true"], environment())
+    assert.strictEqual(JSON.parse(on.stderr)._tag, "BadRequest")
+    const id = await run(["update", "--location-id", "l", "--starred", "--", "--json"], environment())
+    assert.include(id.stderr, "Conversation with id --json not found")
   })
 
   it("help and version that were asked for are output", async () => {

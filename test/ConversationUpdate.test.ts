@@ -41,6 +41,8 @@ const refused: ReadonlyArray<readonly [input: unknown, field: string]> = [
   [{ ...ids, feedback: "fine" }, "feedback"],
   [{ ...ids, feedback: { at: new Date(0) } }, "feedback.at"],
   [{ ...ids, feedback: cyclic }, "feedback.self"],
+  [{ ...ids, feedback: new Date(0) }, "feedback"],
+  [{ ...ids, feedback: new Map([["rating", 5]]) }, "feedback"],
   [{ ...ids, lastMessageBody: "hello" }, "lastMessageBody"],
   [null, ""],
   ["tDtDnQdgm2LXpyiqYvZ6", ""]

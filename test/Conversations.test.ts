@@ -174,6 +174,14 @@ describe("options", () => {
     })
   )
 
+  it.effect("that JavaScript gets wrong are named: a plain token, an unknown version", () =>
+    Effect.gen(function* () {
+      const plain = yield* Effect.flip(make({ token: token as unknown as Redacted.Redacted }))
+      assert.strictEqual(plain.option, "token")
+      assert.strictEqual((yield* Effect.flip(make({ version: "1999" as "v3" }))).option, "version")
+    })
+  )
+
   it.effect("a trailing line break in a token is dropped", () =>
     Effect.gen(function* () {
       const { layer, requests } = answering(200, ok)

@@ -3,9 +3,11 @@ import * as Arbitrary from "effect/Arbitrary"
 import type * as Effect from "effect/Effect"
 import * as Fx from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { Conversations, HighLevelError } from "effect-highlevel"
 import { answering, ids, token, updateOver } from "./harness.ts"
@@ -105,6 +107,10 @@ describe("the documented answers", () => {
     [{ message: null, error: "Bad Request" }, ["Bad Request"]],
     [{ message: { nested: true } }, []],
     [{ error: { code: "X", message: "a newer envelope", details: {} } }, ["a newer envelope"]],
+    [{ error: { message: ["in a", "list"] } }, ["in a", "list"]],
+    [{ message: ["a", 1, null] }, ["a"]],
+    [{ message: "", error: "E" }, ["E"]],
+    [`{ "message": "m", "huge": 1e999 }`, ["m"]],
     [[], []],
     ["<html>no</html>", []],
     ["", []],
@@ -173,6 +179,61 @@ describe("the rest of reality", () => {
   ])("%j is Unsuccessful", (body) =>
     Fx.gen(function* () {
       assert.strictEqual((yield* errorOf(200, body))._tag, "Unsuccessful")
+    })
+  )
+
+  it.effect("a number that overflows does not cost the receipt", () =>
+    Fx.gen(function* () {
+      const body = `{"success":true,"conversation":{"id":"c","unreadCount":1e999,"other":1e999}}`
+      const { conversation } = yield* updateOver(answering(200, body).layer)
+      assert.deepStrictEqual<unknown>(conversation, {
+        id: "c",
+        other: Infinity,
+        unrecognized: { unreadCount: Infinity }
+      })
+    })
+  )
+
+  it.effect.each([
+    [200, "AppliedUnreadable"],
+    [401, "Unauthorized"],
+    [422, "Unprocessable"],
+    [503, "UnexpectedStatus"]
+  ] as const)("%i is %s behind a client that fails on a status, too", ([status, tag]) =>
+    Fx.gen(function* () {
+      const { layer } = answering(status, `{"message":"said so"}`)
+      const error = yield* Fx.flip(updateOver(layer, ids, { transformClient: HttpClient.filterStatusOk }))
+      assert.strictEqual(error._tag, tag)
+      assert.include(error.message, "said so")
+    })
+  )
+
+  it.effect.each([
+    ["nothing", undefined],
+    ["an object without prototype", Object.create(null)],
+    [
+      "an object that cannot be printed",
+      {
+        toString: () => {
+          throw new Error("no")
+        }
+      }
+    ],
+    ["a list of errors", new AggregateError([new Error("first"), new Error("second")], "")]
+  ])("a transport that fails with %s is a TransportFailure with a message", ([, cause]) =>
+    Fx.gen(function* () {
+      const failing = Layer.succeed(
+        HttpClient.HttpClient,
+        HttpClient.make((request) =>
+          Fx.fail(
+            new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
+          )
+        )
+      )
+      const error = yield* Fx.flip(updateOver(failing))
+      assert(error._tag === "TransportFailure")
+      assert.include(error.message, "No answer for conversation")
+      if (cause instanceof AggregateError) assert.include(error.message, "first; second")
     })
   )
 

@@ -2,6 +2,7 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
@@ -13,7 +14,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import { Conversations } from "effect-highlevel"
 import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
+import { type AddressInfo, createServer as createSocketServer } from "node:net"
 import { inspect } from "node:util"
 import { answering, ids, token } from "./harness.ts"
 
@@ -44,7 +45,9 @@ const reachable = (value: unknown): string => {
 /** Runs a failing call and collects all that an application could observe of it. */
 const observe = Effect.fnUntraced(function* (
   httpClient: Layer.Layer<HttpClient.HttpClient>,
-  options?: Partial<Conversations.Options>
+  options?: Partial<Conversations.Options>,
+  // What the HTTP client itself records on its own span is the application's business.
+  withHttpSpan = true
 ) {
   const lines: Array<string> = []
   const spans: Array<Tracer.NativeSpan> = []
@@ -92,9 +95,15 @@ const observe = Effect.fnUntraced(function* (
     error.stack ?? "",
     reachable(error),
     reachable(cause.reasons.map((reason) => ("error" in reason ? reason.error : reason))),
-    ...spans.map((span) =>
-      inspect([span.name, [...span.attributes], span.events, span.status], { depth: Infinity, showHidden: true })
-    )
+    ...spans
+      .filter(({ kind }) => withHttpSpan || kind !== "client")
+      .map(({ attributes, events, name, status }) =>
+        // As exporters do: a failed span has the message and the stack of its cause.
+        [
+          inspect([name, [...attributes], events], { depth: Infinity, showHidden: true }),
+          status._tag === "Ended" && Exit.isFailure(status.exit) ? Cause.pretty(status.exit.cause) : ""
+        ].join("\n")
+      )
   ].join("\n")
 })
 
@@ -145,6 +154,52 @@ describe("the token is nowhere", () => {
           response.writeHead(200, { "content-length": "100" })
           response.write("{", () => response.destroy())
         })
+        yield* Effect.acquireRelease(
+          Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+          () => Effect.sync(() => server.close())
+        )
+        const { port } = server.address() as AddressInfo
+        const observed = yield* observe(httpClient, { baseUrl: `http://127.0.0.1:${port}` })
+        assert.include(observed, "TransportFailure")
+        assert.notInclude(observed, token)
+      })
+    )
+  }
+
+  it.effect("in a cf-ray that repeats it", () =>
+    Effect.gen(function* () {
+      assert.notInclude(yield* observe(answering(500, "{}", { "cf-ray": token }).layer, {}, false), token)
+    })
+  )
+
+  it.effect("in a failure whose text repeats the request", () =>
+    Effect.gen(function* () {
+      const observed = yield* observe(
+        Layer.succeed(
+          HttpClient.HttpClient,
+          HttpClient.make((request) => {
+            const config = { headers: { ...request.headers } }
+            const cause = Object.assign(new Error(`cannot send ${JSON.stringify(config)}`), { config })
+            return Effect.fail(
+              new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
+            )
+          })
+        ),
+        {},
+        false
+      )
+      assert.include(observed, "cannot send")
+      assert.notInclude(observed, token)
+    })
+  )
+
+  for (const [name, httpClient] of [
+    ["fetch", FetchHttpClient.layer],
+    ["undici", NodeHttpClient.layerUndici]
+  ] as const) {
+    it.live(`in a server that sends the bytes of the request back, with ${name}`, () =>
+      Effect.gen(function* () {
+        const server = createSocketServer((socket) => socket.on("data", (bytes) => socket.end(bytes)))
         yield* Effect.acquireRelease(
           Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
           () => Effect.sync(() => server.close())

@@ -4,9 +4,11 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Terminal from "effect/Terminal"
+import * as CliConfig from "effect/cli/CliConfig"
 import * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { version } from "../internal/version.ts"
 import * as ExitCode from "./ExitCode.ts"
 import { sandbox } from "./Serve.ts"
@@ -46,19 +48,35 @@ const promptOnStderr = Layer.effect(
   )
 )
 
+// Arguments that cannot be parsed have no flags yet; these are what --json looks like.
+const looksLikeJson = (args: ReadonlyArray<string>) => {
+  const end = args.indexOf("--")
+  return (end === -1 ? args : args.slice(0, end)).some((arg) => arg === "--json" || arg === "--json=true")
+}
+
+// A wizard asks on stdout, which belongs to the conversation.
+const withoutWizard = CliConfig.layer({
+  builtIns: CliConfig.defaults.builtIns.filter((flag) => flag !== GlobalFlag.Wizard)
+})
+
 export const run = (args: ReadonlyArray<string>) => {
-  const json = args.includes("--json")
+  const json = looksLikeJson(args)
   return Command.runWith(root, { version })(args).pipe(
     Effect.as(ExitCode.done),
     Effect.catchTag("CliFailure", (failure) =>
-      Effect.as(Console.error(json ? JSON.stringify(failure.json) : failure.text), failure.exitCode)
+      Effect.as(Console.error(failure.asJson === true ? JSON.stringify(failure.json) : failure.text), failure.exitCode)
     ),
     Effect.catchIf(CliError.isCliError, () => Effect.succeed(ExitCode.usage)),
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause)
         ? Effect.succeed(ExitCode.interrupted)
-        : Effect.as(Console.error(Cause.pretty(cause)), ExitCode.failed)
+        : Effect.as(
+            Console.error(
+              json ? JSON.stringify({ _tag: "Defect", message: Cause.pretty(cause) }) : Cause.pretty(cause)
+            ),
+            ExitCode.failed
+          )
     ),
-    Effect.provide(Layer.merge(CliOutput.layerPresenter(presenter(json)), promptOnStderr))
+    Effect.provide(Layer.mergeAll(CliOutput.layerPresenter(presenter(json)), withoutWizard, promptOnStderr))
   )
 }

@@ -11,11 +11,16 @@ export class CliFailure extends Data.TaggedError("CliFailure")<{
   readonly text: string
   /** The same for machines: one JSON value with a `_tag`. */
   readonly json: Schema.Json
+  /** Which of the two the command was asked to print. */
+  readonly asJson?: boolean
 }> {}
 
 /** The command line, the environment or the input is at fault. */
 export const usage = (message: string) =>
   new CliFailure({ exitCode: ExitCode.usage, text: message, json: { _tag: "Usage", message } })
+
+export const as = ({ exitCode, json, text }: CliFailure, asJson: boolean) =>
+  new CliFailure({ exitCode, json, text, asJson })
 
 const Reported = Schema.toCodecJson(Schema.Union([HighLevelError.UpdateError, HighLevelError.InvalidOptions]))
 const encode = Schema.encodeEffect(Reported)

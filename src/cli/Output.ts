@@ -5,7 +5,9 @@ import * as Schema from "effect/Schema"
 import { Conversation } from "../index.ts"
 
 // A message body is written by a stranger: it must not steer the terminal.
-const controls = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu
+const controls = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+
+/** Escapes as JSON does, so that what was JSON still is. */
 export const printable = (text: string) =>
   text.replace(controls, (character) => {
     if (character === "\n") return "\\n"
@@ -18,17 +20,21 @@ const cell = (value: unknown): string => {
   return printable(typeof value === "string" ? value : JSON.stringify(value))
 }
 
-/** A row for each field, in the documentation's order. */
-export const table = ({ unrecognized = {}, ...conversation }: Conversation.Conversation) => {
-  const rows = Object.entries({ ...conversation, ...unrecognized }).map(
-    ([name, value]) => [printable(name), cell(value)] as const
-  )
-  const width = Math.max(0, ...rows.map(([name]) => name.length))
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n")
-}
+// A document nested ten thousand deep is JSON that cannot be written.
+const orUnprintable = <A>(render: () => A) => Effect.try({ try: render, catch: () => "Unprintable" as const })
 
-const encode = Schema.encodeEffect(Schema.toCodecJson(Conversation.Conversation))
+/** A row for each field, in the documentation's order. */
+export const table = ({ unrecognized = {}, ...conversation }: Conversation.Conversation) =>
+  orUnprintable(() => {
+    const rows = Object.entries({ ...conversation, ...unrecognized }).map(
+      ([name, value]) => [printable(name), cell(value)] as const
+    )
+    const width = Math.max(0, ...rows.map(([name]) => name.length))
+    return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n")
+  })
+
+const encode = Schema.encodeEffect(Conversation.Conversation)
 
 /** The conversation as HighLevel documents it, in one line. */
 export const json = (conversation: Conversation.Conversation) =>
-  Effect.map(encode(conversation), (wire) => JSON.stringify(wire))
+  Effect.flatMap(encode(conversation), (wire) => orUnprintable(() => printable(JSON.stringify(wire))))

@@ -4,6 +4,7 @@ import * as Config from "effect/Config"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { createServer } from "node:http"
@@ -22,8 +23,13 @@ const program = Config.String("npm_lifecycle_event").pipe(
 export const sandbox = Command.make(
   "sandbox",
   {
-    port: Flag.Int("port").pipe(Flag.withDescription("The port to listen on, else a free one"), Flag.withDefault(0)),
+    port: Flag.Int("port").pipe(
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
+      Flag.withDescription("The port to listen on, else a free one"),
+      Flag.withDefault(0)
+    ),
     token: Flag.String("token").pipe(
+      Flag.withSchema(Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/))),
       Flag.withDescription("The token the sandbox accepts; not a secret"),
       Flag.withDefault(Sandbox.defaultToken)
     ),

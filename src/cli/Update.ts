@@ -9,6 +9,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { Conversations, ConversationUpdate, HighLevelApi } from "../index.ts"
 import * as CliFailure from "./CliFailure.ts"
+import * as ExitCode from "./ExitCode.ts"
 import * as Output from "./Output.ts"
 import * as Token from "./Token.ts"
 
@@ -54,36 +55,50 @@ export const update = Command.make(
     conversationId: Argument.String("conversation-id").pipe(Argument.withDescription("The conversation to update")),
     ...flags
   },
-  Effect.fnUntraced(function* ({ baseUrl, conversationId, feedback, json, locationId, starred, unreadCount, version }) {
-    const parsedFeedback = Option.isSome(feedback)
-      ? Option.some(yield* readFeedback(feedback.value))
-      : Option.none<ConversationUpdate.Feedback>()
-    const changes = {
-      ...present("unreadCount", unreadCount),
-      ...present("starred", starred),
-      ...present("feedback", parsedFeedback)
-    }
-    if (Object.keys(changes).length === 0) {
-      return yield* CliFailure.usage("Nothing to update: give --unread-count, --starred, --no-starred or --feedback")
-    }
-    const token = yield* Token.token
+  Effect.fnUntraced(
+    function* ({ baseUrl, conversationId, feedback, json, locationId, starred, unreadCount, version }) {
+      const parsedFeedback = Option.isSome(feedback)
+        ? Option.some(yield* readFeedback(feedback.value))
+        : Option.none<ConversationUpdate.Feedback>()
+      const changes = {
+        ...present("unreadCount", unreadCount),
+        ...present("starred", starred),
+        ...present("feedback", parsedFeedback)
+      }
+      if (Object.keys(changes).length === 0) {
+        return yield* CliFailure.usage("Nothing to update: give --unread-count, --starred, --no-starred or --feedback")
+      }
+      const token = yield* Token.token
 
-    const { conversation } = yield* Conversations.update({ conversationId, locationId, ...changes }).pipe(
-      Effect.provide(
-        Conversations.layerConfig({
-          token: Config.succeed(token),
-          ...(Option.isSome(baseUrl) ? { baseUrl: Config.succeed(baseUrl.value) } : {}),
-          ...(Option.isSome(version) ? { version: Config.succeed(version.value) } : {})
-        })
-      ),
-      Effect.catchTag("ConfigError", (error) => Effect.fail(CliFailure.usage(error.message))),
-      Effect.catchIf(
-        (error) => error._tag !== "CliFailure",
-        (error) => Effect.flatMap(CliFailure.fromError(error), Effect.fail)
+      const { conversation } = yield* Conversations.update({ conversationId, locationId, ...changes }).pipe(
+        Effect.provide(
+          Conversations.layerConfig({
+            token: Config.succeed(token),
+            ...(Option.isSome(baseUrl) ? { baseUrl: Config.succeed(baseUrl.value) } : {}),
+            ...(Option.isSome(version) ? { version: Config.succeed(version.value) } : {})
+          })
+        ),
+        Effect.catchTag("ConfigError", (error) => Effect.fail(CliFailure.usage(error.message))),
+        Effect.catchIf(
+          (error) => error._tag !== "CliFailure",
+          (error) => Effect.flatMap(CliFailure.fromError(error), Effect.fail)
+        )
       )
-    )
-    yield* Console.log(json ? yield* Output.json(conversation) : Output.table(conversation))
-  })
+      const rendered = yield* (json ? Output.json(conversation) : Output.table(conversation)).pipe(
+        Effect.mapError(
+          () =>
+            new CliFailure.CliFailure({
+              exitCode: ExitCode.done,
+              text: "The update was applied, but its answer cannot be printed.",
+              json: { _tag: "Unprintable", message: "The update was applied, but its answer cannot be printed." }
+            })
+        )
+      )
+      yield* Console.log(rendered)
+    },
+    // As the flag says, not as the arguments look.
+    (effect, { json }) => Effect.catchTag(effect, "CliFailure", (failure) => Effect.fail(CliFailure.as(failure, json)))
+  )
 ).pipe(
   Command.withDescription("Update a conversation"),
   Command.withExamples([

@@ -1,33 +1,34 @@
 /** From HighLevel's answer to the value or the named error that it means. */
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
-import * as HttpClientResponse from "effect/http/HttpClientResponse"
-import type * as ConversationUpdate from "../ConversationUpdate.ts"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as ConversationUpdate from "../ConversationUpdate.ts"
 import * as HighLevelError from "../HighLevelError.ts"
 import { HighLevelApi } from "../HighLevelApi.ts"
+import * as SafeCause from "./safeCause.ts"
 import * as Tolerant from "./tolerant.ts"
 
 const decodeAnswer = HttpApiClient.decodeResponse(HighLevelApi, { group: "conversations", endpoint: "update" })
+const decodeText = Schema.decodeUnknownEffect(Schema.fromJsonString(ConversationUpdate.Answer))
 
 /**
  * What any body may say about itself. Undeclared statuses use other names than
- * the documented ones: `{ error: { message } }`, `{ status, message }`.
+ * the documented ones (`{ error: { message } }`), and lists may hold anything.
  */
 const AnyBody = Tolerant.struct({
   success: Tolerant.field(Schema.Boolean),
-  message: Tolerant.field(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
-  error: Tolerant.field(Schema.Union([Schema.String, Schema.Struct({ message: Schema.String })])),
+  message: Tolerant.field(Schema.Unknown),
+  error: Tolerant.field(Schema.Unknown),
   traceId: Tolerant.field(Schema.String)
 })
 const readAnyBody = Schema.decodeUnknownResult(Schema.fromJsonString(AnyBody))
 
-type Texts = string | ReadonlyArray<string> | null | undefined
-
-const textsOf = (texts: Texts): ReadonlyArray<string> =>
-  texts === null || texts === undefined ? [] : typeof texts === "string" ? [texts] : texts
+const textsOf = (message: unknown): ReadonlyArray<string> =>
+  (Array.isArray(message) ? message : [message]).filter((text) => typeof text === "string" && text !== "")
 
 interface Said {
   readonly messages: ReadonlyArray<string>
@@ -35,16 +36,12 @@ interface Said {
   readonly success?: boolean | null | undefined
 }
 
-const anyBody = (body: string): Said => {
+const saidIn = (body: string): Said => {
   const read = readAnyBody(body)
   if (Result.isFailure(read)) return { messages: [] }
   const { error, message, success, traceId } = read.success
-  const messages = textsOf(message)
-  return {
-    messages: messages.length > 0 ? messages : textsOf(typeof error === "object" ? error?.message : error),
-    traceId,
-    success
-  }
+  const candidates = [message, Predicate.hasProperty(error, "message") ? error.message : undefined, error]
+  return { messages: candidates.map(textsOf).find((texts) => texts.length > 0) ?? [], traceId, success }
 }
 
 // Collected from recorded answers. Order matters: the first match wins.
@@ -77,18 +74,22 @@ export const read = Effect.fnUntraced(function* (
   const { status } = response
   const body = yield* Effect.mapError(
     response.text,
-    ({ reason }) => new HighLevelError.TransportFailure({ ...subject, status, cause: reason.cause ?? reason.message })
+    ({ reason }) =>
+      new HighLevelError.TransportFailure({
+        ...subject,
+        status,
+        cause: SafeCause.make(reason.cause ?? reason.message, token)
+      })
   )
 
   // A debugging proxy may send back what it received.
   const redact = (text: string) => text.replaceAll(Redacted.value(token), "<redacted>")
-  const cfRay = response.headers["cf-ray"]
   const facts = (said: Said) => ({
     ...subject,
     status,
     messages: said.messages.map(redact),
     ...(typeof said.traceId === "string" ? { traceId: redact(said.traceId) } : {}),
-    ...(cfRay === undefined ? {} : { cfRay }),
+    ...(response.headers["cf-ray"] === undefined ? {} : { cfRay: redact(response.headers["cf-ray"]) }),
     body: redact(body)
   })
 
@@ -97,14 +98,8 @@ export const read = Effect.fnUntraced(function* (
     new HighLevelError.Unauthorized({ ...facts(said), reason: unauthorizedReason(said.messages) })
   const unprocessable = (said: Said) => new HighLevelError.Unprocessable(facts(said))
 
-  const fromWire = (wire: { readonly message?: Texts; readonly traceId?: string | null }): Said => {
-    const messages = textsOf(wire.message)
-    return messages.length > 0 ? { messages, traceId: wire.traceId } : anyBody(body)
-  }
-
   // No declared document: an undeclared status, or a body that is not what was declared.
-  const fromStatus = (cause: unknown) => {
-    const said = anyBody(body)
+  const fromStatus = (said: Said, cause: unknown) => {
     if (status === 400) return badRequest(said)
     if (status === 401) return unauthorized(said)
     if (status === 422) return unprocessable(said)
@@ -113,20 +108,21 @@ export const read = Effect.fnUntraced(function* (
     return new HighLevelError.AppliedUnreadable({ ...facts(said), cause })
   }
 
-  // 201 and its kin are as good as the documented 200, if they bring its document.
-  const answered =
-    isSuccessful(status) && status !== 200
-      ? HttpClientResponse.fromWeb(response.request, new Response(body, { status: 200 }))
-      : response
+  // 201 and its kin are as good as the documented 200 if they bring its document,
+  // and so is a document that no JSON codec takes for JSON, such as one with 1e999.
+  const orAsText = (cause: unknown) =>
+    isSuccessful(status)
+      ? Effect.mapError(decodeText(body), (error) => fromStatus(saidIn(body), error))
+      : Effect.fail(fromStatus(saidIn(body), cause))
 
-  const answer = yield* decodeAnswer(answered).pipe(
+  const answer = yield* decodeAnswer(response).pipe(
     Effect.catchTags({
-      BadRequest: (wire) => Effect.fail(badRequest(fromWire(wire))),
-      Unauthorized: (wire) => Effect.fail(unauthorized(fromWire(wire))),
-      Unprocessable: (wire) => Effect.fail(unprocessable(fromWire(wire))),
-      SchemaError: (cause) => Effect.fail(fromStatus(cause)),
-      HttpClientError: (cause) => Effect.fail(fromStatus(cause.message))
+      BadRequest: () => Effect.fail(badRequest(saidIn(body))),
+      Unauthorized: () => Effect.fail(unauthorized(saidIn(body))),
+      Unprocessable: () => Effect.fail(unprocessable(saidIn(body))),
+      SchemaError: orAsText,
+      HttpClientError: orAsText
     })
   )
-  return answer.success === false ? yield* new HighLevelError.Unsuccessful(facts(anyBody(body))) : answer
+  return answer.success === false ? yield* new HighLevelError.Unsuccessful(facts(saidIn(body))) : answer
 })

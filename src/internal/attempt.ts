@@ -11,12 +11,15 @@ import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type * as ConversationUpdate from "../ConversationUpdate.ts"
 import { type ApiVersion, Authorization, HighLevelApi } from "../HighLevelApi.ts"
 import * as HighLevelError from "../HighLevelError.ts"
 import * as Answer from "./answer.ts"
 import * as Request from "./request.ts"
+import * as SafeCause from "./safeCause.ts"
 import { version as libraryVersion } from "./version.ts"
 
 // Browsers, and their workers, name themselves and do not let a page change it.
@@ -79,15 +82,15 @@ export const make = Effect.fnUntraced(function* (options: {
       payload,
       responseMode: "response-only"
     }).pipe(
-      Effect.mapError((error) => {
+      Effect.catch((error): Effect.Effect<HttpClientResponse.HttpClientResponse, HighLevelError.UpdateError> => {
         // Not in the type of this mode, but what JSON.stringify refuses, such as a
         // feedback nested ten thousand deep, arrives here.
-        if (Schema.isSchemaError(error)) return Request.invalid(update, error)
-        return new HighLevelError.TransportFailure({
-          ...subject,
-          // The client's own error holds the request, and so the token; its cause does not.
-          cause: error._tag === "HttpClientError" ? (error.reason.cause ?? error.reason.message) : error
-        })
+        if (Schema.isSchemaError(error)) return Effect.fail(Request.invalid(update, error))
+        const reason = HttpClientError.isHttpClientError(error) ? error.reason : undefined
+        // A client that fails on a status has an answer all the same.
+        if (reason?._tag === "StatusCodeError") return Effect.succeed(reason.response)
+        const cause = reason === undefined ? error : (reason.cause ?? reason.message)
+        return Effect.fail(new HighLevelError.TransportFailure({ ...subject, cause: SafeCause.make(cause, token) }))
       })
     )
     return yield* Answer.read(response, subject, token)

@@ -3,6 +3,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { ApiVersion } from "../HighLevelApi.ts"
 import { InvalidOptions } from "../HighLevelError.ts"
 
 const invalid = (option: string, expected: string) => Effect.fail(new InvalidOptions({ option, expected }))
@@ -13,6 +15,7 @@ const invalid = (option: string, expected: string) => Effect.fail(new InvalidOpt
  * header; an HTTP client would otherwise fail with a message that repeats it.
  */
 export const token = (token: Redacted.Redacted) => {
+  if (!Redacted.isRedacted(token)) return invalid("token", "a Redacted value: Redacted.make(token)")
   const value = Redacted.value(token).trim()
   if (value === "") return invalid("token", "a token, got none")
   if (!/^[\x21-\x7e]+$/.test(value)) return invalid("token", "a token of visible ASCII characters, without spaces")
@@ -44,3 +47,8 @@ export const timeout = (input: Duration.Input) =>
     onNone: () => invalid("timeout", "a duration over zero"),
     onSome: Effect.succeed
   })
+
+const isApiVersion = Schema.is(ApiVersion)
+
+export const version = (version: ApiVersion) =>
+  isApiVersion(version) ? Effect.succeed(version) : invalid("version", `one of ${ApiVersion.literals.join(", ")}`)

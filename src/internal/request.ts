@@ -5,14 +5,13 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { ConversationUpdate } from "../ConversationUpdate.ts"
-import { ApiVersion } from "../HighLevelApi.ts"
-import { InvalidRequest } from "../HighLevelError.ts"
+import type { ApiVersion } from "../HighLevelApi.ts"
+import { type InvalidOptions, InvalidRequest } from "../HighLevelError.ts"
 import * as Options from "./options.ts"
 
 type Issue = InvalidRequest["issues"][number]
 
 const decodeUpdate = Schema.decodeUnknownEffect(ConversationUpdate, { onExcessProperty: "error", errors: "all" })
-const isApiVersion = Schema.is(ApiVersion)
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
 const segment = (key: PropertyKey | { readonly key: PropertyKey }) => String(typeof key === "object" ? key.key : key)
@@ -39,21 +38,29 @@ export const invalid = (input: unknown, error: Schema.SchemaError) => {
   return new InvalidRequest({ ...givenIds(input), issues: [first, ...rest] })
 }
 
-export const update = (input: unknown) => Effect.mapError(decodeUpdate(input), (error) => invalid(input, error))
+// A Date or a Map has no fields of its own: the schema would take it for {}.
+const isExotic = (input: unknown) =>
+  Predicate.hasProperty(input, "feedback") &&
+  Predicate.isObject(input.feedback) &&
+  Object.prototype.toString.call(input.feedback) !== "[object Object]"
 
-export const version = (input: unknown, version: string) =>
-  isApiVersion(version)
-    ? Effect.succeed(version)
-    : Effect.fail(
+export const update = (input: unknown) =>
+  isExotic(input)
+    ? Effect.fail(
         new InvalidRequest({
           ...givenIds(input),
-          issues: [{ field: "version", message: `Expected one of ${ApiVersion.literals.join(", ")}` }]
+          issues: [{ field: "feedback", message: "Expected a plain object, positive or negative" }]
         })
       )
+    : Effect.mapError(decodeUpdate(input), (error) => invalid(input, error))
 
-export const timeout = (input: unknown, timeout: Duration.Input) =>
+// What a call may decide for itself is checked as the client's options are.
+const option = (input: unknown) =>
   Effect.mapError(
-    Options.timeout(timeout),
-    ({ expected }) =>
-      new InvalidRequest({ ...givenIds(input), issues: [{ field: "timeout", message: `Expected ${expected}` }] })
+    ({ expected, option }: InvalidOptions) =>
+      new InvalidRequest({ ...givenIds(input), issues: [{ field: option, message: `Expected ${expected}` }] })
   )
+
+export const version = (input: unknown, version: ApiVersion) => option(input)(Options.version(version))
+
+export const timeout = (input: unknown, timeout: Duration.Input) => option(input)(Options.timeout(timeout))

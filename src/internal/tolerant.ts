@@ -13,6 +13,9 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 /** A field that may be missing or null, as any field of a live answer may. */
 export const field = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
+/** Parsed JSON. Not `Schema.Json`, which refuses the Infinity that a number like 1e999 becomes. */
+type JsonLike = { readonly [key: string]: unknown }
+
 type Field = Schema.Codec<unknown, unknown> & Schema.Constraint
 
 /**
@@ -22,7 +25,7 @@ type Field = Schema.Codec<unknown, unknown> & Schema.Constraint
  */
 export const struct = <const Fields extends { readonly [name: string]: Field }>(fields: Fields) => {
   const Understood = Schema.StructWithRest(
-    Schema.Struct({ ...fields, unrecognized: Schema.optionalKey(Schema.JsonObject) }),
+    Schema.Struct({ ...fields, unrecognized: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)) }),
     [Schema.Record(Schema.String, Schema.Unknown)]
   )
   // What may arrive: each field as documented, or anything; OpenAPI shows both. A
@@ -30,24 +33,23 @@ export const struct = <const Fields extends { readonly [name: string]: Field }>(
   const sent = Record.filter(fields, (_, name) => name !== "_tag")
   const Wire = Schema.StructWithRest(
     Schema.Struct(
-      Record.map(sent, (schema) => Schema.optionalKey(Schema.Union([Schema.toEncoded(schema), Schema.Json])))
+      Record.map(sent, (schema) => Schema.optionalKey(Schema.Union([Schema.toEncoded(schema), Schema.Unknown])))
     ),
-    [Schema.JsonObject]
+    [Schema.Record(Schema.String, Schema.Unknown)]
   )
 
   const decode = SchemaParser.decodeUnknownResult(Understood)
   const encode = SchemaParser.encodeUnknownResult(Understood)
-  const toJsonObject = SchemaParser.decodeUnknownEffect(Schema.JsonObject)
   const readable = Record.map(sent, (schema) => {
     const decodeField = SchemaParser.decodeUnknownResult(Schema.Struct({ value: schema }))
-    return (value: Schema.Json) => Result.isSuccess(decodeField({ value }))
+    return (value: unknown) => Result.isSuccess(decodeField({ value }))
   })
 
   const isOurs = (name: string) => name === "unrecognized" || (name === "_tag" && "_tag" in fields)
-  const isOdd = (name: string, value: Schema.Json) =>
+  const isOdd = (name: string, value: unknown) =>
     isOurs(name) || (Object.hasOwn(readable, name) && readable[name]?.(value) === false)
   // `fromEntries`, since assigning to a key named `__proto__` would lose it.
-  const sift = (wire: Schema.JsonObject) => {
+  const sift = (wire: JsonLike) => {
     const entries = Object.entries(wire)
     return {
       ...Object.fromEntries(entries.filter(([name, value]) => !isOdd(name, value))),
@@ -59,15 +61,13 @@ export const struct = <const Fields extends { readonly [name: string]: Field }>(
     Schema.decodeTo(
       Schema.toType(Understood),
       SchemaTransformation.transformEffect({
-        decode: (wire: Schema.JsonObject) => {
+        decode: (wire: JsonLike) => {
           const whole = Object.keys(wire).some(isOurs) ? decode(sift(wire)) : decode(wire)
           return Effect.fromResult(Result.isSuccess(whole) ? whole : decode(sift(wire)))
         },
         encode: (value) => {
           const { unrecognized, ...understood } = value
-          return Effect.flatMap(Effect.fromResult(encode(understood)), (wire) =>
-            toJsonObject({ ...wire, ...unrecognized })
-          )
+          return Effect.fromResult(Result.map(encode(understood), (wire): JsonLike => ({ ...wire, ...unrecognized })))
         }
       })
     )

@@ -32,7 +32,22 @@ import * as State from "./internal/state.ts"
  * @category models
  * @since 0.1.0
  */
-export type Seed = Conversation & { readonly id: string; readonly locationId: string }
+export interface Seed extends Pick<
+  Conversation,
+  | "contactId"
+  | "assignedTo"
+  | "userId"
+  | "lastMessageBody"
+  | "lastMessageDate"
+  | "lastMessageType"
+  | "unreadCount"
+  | "inbox"
+  | "starred"
+  | "deleted"
+> {
+  readonly id: string
+  readonly locationId: string
+}
 
 /**
  * An answer to give instead of applying an update.

@@ -15,7 +15,7 @@ export const path = "/_pact/provider-states"
 
 const Seed = Conversation.pipe(
   Schema.refine(
-    (conversation): conversation is Sandbox.Seed =>
+    (conversation): conversation is Conversation & Sandbox.Seed =>
       typeof conversation.id === "string" && typeof conversation.locationId === "string",
     { expected: "a conversation with an id and a locationId" }
   )

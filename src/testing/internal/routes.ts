@@ -15,9 +15,9 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as ErrorBody from "../../ErrorBody.ts"
 import { Authorization, HighLevelApi } from "../../HighLevelApi.ts"
-import type { Refusal, Seed } from "../Sandbox.ts"
+import type { Refusal } from "../Sandbox.ts"
 import * as ProviderStates from "./providerStates.ts"
-import { State } from "./state.ts"
+import { type Held, State } from "./state.ts"
 
 const unauthorized = (message: string) =>
   ErrorBody.Unauthorized.make({ statusCode: 401, message, error: "Unauthorized" })
@@ -115,7 +115,7 @@ const refuse = (refusal: Refusal) => {
 }
 
 // The recorded answer of 2026-07-17 carried these fields and no others.
-const observed = (conversation: Seed, traceId: string, now: number) =>
+const observed = (conversation: Held, traceId: string, now: number) =>
   HttpServerResponse.jsonUnsafe({
     success: true,
     conversation: {

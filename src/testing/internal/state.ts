@@ -25,6 +25,9 @@ export const documentedConversation: Sandbox.Seed = {
   deleted: false
 }
 
+/** A conversation that the sandbox holds. */
+export type Held = Conversation & { readonly id: string; readonly locationId: string }
+
 export interface RateLimit {
   readonly max: number
   readonly intervalMillis: number
@@ -48,7 +51,7 @@ export class State extends Context.Service<
     readonly accepts: (token: string) => boolean
     readonly takeRefusal: (conversationId: string) => Sandbox.Refusal | undefined
     /** The changed conversation, or none where there is no such conversation in the location. */
-    readonly apply: (conversationId: string, changes: Changes) => Option.Option<Sandbox.Seed>
+    readonly apply: (conversationId: string, changes: Changes) => Option.Option<Held>
     readonly receive: (request: Sandbox.ReceivedRequest) => Received
     /** Counts a request and tells what is left. */
     readonly spend: Effect.Effect<Record<string, string>>
@@ -58,7 +61,7 @@ export class State extends Context.Service<
 
 export const make = (settings: Settings) =>
   Effect.sync(() => {
-    const conversations = new Map<string, Sandbox.Seed>()
+    const conversations = new Map<string, Held>()
     const refusals: Array<{ readonly refusal: Sandbox.Refusal; left: number }> = []
     const revoked = new Set<string>()
     const received: Array<Received> = []
@@ -67,7 +70,7 @@ export const make = (settings: Settings) =>
     let today = { start: 0, used: 0 }
 
     const seed = (conversation: Sandbox.Seed) => {
-      conversations.set(conversation.id, conversation)
+      conversations.set(conversation.id, { ...conversation })
     }
     const reset = () => {
       conversations.clear()

@@ -1,0 +1,27 @@
+/** What an HTTP client reported, without what it may hold: requests, sockets, raw bytes, tokens. */
+import * as Redacted from "effect/Redacted"
+
+const textOf = (value: unknown): string => {
+  try {
+    return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value)
+  } catch {
+    return Object.prototype.toString.call(value)
+  }
+}
+
+/**
+ * A chain of plain errors with the names, codes and messages of the reported one.
+ * Bounded, since nothing forbids a chain that bites its tail.
+ */
+export const make = (cause: unknown, token: Redacted.Redacted, depth = 8): Error => {
+  const redact = (text: string) => text.replaceAll(Redacted.value(token), "<redacted>")
+  if (!(cause instanceof Error)) return new Error(redact(textOf(cause)))
+  // The addresses that were tried, each with its own reason.
+  const parts = cause instanceof AggregateError ? cause.errors.map((error) => make(error, token, 0).message) : []
+  const code = "code" in cause && typeof cause.code === "string" ? cause.code : undefined
+  const own = cause.message === "" ? (code ?? cause.name) : cause.message
+  const inner = cause.cause === undefined || depth === 0 ? {} : { cause: make(cause.cause, token, depth - 1) }
+  const safe = new Error(redact([own, ...parts].join("; ")), inner)
+  safe.name = redact(cause.name)
+  return code === undefined ? safe : Object.assign(safe, { code: redact(code) })
+}
