@@ -149,9 +149,12 @@ describe("requests", () => {
             // What the client makes of the answer is beside the point here.
             Effect.ignore,
             Effect.provide(
-              Conversations.layer({ token: Redacted.make(interaction.token), baseUrl, transformClient }).pipe(
-                Layer.provide(FetchHttpClient.layer)
-              )
+              Conversations.layer({
+                token: Redacted.make(interaction.token),
+                baseUrl,
+                transformClient,
+                retry: false
+              }).pipe(Layer.provide(FetchHttpClient.layer))
             )
           )
         )

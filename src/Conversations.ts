@@ -1,9 +1,10 @@
 /**
  * The client: updates conversations in HighLevel.
  *
- * A call passes, in this order: the check of its input, its timeout, the attempt
- * (token and headers), the caller's `transformClient`, and the `HttpClient` that
- * the application provides.
+ * A call passes, in this order: the check of its input and its timeout, the
+ * retry, the quota, the attempt (token, headers, timeout), the caller's
+ * `transformClient`, and the `HttpClient` that the application provides. Each part
+ * is on by default and can be replaced or switched off by an option.
  *
  * @since 0.1.0
  */
@@ -12,15 +13,21 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
+import * as Hash from "effect/Hash"
 import * as Layer from "effect/Layer"
-import type * as Redacted from "effect/Redacted"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as HttpClient from "effect/http/HttpClient"
 import type { Answer, ConversationUpdate } from "./ConversationUpdate.ts"
 import { ApiVersion } from "./HighLevelApi.ts"
 import { type InvalidOptions, RequestTimeout, type UpdateError } from "./HighLevelError.ts"
 import * as Attempt from "./internal/attempt.ts"
 import * as OptionsCheck from "./internal/options.ts"
+import * as Policy from "./internal/policy.ts"
 import * as Request from "./internal/request.ts"
+import * as Quota from "./Quota.ts"
+import * as UpdateMetrics from "./UpdateMetrics.ts"
 
 /**
  * What a single call may decide for itself.
@@ -37,7 +44,7 @@ export interface UpdateOptions {
   readonly version?: ApiVersion | undefined
 
   /**
-   * How long to wait for the answer before the request is aborted.
+   * How long the call may take, waits and retries included.
    *
    * @default the client's
    */
@@ -102,6 +109,51 @@ export class Conversations extends Context.Service<Conversations, Service>()(
 ) {}
 
 /**
+ * How failures that may pass are tried again: the delay doubles with each
+ * attempt, is jittered down to its half, and is at least what `Retry-After` asks
+ * for, within a cap. Each attempt passes the quota.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface RetryOptions {
+  /**
+   * How many requests an update may cost, the first included.
+   *
+   * @default 5
+   */
+  readonly maxAttempts?: number | undefined
+
+  /**
+   * The delay after the first attempt.
+   *
+   * @default "500 millis"
+   */
+  readonly baseDelay?: Duration.Input | undefined
+
+  /**
+   * The longest delay of ours.
+   *
+   * @default "30 seconds"
+   */
+  readonly maxDelay?: Duration.Input | undefined
+
+  /**
+   * The longest `Retry-After` that is honoured; a longer one counts as this.
+   *
+   * @default "1 minute"
+   */
+  readonly maxRetryAfter?: Duration.Input | undefined
+
+  /**
+   * How long after the first failure the last retry may start.
+   *
+   * @default "5 minutes"
+   */
+  readonly maxDuration?: Duration.Input | undefined
+}
+
+/**
  * @category options
  * @since 0.1.0
  */
@@ -127,11 +179,42 @@ export interface Options {
   readonly version?: ApiVersion | undefined
 
   /**
-   * How long a call waits for its answer before the request is aborted.
+   * How long one attempt waits for its answer before the request is aborted.
    *
    * @default "30 seconds"
    */
+  readonly attemptTimeout?: Duration.Input | undefined
+
+  /**
+   * How long a call may take, its waits for the quota and its retries included.
+   * `"Infinity"` is no limit: a long backlog is patient.
+   *
+   * @default "Infinity"
+   */
   readonly timeout?: Duration.Input | undefined
+
+  /**
+   * When to try again after a transport failure, a timeout, or a 408, 429, 500,
+   * 502, 503 or 504, or `false` for never.
+   */
+  readonly retry?: RetryOptions | false | undefined
+
+  /**
+   * Whether requests wait for the quota of their location, or `false` to send
+   * them at once. Where the quota is kept is the `Quota` in the context's to say,
+   * else it is kept in this client's memory.
+   *
+   * @default true
+   */
+  readonly quota?: boolean | undefined
+
+  /**
+   * Whose quota it is: the OAuth client id. Give it so that the quota survives
+   * the rotation of the token.
+   *
+   * @default a hash of the token
+   */
+  readonly app?: string | undefined
 
   /**
    * Whether trace headers (`traceparent`, `b3`) are sent to HighLevel.
@@ -161,6 +244,8 @@ export const defaultBaseUrl = "https://services.leadconnectorhq.com"
  */
 export const defaultVersion: ApiVersion = "2021-07-28"
 
+const countApplied = Metric.update(Metric.withAttributes(UpdateMetrics.updates, { outcome: "Applied" }), 1)
+
 /**
  * Makes the service from the `HttpClient` of the application. Fails with
  * `InvalidOptions`, which names the option, for a token, a base URL, a version or
@@ -176,12 +261,24 @@ export const make = Effect.fnUntraced(function* (
   const token = yield* OptionsCheck.token(options.token)
   const baseUrl = yield* OptionsCheck.baseUrl(options.baseUrl ?? defaultBaseUrl)
   const clientVersion = yield* OptionsCheck.version(options.version ?? defaultVersion)
-  const clientTimeout = yield* OptionsCheck.timeout(options.timeout ?? "30 seconds")
+  const clientTimeout = yield* OptionsCheck.timeout(options.timeout ?? "Infinity")
+  const attemptTimeout = yield* OptionsCheck.timeout(options.attemptTimeout ?? "30 seconds", "attemptTimeout")
+  const retry = yield* OptionsCheck.retry(options.retry ?? {})
   const attempt = yield* Attempt.make({
     httpClient,
     token,
     baseUrl,
     tracePropagation: options.tracePropagation ?? false
+  })
+  const shared = yield* Effect.serviceOption(Quota.Quota)
+  const quota =
+    options.quota === false ? Quota.unlimited : Option.isSome(shared) ? shared.value : yield* Quota.makeMemory
+  const perform = Policy.make({
+    app: options.app ?? `token-${Hash.string(Redacted.value(token)) >>> 0}`,
+    quota,
+    retry,
+    attemptTimeout,
+    attempt
   })
 
   const update = Effect.fnUntraced(function* (
@@ -192,26 +289,35 @@ export const make = Effect.fnUntraced(function* (
     const version = yield* Request.version(valid, callOptions?.version ?? clientVersion)
     const timeout =
       callOptions?.timeout === undefined ? clientTimeout : yield* Request.timeout(valid, callOptions.timeout)
-    return yield* attempt(valid, version).pipe(
-      Effect.timeoutOrElse({
-        duration: timeout,
-        orElse: () =>
-          Effect.fail(
-            new RequestTimeout({
-              conversationId: valid.conversationId,
-              locationId: valid.locationId,
-              timeoutMillis: Duration.toMillis(timeout)
-            })
-          )
-      })
-    )
+    const progress = { attempts: 0 }
+    const performed = perform(valid, version, progress)
+    if (!Duration.isFinite(timeout)) return yield* performed
+    return yield* Effect.timeoutOrElse(performed, {
+      duration: timeout,
+      orElse: () =>
+        Effect.fail(
+          new RequestTimeout({
+            conversationId: valid.conversationId,
+            locationId: valid.locationId,
+            attempts: progress.attempts,
+            scope: "call",
+            timeoutMillis: Duration.toMillis(timeout)
+          })
+        )
+    })
   })
+
+  const counted = (effect: Effect.Effect<Answer, UpdateError>) =>
+    Effect.tapError(
+      Effect.tap(effect, () => countApplied),
+      (error) => Metric.update(Metric.withAttributes(UpdateMetrics.updates, { outcome: error._tag }), 1)
+    )
 
   return {
     update: (input, callOptions) =>
       Effect.suspend(() => {
         const { conversationId, locationId } = Request.givenIds(input)
-        return Effect.withSpan(update(input, callOptions), "Conversations.update", {
+        return Effect.withSpan(counted(update(input, callOptions)), "Conversations.update", {
           attributes: { "highlevel.conversation_id": conversationId, "highlevel.location_id": locationId }
         })
       })

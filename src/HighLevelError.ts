@@ -16,18 +16,24 @@
  * | `AppliedUnreadable` | 2xx, but the document cannot be read | yes |
  * | `TransportFailure` | no answer, or an answer cut off | unknown |
  * | `RequestTimeout` | no answer in time | unknown |
+ * | `DailyQuotaExceeded` | the day's requests are spent | no |
+ * | `QuotaUnavailable` | the shared quota cannot be reached | no |
  * | `InvalidRequest` | refused here, nothing was sent | no |
  *
  * Where it is unknown, repeating is safe: the call sets absolute values.
  *
  * @since 0.1.0
  */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-/** Which conversation, as the caller gave it. */
+/** Which conversation, as the caller gave it, and after how many attempts. */
 const subject = {
   conversationId: Schema.String,
-  locationId: Schema.String
+  locationId: Schema.String,
+  /** How many requests were sent for this update. */
+  attempts: Schema.Int.pipe(Schema.withConstructorDefault(Effect.succeed(1)))
 }
 
 /** What an answer carries: the facts that HighLevel's support asks for. */
@@ -229,19 +235,54 @@ export class TransportFailure extends Schema.TaggedError<TransportFailure>()("Tr
 }
 
 /**
- * No answer within the call's `timeout`. Whether the update was applied is
- * unknown; repeating it is safe.
+ * No answer within an attempt's or the whole call's timeout. Whether the update
+ * was applied is unknown; repeating it is safe.
  *
  * @category errors
  * @since 0.1.0
  */
 export class RequestTimeout extends Schema.TaggedError<RequestTimeout>()("RequestTimeout", {
   ...subject,
-  /** How long the call waited, in milliseconds. */
+  /** Whether the last attempt took too long, or the call as a whole. */
+  scope: Schema.Literals(["attempt", "call"]),
+  /** How long was waited, in milliseconds. */
   timeoutMillis: Schema.Finite
 }) {
   override get message() {
     return `No answer for conversation ${this.conversationId} within ${this.timeoutMillis} ms`
+  }
+}
+
+/**
+ * The day's requests of this app in this location are spent. Fails at once,
+ * without a request, until `resetsAt`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DailyQuotaExceeded extends Schema.TaggedError<DailyQuotaExceeded>()("DailyQuotaExceeded", {
+  ...subject,
+  /** When the budget is whole again, as HighLevel told it. */
+  resetsAt: Schema.DateTimeUtc
+}) {
+  override get message() {
+    return `The day's requests for location ${this.locationId} are spent until ${DateTime.formatIso(this.resetsAt)}`
+  }
+}
+
+/**
+ * The store that the quota is shared through cannot be reached, so nothing was
+ * sent unaccounted.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class QuotaUnavailable extends Schema.TaggedError<QuotaUnavailable>()("QuotaUnavailable", {
+  ...subject,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `The shared quota of location ${this.locationId} cannot be reached`
   }
 }
 
@@ -284,6 +325,8 @@ export const UpdateError = Schema.Union([
   AppliedUnreadable,
   TransportFailure,
   RequestTimeout,
+  DailyQuotaExceeded,
+  QuotaUnavailable,
   InvalidRequest
 ])
 

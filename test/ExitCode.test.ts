@@ -24,7 +24,7 @@ describe("the exit code", () => {
     [status(500), 75],
     [status(502), 75],
     [new HighLevelError.TransportFailure({ ...ids, cause: "reset" }), 75],
-    [new HighLevelError.RequestTimeout({ ...ids, timeoutMillis: 1 }), 75],
+    [new HighLevelError.RequestTimeout({ ...ids, scope: "call", timeoutMillis: 1 }), 75],
     [status(302), 70],
     [status(418), 70]
   ] as const)("of %s is %i", (error, code) => {

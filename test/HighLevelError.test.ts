@@ -27,6 +27,8 @@ describe("the error channel", () => {
       | HighLevelError.AppliedUnreadable
       | HighLevelError.TransportFailure
       | HighLevelError.RequestTimeout
+      | HighLevelError.DailyQuotaExceeded
+      | HighLevelError.QuotaUnavailable
       | HighLevelError.InvalidRequest
     >()
     // Catching every tag leaves nothing.
@@ -40,6 +42,8 @@ describe("the error channel", () => {
         AppliedUnreadable: () => Fx.void,
         TransportFailure: () => Fx.void,
         RequestTimeout: () => Fx.void,
+        DailyQuotaExceeded: () => Fx.void,
+        QuotaUnavailable: () => Fx.void,
         InvalidRequest: () => Fx.void
       })
     )
@@ -291,7 +295,7 @@ describe("generated answers", () => {
     () =>
       Fx.gen(function* () {
         let answer = { status: 200, body: "" }
-        const { update } = yield* Conversations.make({ token: Redacted.make(token) }).pipe(
+        const { update } = yield* Conversations.make({ token: Redacted.make(token), retry: false, quota: false }).pipe(
           Fx.provideService(
             HttpClient.HttpClient,
             HttpClient.make((request) => {

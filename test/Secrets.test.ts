@@ -73,7 +73,9 @@ const observe = Effect.fnUntraced(function* (
       Effect.flip
     )
   }).pipe(
-    Effect.provide(Conversations.layer({ token: Redacted.make(token), ...options }).pipe(Layer.provide(httpClient))),
+    Effect.provide(
+      Conversations.layer({ token: Redacted.make(token), retry: false, ...options }).pipe(Layer.provide(httpClient))
+    ),
     Effect.withTracer(tracer),
     Effect.provide(Logger.layer(loggers)),
     Effect.provideService(References.MinimumLogLevel, "All"),

@@ -29,14 +29,16 @@ export const answering = (status: number, body: string, headers: Record<string, 
   return { layer, requests }
 }
 
-/** One update through the real client over the given HTTP client. */
+/** One update through the real client over the given HTTP client, tried once. */
 export const updateOver = (
   httpClient: Layer.Layer<HttpClient.HttpClient>,
   update: ConversationUpdate.ConversationUpdate = ids,
   options?: Partial<Conversations.Options>
 ) =>
   Conversations.update(update).pipe(
-    Effect.provide(Conversations.layer({ token: Redacted.make(token), ...options }).pipe(Layer.provide(httpClient)))
+    Effect.provide(
+      Conversations.layer({ token: Redacted.make(token), retry: false, ...options }).pipe(Layer.provide(httpClient))
+    )
   )
 
 /** The sandbox on a loopback port, and the client that talks to it. */

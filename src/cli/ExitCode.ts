@@ -40,6 +40,8 @@ export const fromError = (error: HighLevelError.UpdateError | HighLevelError.Inv
       return unauthorized
     case "TransportFailure":
     case "RequestTimeout":
+    case "DailyQuotaExceeded":
+    case "QuotaUnavailable":
       return temporary
     case "UnexpectedStatus":
       return fromUnexpectedStatus(error)

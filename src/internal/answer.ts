@@ -61,6 +61,13 @@ const unauthorizedReason = (messages: ReadonlyArray<string>): HighLevelError.Una
 
 const isSuccessful = (status: number) => status >= 200 && status < 300
 
+/** Which update an answer is to. */
+export interface Subject {
+  readonly conversationId: string
+  readonly locationId: string
+  readonly attempts: number
+}
+
 /**
  * Reads one answer. Status decides first and messages second, and no property is
  * required: anything that HighLevel or the proxies before it may send ends in a
@@ -68,7 +75,7 @@ const isSuccessful = (status: number) => status >= 200 && status < 300
  */
 export const read = Effect.fnUntraced(function* (
   response: HttpClientResponse.HttpClientResponse,
-  subject: { readonly conversationId: string; readonly locationId: string },
+  subject: Subject,
   token: Redacted.Redacted
 ): Effect.fn.Return<ConversationUpdate.Answer, HighLevelError.UpdateError> {
   const { status } = response

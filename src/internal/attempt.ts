@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import { flow, identity } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
@@ -48,6 +49,12 @@ const transportContext = (tracePropagation: boolean) => (context: Context.Contex
     })
   )
 
+/** How an attempt ended, and the head of its answer if the answer came whole. */
+export interface Attempted {
+  readonly result: Result.Result<ConversationUpdate.Answer, HighLevelError.UpdateError>
+  readonly response?: { readonly status: number; readonly headers: Headers.Headers }
+}
+
 export const make = Effect.fnUntraced(function* (options: {
   readonly httpClient: HttpClient.HttpClient
   readonly token: Redacted.Redacted
@@ -70,13 +77,9 @@ export const make = Effect.fnUntraced(function* (options: {
     )
   )
 
-  const attempt = Effect.fnUntraced(function* (
-    update: ConversationUpdate.ConversationUpdate,
-    version: ApiVersion
-  ): Effect.fn.Return<ConversationUpdate.Answer, HighLevelError.UpdateError> {
+  const exchange = (update: ConversationUpdate.ConversationUpdate, version: ApiVersion, subject: Answer.Subject) => {
     const { conversationId, ...payload } = update
-    const subject = { conversationId, locationId: update.locationId }
-    const response = yield* send({
+    return send({
       params: { conversationId },
       headers: { version },
       payload,
@@ -93,7 +96,21 @@ export const make = Effect.fnUntraced(function* (options: {
         return Effect.fail(new HighLevelError.TransportFailure({ ...subject, cause: SafeCause.make(cause, token) }))
       })
     )
-    return yield* Answer.read(response, subject, token)
+  }
+
+  const attempt = Effect.fnUntraced(function* (
+    update: ConversationUpdate.ConversationUpdate,
+    version: ApiVersion,
+    subject: Answer.Subject
+  ): Effect.fn.Return<Attempted> {
+    const response = yield* Effect.result(exchange(update, version, subject))
+    if (Result.isFailure(response)) return { result: Result.fail(response.failure) }
+    const { headers, status } = response.success
+    const result = yield* Effect.result(Answer.read(response.success, subject, token))
+    // What broke off after its headers has no known end.
+    return Result.isFailure(result) && result.failure._tag === "TransportFailure"
+      ? { result }
+      : { result, response: { headers, status } }
   })
 
   return flow(attempt, Effect.updateContext(transportContext(options.tracePropagation)))

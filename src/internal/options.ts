@@ -42,9 +42,9 @@ export const baseUrl = (input: string | URL) => {
 }
 
 /** A length of time over zero. Infinity means no limit. */
-export const timeout = (input: Duration.Input) =>
+export const timeout = (input: Duration.Input, option = "timeout") =>
   Option.match(Option.filter(Duration.fromInput(input), Duration.isPositive), {
-    onNone: () => invalid("timeout", "a duration over zero"),
+    onNone: () => invalid(option, "a duration over zero"),
     onSome: Effect.succeed
   })
 
@@ -52,3 +52,29 @@ const isApiVersion = Schema.is(ApiVersion)
 
 export const version = (version: ApiVersion) =>
   isApiVersion(version) ? Effect.succeed(version) : invalid("version", `one of ${ApiVersion.literals.join(", ")}`)
+
+const isCount = Schema.is(Schema.Int.check(Schema.isGreaterThan(0)))
+
+interface RetryInput {
+  readonly maxAttempts?: number | undefined
+  readonly baseDelay?: Duration.Input | undefined
+  readonly maxDelay?: Duration.Input | undefined
+  readonly maxRetryAfter?: Duration.Input | undefined
+  readonly maxDuration?: Duration.Input | undefined
+}
+
+/** The retry policy with its defaults; `false` is a single attempt. */
+export const retry = Effect.fnUntraced(function* (input: RetryInput | false) {
+  const given: RetryInput = input === false ? { maxAttempts: 1 } : input
+  const maxAttempts = given.maxAttempts ?? 5
+  if (!isCount(maxAttempts)) return yield* invalid("retry.maxAttempts", "an integer over zero")
+  const millis = (name: Exclude<keyof RetryInput, "maxAttempts">, fallback: Duration.Input) =>
+    Effect.map(timeout(given[name] ?? fallback, `retry.${name}`), Duration.toMillis)
+  return {
+    maxAttempts,
+    baseDelayMillis: yield* millis("baseDelay", "500 millis"),
+    maxDelayMillis: yield* millis("maxDelay", "30 seconds"),
+    maxRetryAfterMillis: yield* millis("maxRetryAfter", "1 minute"),
+    maxDurationMillis: yield* millis("maxDuration", "5 minutes")
+  }
+})

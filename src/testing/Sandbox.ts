@@ -8,7 +8,9 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
@@ -22,6 +24,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { Conversation } from "../Conversation.ts"
+import type { ConversationUpdate } from "../ConversationUpdate.ts"
 import * as Routes from "./internal/routes.ts"
 import * as State from "./internal/state.ts"
 
@@ -84,6 +87,73 @@ export interface Refusal {
 }
 
 /**
+ * Something that goes wrong on the way, for a number of requests.
+ *
+ * - `disconnect`: the connection ends before any answer; nothing is applied
+ * - `slow-headers`: the update is applied, its answer starts after `delay`
+ * - `slow-body`: applied, the head comes at once and the body after `delay`
+ * - `reset-body`: applied, the connection ends in the middle of the body
+ * - `truncated-json`: applied, the body is whole HTTP but half a document
+ *
+ * For an HTML 502, or a 429 with or without `Retry-After`, script a {@link Refusal}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Fault {
+  readonly kind: "disconnect" | "slow-headers" | "slow-body" | "reset-body" | "truncated-json"
+
+  /**
+   * Of the slow ones.
+   *
+   * @default "1 second"
+   */
+  readonly delay?: Duration.Input | undefined
+
+  /**
+   * How many requests it meets. `Infinity` until the sandbox is reset.
+   *
+   * @default 1
+   */
+  readonly times?: number | undefined
+}
+
+/**
+ * The limits of a location. A request over them is answered 429 and not applied.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RateLimit {
+  readonly max: number
+  readonly intervalMillis: number
+  readonly daily: number
+
+  /**
+   * Whether the window starts with its first request and ends an interval later,
+   * or reaches back one interval from every request.
+   *
+   * @default "fixed"
+   */
+  readonly window?: "fixed" | "sliding" | undefined
+
+  /**
+   * Whether a 429 says `Retry-After`, which HighLevel does not document.
+   *
+   * @default false
+   */
+  readonly retryAfter?: boolean | undefined
+}
+
+/**
+ * An update that was applied.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AppliedUpdate extends ConversationUpdate {}
+
+/**
  * A request as the sandbox received it.
  *
  * @category models
@@ -97,6 +167,8 @@ export interface ReceivedRequest {
   readonly headers: Headers.Headers
   /** The body as text. */
   readonly body: string
+  /** When it came, in epoch milliseconds of the sandbox's clock. */
+  readonly receivedAt: number
   /** The status of the answer; missing while there is none, or if the caller left. */
   readonly status?: number | undefined
 }
@@ -114,6 +186,14 @@ export interface Service {
   readonly refuse: (refusal: Refusal) => Effect.Effect<void>
   /** Makes a token invalid. */
   readonly revoke: (token: string) => Effect.Effect<void>
+  /** Lets something go wrong. Several faults are met in the order they came. */
+  readonly fault: (fault: Fault) => Effect.Effect<void>
+  /** Changes the limits of every location, from the next request on. */
+  readonly limit: (rateLimit: Partial<RateLimit>) => Effect.Effect<void>
+  /** Another tenant uses the quota of a location: that many requests, now. */
+  readonly drink: (locationId: string, requests: number) => Effect.Effect<void>
+  /** Every update that was applied, oldest first. */
+  readonly applied: Effect.Effect<ReadonlyArray<AppliedUpdate>>
   /** Every request since the start or the last reset, oldest first. */
   readonly requests: Effect.Effect<ReadonlyArray<ReceivedRequest>>
   /** Back to the start: the conversations of the options, no refusals, no requests. */
@@ -182,11 +262,11 @@ export interface Options {
   readonly conversations?: ReadonlyArray<Seed> | undefined
 
   /**
-   * The limits that the rate-limit headers tell.
+   * The limits of every location, told in the rate-limit headers and enforced.
    *
-   * @default 100 requests per 10 seconds, 200,000 a day
+   * @default 100 requests per 10 seconds in a fixed window, 200,000 a day
    */
-  readonly rateLimit?: { readonly max: number; readonly intervalMillis: number; readonly daily: number } | undefined
+  readonly rateLimit?: Partial<RateLimit> | undefined
 }
 
 /**
@@ -226,7 +306,7 @@ const layerState = (options: Options = {}) =>
       token: Redacted.isRedacted(options.token) ? Redacted.value(options.token) : (options.token ?? defaultToken),
       answers: options.answers ?? "documented",
       conversations: options.conversations ?? [documentedConversation],
-      rateLimit: options.rateLimit ?? { max: 100, intervalMillis: 10_000, daily: 200_000 }
+      rateLimit: { max: 100, intervalMillis: 10_000, daily: 200_000, ...options.rateLimit }
     })
   )
 
@@ -243,9 +323,15 @@ const layerHttpClient = Layer.effect(
         Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromClientRequest(request)),
         Effect.scoped,
         Effect.map((response) => HttpServerResponse.toClientResponse(response, { request })),
-        Effect.mapError(
-          (cause) =>
-            new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
+        // A fault of the connection is a defect of the handler.
+        Effect.catchCause((cause) =>
+          Cause.hasInterrupts(cause)
+            ? Effect.interrupt
+            : Effect.fail(
+                new HttpClientError.HttpClientError({
+                  reason: new HttpClientError.TransportError({ request, cause: Cause.squash(cause) })
+                })
+              )
         )
       )
     )

@@ -7,6 +7,7 @@ import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
+import * as Stream from "effect/Stream"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -15,7 +16,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as ErrorBody from "../../ErrorBody.ts"
 import { Authorization, HighLevelApi } from "../../HighLevelApi.ts"
-import type { Refusal } from "../Sandbox.ts"
+import type { Fault, Refusal } from "../Sandbox.ts"
 import * as ProviderStates from "./providerStates.ts"
 import { type Held, State } from "./state.ts"
 
@@ -162,6 +163,62 @@ const notFound = HttpRouter.add("*", "*", ({ method, url }) =>
   )
 )
 
+const locationIn = (body: string): string => {
+  try {
+    const parsed: unknown = JSON.parse(body)
+    return Predicate.hasProperty(parsed, "locationId") ? String(parsed.locationId) : ""
+  } catch {
+    return ""
+  }
+}
+
+const ended = "The sandbox ended the connection"
+
+// Through the request's source, since servers differ and this must not import Node.
+const disconnect = ({ source }: HttpServerRequest.HttpServerRequest) =>
+  Effect.suspend(() => {
+    const socket = Predicate.hasProperty(source, "socket") ? source.socket : undefined
+    if (Predicate.hasProperty(socket, "destroy") && typeof socket.destroy === "function") socket.destroy()
+    return Effect.fail(new Error(ended))
+  })
+
+const bytesOf = ({ body }: HttpServerResponse.HttpServerResponse) =>
+  body._tag === "Uint8Array" ? body.body : new Uint8Array()
+
+/** The answer with what goes wrong on its way. */
+const afflicted = (
+  { delay = "1 second", kind }: Fault,
+  response: HttpServerResponse.HttpServerResponse,
+  request: HttpServerRequest.HttpServerRequest
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const bytes = bytesOf(response)
+  const half = bytes.slice(0, Math.floor(bytes.length / 2))
+  const { headers, status } = response
+  const options = { status, headers, contentType: "application/json" }
+  switch (kind) {
+    case "disconnect":
+      return Effect.orDie(disconnect(request))
+    case "slow-headers":
+      return Effect.delay(Effect.succeed(response), delay)
+    case "slow-body":
+      return Effect.succeed(
+        HttpServerResponse.stream(
+          Stream.concat(
+            Stream.make(half),
+            Stream.fromEffect(Effect.delay(Effect.succeed(bytes.slice(half.length)), delay))
+          ),
+          options
+        )
+      )
+    case "reset-body":
+      return Effect.succeed(
+        HttpServerResponse.stream(Stream.concat(Stream.make(half), Stream.fromEffect(disconnect(request))), options)
+      )
+    case "truncated-json":
+      return Effect.succeed(HttpServerResponse.uint8Array(half, options))
+  }
+}
+
 const recorded = HttpRouter.middleware(
   Effect.map(
     State,
@@ -171,11 +228,19 @@ const recorded = HttpRouter.middleware(
         // Not a request to HighLevel.
         if (request.url === ProviderStates.path) return yield* httpEffect
         const body = yield* request.text
-        const entry = state.receive({ method: request.method, path: request.url, headers: request.headers, body })
-        const rateLimit = yield* state.spend
-        const response = yield* httpEffect
+        const receivedAt = yield* Clock.currentTimeMillis
+        const { headers, method, url } = request
+        const entry = state.receive({ method, path: url, headers, body, receivedAt })
+        const fault = state.takeFault()
+        // Not an answer: the server's connection, and the in-memory client's request, just end.
+        if (fault?.kind === "disconnect") return yield* Effect.orDie(disconnect(request))
+        const spent = state.spend(locationIn(body), receivedAt)
+        const answer = spent.isAllowed
+          ? yield* httpEffect
+          : HttpServerResponse.jsonUnsafe({ statusCode: 429, message: "Too Many Requests" }, { status: 429 })
+        const response = HttpServerResponse.setHeaders(answer, spent.headers)
         entry.status = response.status
-        return HttpServerResponse.setHeaders(response, rateLimit)
+        return fault === undefined ? response : yield* afflicted(fault, response, request)
       })
   ),
   { global: true }

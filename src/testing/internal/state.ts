@@ -28,17 +28,22 @@ export const documentedConversation: Sandbox.Seed = {
 /** A conversation that the sandbox holds. */
 export type Held = Conversation & { readonly id: string; readonly locationId: string }
 
-export interface RateLimit {
-  readonly max: number
-  readonly intervalMillis: number
-  readonly daily: number
-}
-
 export interface Settings {
   readonly token: string
   readonly answers: "documented" | "observed"
   readonly conversations: ReadonlyArray<Sandbox.Seed>
-  readonly rateLimit: RateLimit
+  readonly rateLimit: Sandbox.RateLimit
+}
+
+export interface Spent {
+  readonly isAllowed: boolean
+  readonly headers: Record<string, string>
+}
+
+interface Usage {
+  /** When the requests of the window came. */
+  window: Array<number>
+  today: { start: number; used: number }
 }
 
 type Received = { -readonly [Key in keyof Sandbox.ReceivedRequest]: Sandbox.ReceivedRequest[Key] }
@@ -53,8 +58,9 @@ export class State extends Context.Service<
     /** The changed conversation, or none where there is no such conversation in the location. */
     readonly apply: (conversationId: string, changes: Changes) => Option.Option<Held>
     readonly receive: (request: Sandbox.ReceivedRequest) => Received
-    /** Counts a request and tells what is left. */
-    readonly spend: Effect.Effect<Record<string, string>>
+    /** Counts a request to a location, if its limits allow it, and tells what is left. */
+    readonly spend: (locationId: string, now: number) => Spent
+    readonly takeFault: () => Sandbox.Fault | undefined
     readonly nextTraceId: () => string
   }
 >()("effect-highlevel/testing/Sandbox/State") {}
@@ -66,8 +72,10 @@ export const make = (settings: Settings) =>
     const revoked = new Set<string>()
     const received: Array<Received> = []
     let answered = 0
-    let window = { start: 0, used: 0 }
-    let today = { start: 0, used: 0 }
+    const faults: Array<{ readonly fault: Sandbox.Fault; left: number }> = []
+    const applied: Array<Sandbox.AppliedUpdate> = []
+    const usages = new Map<string, Usage>()
+    let rateLimit = settings.rateLimit
 
     const seed = (conversation: Sandbox.Seed) => {
       conversations.set(conversation.id, { ...conversation })
@@ -78,17 +86,50 @@ export const make = (settings: Settings) =>
       revoked.clear()
       received.length = 0
       answered = 0
-      window = { start: 0, used: 0 }
-      today = { start: 0, used: 0 }
+      faults.length = 0
+      applied.length = 0
+      usages.clear()
+      rateLimit = settings.rateLimit
       settings.conversations.forEach(seed)
     }
     reset()
 
-    // A window starts with its first request and ends one interval later.
-    const count = (current: { start: number; used: number }, now: number, interval: number) =>
-      current.used === 0 || now - current.start >= interval
-        ? { start: now, used: 1 }
-        : { start: current.start, used: current.used + 1 }
+    const usageOf = (locationId: string, now: number) => {
+      const usage = usages.get(locationId) ?? { window: [], today: { start: now, used: 0 } }
+      usages.set(locationId, usage)
+      const { intervalMillis, window = "fixed" } = rateLimit
+      const [first = now] = usage.window
+      if (window === "sliding") usage.window = usage.window.filter((at) => now - at < intervalMillis)
+      // A fixed window starts with its first request and ends one interval later.
+      else if (now - first >= intervalMillis) usage.window = []
+      if (now - usage.today.start >= day) usage.today = { start: now, used: 0 }
+      return usage
+    }
+
+    const spend = (locationId: string, now: number): Spent => {
+      const { daily, intervalMillis, max, retryAfter } = rateLimit
+      const usage = usageOf(locationId, now)
+      const isAllowed = usage.window.length < max && usage.today.used < daily
+      if (isAllowed) {
+        usage.window.push(now)
+        usage.today.used++
+      }
+      const [first = now] = usage.window
+      return {
+        isAllowed,
+        headers: {
+          "x-ratelimit-max": String(max),
+          "x-ratelimit-remaining": String(Math.max(0, max - usage.window.length)),
+          "x-ratelimit-interval-milliseconds": String(intervalMillis),
+          "x-ratelimit-limit-daily": String(daily),
+          "x-ratelimit-daily-remaining": String(Math.max(0, daily - usage.today.used)),
+          "x-ratelimit-daily-reset": String(usage.today.start + day - now),
+          ...(!isAllowed && retryAfter === true
+            ? { "retry-after": String(Math.ceil((first + intervalMillis - now) / 1000)) }
+            : {})
+        }
+      }
+    }
 
     const sandbox: Sandbox.Service = {
       seed: (conversation) => Effect.sync(() => seed(conversation)),
@@ -102,6 +143,21 @@ export const make = (settings: Settings) =>
         Effect.sync(() => {
           revoked.add(token)
         }),
+      fault: (fault) =>
+        Effect.sync(() => {
+          faults.push({ fault, left: fault.times ?? 1 })
+        }),
+      limit: (changes) =>
+        Effect.sync(() => {
+          rateLimit = { ...rateLimit, ...changes }
+        }),
+      drink: (locationId, requests) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          const usage = usageOf(locationId, now)
+          for (let count = 0; count < requests; count++) usage.window.push(now)
+          usage.today.used += requests
+        }),
+      applied: Effect.sync(() => [...applied]),
       requests: Effect.sync(() => received.map((request) => ({ ...request }))),
       reset: Effect.sync(reset)
     }
@@ -118,7 +174,13 @@ export const make = (settings: Settings) =>
         if (entry !== undefined) entry.left -= 1
         return entry?.refusal
       },
-      apply: (conversationId, { locationId, starred, unreadCount }) => {
+      takeFault: () => {
+        const entry = faults.find(({ left }) => left > 0)
+        if (entry !== undefined) entry.left -= 1
+        return entry?.fault
+      },
+      apply: (conversationId, changes) => {
+        const { locationId, starred, unreadCount } = changes
         const conversation = conversations.get(conversationId)
         if (conversation === undefined || conversation.locationId !== locationId) return Option.none()
         const changed = {
@@ -127,6 +189,7 @@ export const make = (settings: Settings) =>
           ...(starred === undefined ? {} : { starred })
         }
         conversations.set(conversationId, changed)
+        applied.push({ conversationId, ...changes })
         return Option.some(changed)
       },
       receive: (request) => {
@@ -134,19 +197,7 @@ export const make = (settings: Settings) =>
         received.push(entry)
         return entry
       },
-      spend: Effect.map(Clock.currentTimeMillis, (now) => {
-        const { daily, intervalMillis, max } = settings.rateLimit
-        window = count(window, now, intervalMillis)
-        today = count(today, now, day)
-        return {
-          "x-ratelimit-max": String(max),
-          "x-ratelimit-remaining": String(Math.max(0, max - window.used)),
-          "x-ratelimit-interval-milliseconds": String(intervalMillis),
-          "x-ratelimit-limit-daily": String(daily),
-          "x-ratelimit-daily-remaining": String(Math.max(0, daily - today.used)),
-          "x-ratelimit-daily-reset": String(today.start + day - now)
-        }
-      }),
+      spend,
       nextTraceId: () => `00000000-0000-4000-8000-${String(++answered).padStart(12, "0")}`
     })
   })

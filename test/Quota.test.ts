@@ -1,0 +1,338 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as HttpClient from "effect/http/HttpClient"
+import { TestClock } from "effect/testing"
+import { Conversations, Quota, type QuotaStore } from "effect-highlevel"
+import { Sandbox } from "effect-highlevel/testing"
+import * as Bucket from "../src/internal/bucket.ts"
+import { ids } from "./harness.ts"
+
+const answered = (answer: Partial<QuotaStore.Answered> = {}): QuotaStore.Answered => ({
+  _tag: "Answered",
+  isAnswer: true,
+  isLimited: false,
+  ...answer
+})
+
+const granted = (taken: QuotaStore.Taken): QuotaStore.Lease => {
+  assert(taken._tag === "Granted")
+  return taken.lease
+}
+
+/** A bucket that has learnt its limits at time 0. */
+const warm = (max: number, intervalMillis = 1000, told: Partial<QuotaStore.Answered> = {}) => {
+  const state = Bucket.make()
+  Bucket.give(state, 0, granted(Bucket.take(state, 0)), answered({ max, intervalMillis, remaining: max - 1, ...told }))
+  return state
+}
+
+describe("the rules of a bucket", () => {
+  it("a cold bucket has one probe in flight, whatever became of the last", () => {
+    const state = Bucket.make()
+    const probe = granted(Bucket.take(state, 0))
+    assert.deepStrictEqual(Bucket.take(state, 0), { _tag: "Wait", millis: 50, isForAnswer: true })
+    Bucket.give(state, 10, probe, { _tag: "Unknown" })
+    granted(Bucket.take(state, 10))
+    assert.strictEqual(Bucket.take(state, 10)._tag, "Wait")
+  })
+
+  it("counts what is in flight and what ended less than an interval ago", () => {
+    const state = warm(3)
+    const first = granted(Bucket.take(state, 100))
+    granted(Bucket.take(state, 100))
+    Bucket.give(state, 400, first, answered())
+    // The probe counts until 1000, `first` until 1400, the other is in flight.
+    assert.deepStrictEqual(Bucket.take(state, 500), { _tag: "Wait", millis: 500, isForAnswer: false })
+    granted(Bucket.take(state, 1000))
+    assert.deepStrictEqual(Bucket.take(state, 1000), { _tag: "Wait", millis: 400, isForAnswer: false })
+  })
+
+  it("an attempt whose end is unknown counts as ended one interval after it was given up", () => {
+    const state = warm(1)
+    Bucket.give(state, 1500, granted(Bucket.take(state, 1000)), { _tag: "Unknown" })
+    assert.deepStrictEqual(Bucket.take(state, 2600), { _tag: "Wait", millis: 900, isForAnswer: false })
+    granted(Bucket.take(state, 3500))
+  })
+
+  it("a lowered limit is obeyed at once, and an older answer does not raise it", () => {
+    const state = warm(10)
+    const [older, newer] = [granted(Bucket.take(state, 10)), granted(Bucket.take(state, 10))]
+    Bucket.give(state, 20, newer, answered({ max: 2, remaining: 0 }))
+    Bucket.give(state, 30, older, answered({ max: 10, remaining: 8 }))
+    assert.strictEqual(state.limit?.max, 2)
+    assert.strictEqual(Bucket.take(state, 40)._tag, "Wait")
+  })
+
+  it("yields what others have drunk, for one interval", () => {
+    const state = warm(10)
+    // Of ten, two are ours and three are left: five are somebody else's.
+    Bucket.give(state, 100, granted(Bucket.take(state, 50)), answered({ max: 10, remaining: 3 }))
+    const leases = [1, 2, 3].map(() => granted(Bucket.take(state, 100)))
+    assert.strictEqual(Bucket.take(state, 100)._tag, "Wait")
+    leases.forEach((lease) => Bucket.give(state, 150, lease, answered()))
+    assert.deepStrictEqual(Bucket.take(state, 200), { _tag: "Wait", millis: 800, isForAnswer: false })
+    granted(Bucket.take(state, 1100))
+  })
+
+  it("a 429 counts as used and holds the whole bucket", () => {
+    const state = warm(10)
+    Bucket.give(state, 100, granted(Bucket.take(state, 50)), answered({ isLimited: true }))
+    assert.deepStrictEqual(Bucket.take(state, 100), { _tag: "Wait", millis: 1000, isForAnswer: false })
+    Bucket.give(state, 1200, granted(Bucket.take(state, 1100)), answered({ isLimited: true, retryAfterMillis: 5000 }))
+    assert.deepStrictEqual(Bucket.take(state, 2200), { _tag: "Wait", millis: 4000, isForAnswer: false })
+  })
+
+  it("a spent day fails at once, after the answers on their way, until it resets", () => {
+    const state = warm(10, 1000, { dailyRemaining: 1, dailyResetMillis: 60_000 })
+    const last = granted(Bucket.take(state, 10))
+    assert.deepStrictEqual(Bucket.take(state, 10), { _tag: "Wait", millis: 50, isForAnswer: true })
+    Bucket.give(state, 20, last, answered({ max: 10, dailyRemaining: 0, dailyResetMillis: 59_980 }))
+    assert.deepStrictEqual(Bucket.take(state, 30), { _tag: "Spent", resetsAtMillis: 60_000 })
+    granted(Bucket.take(state, 60_000))
+  })
+
+  it("a server that says nothing of limits has the documented ones; a gateway says nothing at all", () => {
+    const state = Bucket.make()
+    Bucket.give(state, 0, granted(Bucket.take(state, 0)), answered({ isAnswer: false }))
+    assert.isTrue(state.limit === undefined)
+    Bucket.give(state, 0, granted(Bucket.take(state, 0)), answered())
+    assert.strictEqual(state.limit?.max, 100)
+  })
+})
+
+/** The most requests that any window of one interval, fixed or sliding, ever held. */
+const fullestWindow = (times: ReadonlyArray<number>, intervalMillis: number) => {
+  const sorted = times.toSorted((one, other) => one - other)
+  return Math.max(
+    ...sorted.map((start) => sorted.filter((time) => time >= start && time < start + intervalMillis).length)
+  )
+}
+
+const Simulation = Schema.Struct({
+  max: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 20 })),
+  slowest: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 3000 })),
+  calls: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 120 }))
+})
+
+describe("no window of the server", () => {
+  it.effect.prop("holds more than the limit, whatever the jitter", [Simulation], ([{ calls, max, slowest }]) =>
+    Effect.gen(function* () {
+      const quota = yield* Quota.makeMemory
+      const received: Array<number> = []
+      const call = quota.use(
+        { app: "app", locationId: "location" },
+        {
+          leaseMillis: 30_000,
+          attempt: () =>
+            Effect.gen(function* () {
+              // Somewhere between its start and its end the server receives it.
+              yield* Effect.sleep(yield* Random.nextIntBetween(0, slowest))
+              received.push(yield* Clock.currentTimeMillis)
+              yield* Effect.sleep(yield* Random.nextIntBetween(0, slowest))
+              return { value: undefined, observation: answered({ max, intervalMillis: 1000 }) }
+            })
+        }
+      )
+      const fiber = yield* Effect.forkChild(
+        Effect.forEach(Array.from({ length: calls }), () => call, { concurrency: "unbounded", discard: true })
+      )
+      yield* TestClock.adjust("10 hours")
+      yield* Fiber.join(fiber)
+      assert.lengthOf(received, calls)
+      assert.isAtMost(fullestWindow(received, 1000), max)
+    })
+  )
+})
+
+const client = (options?: Partial<Conversations.Options>) =>
+  Conversations.layer({ token: Redacted.make(Sandbox.defaultToken), ...options })
+
+const seeded = (count: number, locationId = ids.locationId) =>
+  Array.from({ length: count }, (_, index) => ({ id: `${locationId}-${index}`, locationId, starred: false }))
+
+const updateAll = (conversations: ReadonlyArray<Sandbox.Seed>) =>
+  Effect.forEach(
+    conversations,
+    ({ id, locationId }) => Effect.exit(Conversations.update({ conversationId: id, locationId, starred: true })),
+    { concurrency: "unbounded" }
+  )
+
+describe("a client against a server that enforces its limits", () => {
+  for (const window of ["fixed", "sliding"] as const) {
+    it.effect(`applies every update without one 429, in ${window} windows`, () =>
+      Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(updateAll(seeded(100)))
+        yield* TestClock.adjust("10 minutes")
+        const exits = yield* Fiber.join(fiber)
+        const sandbox = yield* Sandbox.Sandbox
+        assert.isTrue(exits.every((exit) => exit._tag === "Success"))
+        assert.lengthOf(yield* sandbox.applied, 100)
+        assert.isTrue((yield* sandbox.requests).every(({ status }) => status === 200))
+        const times = (yield* sandbox.requests).map(({ receivedAt }) => receivedAt)
+        assert.isAtMost(fullestWindow(times, 10_000), 10)
+        // And it does not dawdle: a full window each interval.
+        assert.isAtMost(Math.max(...times) - Math.min(...times), 100_000)
+      }).pipe(
+        Effect.provide(
+          client().pipe(
+            Layer.provideMerge(
+              Sandbox.layer({
+                conversations: seeded(100),
+                rateLimit: { max: 10, intervalMillis: 10_000, window }
+              })
+            )
+          )
+        )
+      )
+    )
+  }
+
+  it.effect("yields to another tenant and ends with every update applied", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const tenant = yield* Effect.forkChild(
+        Effect.forever(Effect.andThen(sandbox.drink(ids.locationId, 5), Effect.sleep("10 seconds")))
+      )
+      const fiber = yield* Effect.forkChild(updateAll(seeded(50)))
+      yield* TestClock.adjust("20 minutes")
+      const exits = yield* Fiber.join(fiber)
+      yield* Fiber.interrupt(tenant)
+      assert.isTrue(exits.every((exit) => exit._tag === "Success"))
+    }).pipe(
+      Effect.provide(
+        client().pipe(
+          Layer.provideMerge(
+            Sandbox.layer({ conversations: seeded(50), rateLimit: { max: 10, intervalMillis: 10_000 } })
+          )
+        )
+      )
+    )
+  )
+
+  it.effect("a spent day is DailyQuotaExceeded, says until when, and sends nothing more", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const conversations = seeded(8)
+      const exits = yield* Effect.forEach(conversations, (seed) => Effect.map(updateAll([seed]), ([exit]) => exit))
+      assert.deepStrictEqual(
+        exits.map((exit) => exit?._tag),
+        ["Success", "Success", "Success", "Success", "Success", "Failure", "Failure", "Failure"]
+      )
+      assert.lengthOf(yield* sandbox.requests, 5)
+      const error = yield* Effect.flip(Conversations.update({ conversationId: "a", locationId: ids.locationId }))
+      assert(error._tag === "DailyQuotaExceeded")
+      assert.strictEqual(error.attempts, 0)
+      assert.strictEqual(error.resetsAt.epochMilliseconds, 24 * 60 * 60 * 1000)
+      yield* TestClock.adjust("24 hours")
+      assert.strictEqual((yield* updateAll(conversations.slice(0, 1)))[0]?._tag, "Success")
+    }).pipe(
+      Effect.provide(
+        client().pipe(Layer.provideMerge(Sandbox.layer({ conversations: seeded(8), rateLimit: { daily: 5 } })))
+      )
+    )
+  )
+
+  it.effect("a location's backlog does not delay another's", () =>
+    Effect.gen(function* () {
+      const backlog = yield* Effect.forkChild(updateAll(seeded(200, "busy")))
+      yield* TestClock.adjust("1 second")
+      const other = yield* Effect.forkChild(updateAll(seeded(5, "quiet")))
+      yield* TestClock.adjust("1 second")
+      const exits = yield* Fiber.join(other)
+      assert.isTrue(exits.every((exit) => exit._tag === "Success"))
+      assert.isUndefined(backlog.pollUnsafe())
+      yield* Fiber.interrupt(backlog)
+    }).pipe(
+      Effect.provide(
+        client().pipe(
+          Layer.provideMerge(
+            Sandbox.layer({
+              conversations: [...seeded(200, "busy"), ...seeded(5, "quiet")],
+              rateLimit: { max: 10, intervalMillis: 10_000 }
+            })
+          )
+        )
+      )
+    )
+  )
+
+  it.effect("calls that are interrupted while they wait leave the line to the others", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* updateAll(seeded(10))
+      const leaving = yield* Effect.forkChild(updateAll(seeded(20)))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(leaving)
+      const staying = yield* Effect.forkChild(updateAll(seeded(10)))
+      yield* TestClock.adjust("10 seconds")
+      const exits = yield* Fiber.join(staying)
+      assert.isTrue(exits.every((exit) => exit._tag === "Success"))
+      assert.lengthOf(yield* sandbox.requests, 20)
+    }).pipe(
+      Effect.provide(
+        client().pipe(
+          Layer.provideMerge(
+            Sandbox.layer({ conversations: seeded(20), rateLimit: { max: 10, intervalMillis: 10_000 } })
+          )
+        )
+      )
+    )
+  )
+
+  it.effect("without quota, the server refuses and the retry does what it can", () =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(updateAll(seeded(100)))
+      yield* TestClock.adjust("10 minutes")
+      yield* Fiber.join(fiber)
+      const requests = yield* (yield* Sandbox.Sandbox).requests
+      assert.isTrue(requests.some(({ status }) => status === 429))
+    }).pipe(
+      Effect.provide(
+        client({ quota: false }).pipe(
+          Layer.provideMerge(
+            Sandbox.layer({ conversations: seeded(100), rateLimit: { max: 10, intervalMillis: 10_000 } })
+          )
+        )
+      )
+    )
+  )
+})
+
+describe("an unreachable store", () => {
+  it.effect("is waited for, then QuotaUnavailable, and nothing was sent", () =>
+    Effect.gen(function* () {
+      const quota = Quota.makeWith(
+        { take: () => Effect.fail("away"), give: () => Effect.fail("away") },
+        { patienceMillis: 5000 }
+      )
+      let requests = 0
+      const fiber = yield* Conversations.update(ids).pipe(
+        Effect.provide(
+          client().pipe(
+            Layer.provide(Layer.succeed(Quota.Quota, quota)),
+            Layer.provide(
+              Layer.succeed(
+                HttpClient.HttpClient,
+                HttpClient.make(() => Effect.sync(() => requests++).pipe(Effect.andThen(Effect.never)))
+              )
+            )
+          )
+        ),
+        Effect.flip,
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("4 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("2 seconds")
+      const error = yield* Fiber.join(fiber)
+      assert(error._tag === "QuotaUnavailable")
+      assert.strictEqual(requests, 0)
+    })
+  )
+})
