@@ -1,0 +1,204 @@
+/**
+ * `npm run bench:quota`: how much of the quota is used, and what is refused.
+ *
+ * A thousand updates against the sandbox, which enforces 100 requests a second,
+ * ours and the official SDK's in the same run. Writes results/quota.json and a
+ * picture of the requests over time, results/quota.svg.
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import { Sandbox } from "../src/testing/index.ts"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdirSync, writeFileSync } from "node:fs"
+import { createServer } from "node:http"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { isMissing, startRedis } from "../test/redis.ts"
+
+const interval = 1000
+const locationId = "location"
+
+interface Run {
+  readonly name: string
+  readonly updates: number
+  readonly rateLimit?: Partial<Sandbox.RateLimit>
+  readonly processes?: number
+  readonly callers?: "bursty" | "smooth"
+  readonly sdk?: boolean
+  readonly during?: (sandbox: Sandbox.Service) => Effect.Effect<void>
+}
+
+interface Outcome {
+  readonly name: string
+  readonly applied: number
+  readonly lost: number
+  readonly unreported: number
+  readonly requests: number
+  readonly "429s": number
+  readonly seconds: number
+  /** Of what the server would have allowed between the first and the last request. */
+  readonly utilisation: string
+  readonly "W/(W+latency)": string
+}
+
+const directory = import.meta.dirname
+const redis = isMissing ? undefined : await startRedis()
+
+const spawned = (run: Run, baseUrl: string) => {
+  const { callers = "bursty", processes = 1, sdk = false, updates } = run
+  if (sdk) return [spawn(process.execPath, [join(directory, "sdk-worker.js"), baseUrl, String(updates)])]
+  const share = updates / processes
+  return Array.from({ length: processes }, (_, index) =>
+    spawn(process.execPath, [
+      "--conditions=effect-highlevel-source",
+      join(directory, "worker.ts"),
+      baseUrl,
+      String(index * share),
+      String(share),
+      callers,
+      String(100 / processes),
+      String(processes > 1 ? (redis?.port ?? 0) : 0)
+    ])
+  )
+}
+
+const measure = async (run: Run): Promise<{ outcome: Outcome; times: ReadonlyArray<readonly [number, number]> }> => {
+  const rateLimit = { max: 100, intervalMillis: interval, daily: 1_000_000, ...run.rateLimit }
+  const runtime = ManagedRuntime.make(
+    Sandbox.layerServer({
+      conversations: Array.from({ length: run.updates }, (_, index) => ({ id: `c-${index}`, locationId })),
+      rateLimit
+    }).pipe(Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" })))
+  )
+  try {
+    const baseUrl = await runtime.runPromise(Sandbox.url)
+    const sandbox = await runtime.runPromise(Sandbox.Sandbox)
+    const during = run.during === undefined ? undefined : runtime.runFork(run.during(sandbox))
+    const reports: Array<string> = []
+    await Promise.all(
+      spawned(run, baseUrl).map(async (child) => {
+        createInterface({ input: child.stdout }).on("line", (line) => reports.push(line))
+        child.stderr.pipe(process.stderr)
+        await once(child, "close")
+      })
+    )
+    during?.interruptUnsafe()
+    const requests = await runtime.runPromise(sandbox.requests)
+    const start = Math.min(...requests.map(({ receivedAt }) => receivedAt))
+    const times = requests.map(({ receivedAt, status }) => [receivedAt - start, status ?? 0] as const)
+    const accepted = times.filter(([, status]) => status === 200).map(([at]) => at)
+    const last = Math.max(...accepted)
+    // The first window's worth costs no time; the rest is what the windows allowed.
+    const allowed = (last / rateLimit.intervalMillis) * rateLimit.max
+    const applied = reports.filter((report) => report === "applied").length
+    return {
+      times,
+      outcome: {
+        name: run.name,
+        applied,
+        lost: reports.length - applied,
+        unreported: run.updates - reports.length,
+        requests: requests.length,
+        "429s": times.filter(([, status]) => status === 429).length,
+        seconds: last / 1000,
+        utilisation: `${((100 * (accepted.length - rateLimit.max)) / allowed).toFixed(1)} %`,
+        "W/(W+latency)": run.sdk === true ? "" : `${((100 * interval) / (interval + latencyOf(accepted))).toFixed(1)} %`
+      }
+    }
+  } finally {
+    await runtime.dispose()
+  }
+}
+
+/** How long a window's worth of requests takes to arrive: the part of a cycle that is not waiting. */
+const latencyOf = (accepted: ReadonlyArray<number>) => {
+  const sorted = accepted.toSorted((one, other) => one - other)
+  const bursts: Array<number> = []
+  let first = sorted[0] ?? 0
+  sorted.forEach((at, index) => {
+    const next = sorted[index + 1]
+    if (next === undefined || next - at > interval / 4) {
+      bursts.push(at - first)
+      first = next ?? at
+    }
+  })
+  return bursts.length < 3 ? 0 : (bursts.toSorted((one, other) => one - other)[Math.floor(bursts.length / 2)] ?? 0)
+}
+
+const tenant = (sandbox: Sandbox.Service) =>
+  Effect.forever(Effect.andThen(sandbox.drink(locationId, 5), Effect.sleep("100 millis")))
+
+const runs: ReadonlyArray<Run> = [
+  ...(["fixed", "sliding"] as const).flatMap((window) =>
+    (["bursty", "smooth"] as const).flatMap((callers) =>
+      (redis === undefined ? [1] : [1, 4]).map((processes): Run => ({
+        name: `${window}, ${callers}, ${processes === 1 ? "1 process" : "4 processes over Redis"}`,
+        updates: 1000,
+        rateLimit: { window },
+        callers,
+        processes
+      }))
+    )
+  ),
+  { name: "official SDK 3.1.0, retry on: fixed, bursty", updates: 1000, sdk: true },
+  { name: "official SDK 3.1.0, retry on: sliding, bursty", updates: 1000, rateLimit: { window: "sliding" }, sdk: true },
+  { name: "cold start against a limit of 25", updates: 250, rateLimit: { max: 25 } },
+  {
+    name: "limit lowered from 100 to 40 in the middle",
+    updates: 600,
+    during: (sandbox) => Effect.delay(sandbox.limit({ max: 40 }), "2500 millis")
+  },
+  { name: "another tenant takes half", updates: 300, during: tenant }
+]
+
+const results: Array<Awaited<ReturnType<typeof measure>>> = []
+for (const run of runs) {
+  const result = await measure(run)
+  results.push(result)
+  console.log(`${run.name}: ${JSON.stringify(result.outcome)}`)
+}
+await redis?.end()
+console.table(results.map(({ outcome }) => outcome))
+
+/** Requests in each tenth of a second, applied upwards and refused downwards. */
+const chart = (title: string, times: ReadonlyArray<readonly [number, number]>, top: number) => {
+  const bins = Array.from({ length: 120 }, () => ({ applied: 0, refused: 0 }))
+  for (const [at, status] of times) {
+    const bin = bins[Math.floor(at / 100)]
+    if (bin !== undefined) bin[status === 200 ? "applied" : "refused"]++
+  }
+  const bars = bins.flatMap(({ applied, refused }, index) => [
+    `<rect x="${40 + index * 6}" y="${top + 110 - applied}" width="5" height="${applied}" fill="#2563eb"/>`,
+    `<rect x="${40 + index * 6}" y="${top + 112}" width="5" height="${Math.min(refused, 100) / 2}" fill="#dc2626"/>`
+  ])
+  return [
+    `<text x="40" y="${top - 4}" font-size="13" fill="#111">${title}</text>`,
+    ...bars,
+    `<line x1="40" x2="760" y1="${top + 111}" y2="${top + 111}" stroke="#888"/>`
+  ].join("\n")
+}
+
+const ours = results.find(({ outcome }) => outcome.name.startsWith("fixed, bursty, 1"))
+const theirs = results.find(({ outcome }) => outcome.name.startsWith("official SDK"))
+if (ours !== undefined && theirs !== undefined) {
+  const caption = ({ outcome }: typeof ours) =>
+    `${outcome.applied} of 1000 applied, ${outcome.lost} lost, ${outcome.requests} requests, ${outcome["429s"]} answered 429`
+  mkdirSync(join(directory, "results"), { recursive: true })
+  writeFileSync(
+    join(directory, "results/quota.svg"),
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 420" font-family="sans-serif">
+<rect width="800" height="420" fill="#fff"/>
+${chart(`effect-highlevel: ${caption(ours)}`, ours.times, 30)}
+${chart(`official SDK 3.1.0, retry on: ${caption(theirs)}`, theirs.times, 220)}
+<text x="40" y="405" font-size="11" fill="#555">1,000 updates at once, 100 allowed per second; requests per 0.1 s over 12 s, blue applied, red refused with 429 (half height)</text>
+</svg>
+`
+  )
+  writeFileSync(
+    join(directory, "results/quota.json"),
+    `${JSON.stringify({ node: process.version, results: results.map(({ outcome }) => outcome) }, null, 2)}\n`
+  )
+}
