@@ -7,6 +7,8 @@ import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
 import { Conversations, Quota } from "../src/index.ts"
 
 const [baseUrl = "", first = "0", count = "0", callers = "bursty", rate = "100", redisPort = "0"] =
@@ -18,6 +20,18 @@ const quota =
     : Quota.layerRedis({ prefix: `bench:${new URL(baseUrl).port}:` }).pipe(
         Layer.provide(NodeRedis.layer({ socket: { host: "127.0.0.1", port: Number(redisPort) } }))
       )
+
+const latencies: Array<number> = []
+const timed = HttpClient.transform<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
+  (effect) =>
+    Effect.suspend(() => {
+      const start = performance.now()
+      return Effect.ensuring(
+        effect,
+        Effect.sync(() => latencies.push(performance.now() - start))
+      )
+    })
+)
 
 const update = (index: number) =>
   Conversations.update({ conversationId: `c-${Number(first) + index}`, locationId: "location", starred: true }).pipe(
@@ -33,10 +47,14 @@ await Effect.runPromise(
     discard: true
   }).pipe(
     Effect.provide(
-      Conversations.layer({ token: Redacted.make("sandbox-token"), app: "bench", baseUrl }).pipe(
-        Layer.provide(quota),
-        Layer.provide(NodeHttpClient.layerUndici)
-      )
+      Conversations.layer({
+        token: Redacted.make("sandbox-token"),
+        app: "bench",
+        baseUrl,
+        transformClient: timed
+      }).pipe(Layer.provide(quota), Layer.provide(NodeHttpClient.layerUndici))
     )
   )
 )
+
+console.log(`latency ${latencies.reduce((sum, latency) => sum + latency, 0) / latencies.length}`)

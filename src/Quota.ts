@@ -79,12 +79,20 @@ export interface Service {
  */
 export class Quota extends Context.Service<Quota, Service>()("effect-highlevel/Quota/Quota") {}
 
+/** Those who wait before a bucket. Only its head asks the store, for all of them. */
 interface Line {
   readonly head: Semaphore.Semaphore
+  /** How many calls there are, with their place or without. */
+  calls: number
+  /** How many of them are without. */
   waiting: number
+  /** Places that the head took for those behind it. */
+  readonly spare: Array<Lease>
   answer: Deferred.Deferred<void> | undefined
 }
 
+// How many places are taken at once, so that a line that dissolves gives back few.
+const maximumTaken = 100
 // A wait is looked at again at least this often: another process may have learnt a higher limit.
 const maximumSleepMillis = 1000
 // The answer of an update does not wait longer than this for the store.
@@ -114,9 +122,18 @@ export const makeWith = <E>(
     Effect.gen(function* () {
       let unreachableSince: number | undefined
       while (true) {
+        const spare = line.spare.shift()
+        if (spare !== undefined) return hold(spare)
         // A place that is granted must be known before an interruption can be.
-        const taken = yield* store.take(bucket, leaseMillis).pipe(
-          Effect.tap((taken) => Effect.sync(() => taken._tag === "Granted" && hold(taken.lease))),
+        const taken = yield* store.take(bucket, leaseMillis, Math.min(line.waiting, maximumTaken)).pipe(
+          Effect.tap((taken) =>
+            Effect.sync(() => {
+              if (taken._tag !== "Granted") return
+              const [lease, ...others] = taken.leases
+              line.spare.push(...others)
+              hold(lease)
+            })
+          ),
           Effect.uninterruptible,
           Effect.timeoutOption(patienceMillis),
           Effect.exit
@@ -148,36 +165,54 @@ export const makeWith = <E>(
     use: (bucket, { attempt, leaseMillis }) =>
       Effect.suspend(() => {
         const key = JSON.stringify([bucket.app, bucket.locationId])
-        const line: Line = lines.get(key) ?? { head: Semaphore.makeUnsafe(1), waiting: 0, answer: undefined }
+        const line: Line = lines.get(key) ?? {
+          head: Semaphore.makeUnsafe(1),
+          calls: 0,
+          waiting: 0,
+          spare: [],
+          answer: undefined
+        }
         lines.set(key, line)
+        line.calls++
         line.waiting++
         let lease: Lease | undefined
+        const hold = (granted: Lease) => {
+          lease = granted
+          line.waiting--
+        }
+
+        const give = (lease: Lease, observation: Observation) =>
+          store.give(bucket, lease, observation).pipe(
+            Effect.timeoutOption(maximumGiveMillis),
+            // The lease of a place that could not be given back expires.
+            Effect.ignore
+          )
+
+        // What was taken ahead for calls that have left since.
+        const giveBack = Effect.suspend(() =>
+          Effect.forEach(line.waiting === 0 ? line.spare.splice(0) : [], (spare) => give(spare, { _tag: "Unused" }), {
+            discard: true
+          })
+        )
 
         const acquire = Effect.gen(function* () {
           const start = yield* Clock.currentTimeMillis
-          yield* line.head.withPermit(take(line, bucket, leaseMillis, (granted) => (lease = granted)))
+          yield* line.head.withPermit(take(line, bucket, leaseMillis, hold))
+          yield* giveBack
           return (yield* Clock.currentTimeMillis) - start
         })
 
-        const give = (observation: Observation) =>
-          lease === undefined
-            ? Effect.void
-            : store.give(bucket, lease, observation).pipe(
-                Effect.timeoutOption(maximumGiveMillis),
-                // The lease of a place that could not be given back expires.
-                Effect.ignore
-              )
+        const leave = <A extends { readonly observation: Observation }, E>(exit: Exit.Exit<A, E>) =>
+          Effect.gen(function* () {
+            if (lease === undefined) line.waiting--
+            else yield* give(lease, Exit.isSuccess(exit) ? exit.value.observation : { _tag: "Unknown" })
+            if (line.answer !== undefined) Deferred.doneUnsafe(line.answer, Effect.void)
+            yield* giveBack
+            if (--line.calls === 0) lines.delete(key)
+          })
 
         return Effect.flatMap(acquire, attempt).pipe(
-          Effect.onExit((exit) =>
-            Effect.andThen(
-              give(Exit.isSuccess(exit) ? exit.value.observation : { _tag: "Unknown" }),
-              Effect.sync(() => {
-                if (line.answer !== undefined) Deferred.doneUnsafe(line.answer, Effect.void)
-                if (--line.waiting === 0) lines.delete(key)
-              })
-            )
-          ),
+          Effect.onExit(leave),
           Effect.map(({ value }) => value)
         )
       })

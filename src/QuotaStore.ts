@@ -55,12 +55,12 @@ export interface Answered {
 
 /**
  * How a request ended. `Unknown` is timed out, interrupted or broken off: it may
- * still be on its way.
+ * still be on its way. `Unused` was never sent.
  *
  * @category models
  * @since 0.1.0
  */
-export type Observation = Answered | { readonly _tag: "Unknown" }
+export type Observation = Answered | { readonly _tag: "Unknown" } | { readonly _tag: "Unused" }
 
 /**
  * The answer of a bucket that was asked for a place.
@@ -69,7 +69,7 @@ export type Observation = Answered | { readonly _tag: "Unknown" }
  * @since 0.1.0
  */
 export type Taken =
-  | { readonly _tag: "Granted"; readonly lease: Lease }
+  | { readonly _tag: "Granted"; readonly leases: readonly [Lease, ...Array<Lease>] }
   /** Ask again in `millis`, or as soon as an answer has arrived if it is for an answer. */
   | { readonly _tag: "Wait"; readonly millis: number; readonly isForAnswer: boolean }
   /** The day's budget is spent until then, in epoch milliseconds. */
@@ -80,7 +80,10 @@ export type Taken =
  * @since 0.1.0
  */
 export interface QuotaStore<E> {
-  /** Takes a place, if there is one. A place that is not given back expires after `leaseMillis`. */
-  readonly take: (bucket: Bucket, leaseMillis: number) => Effect.Effect<Taken, E>
+  /**
+   * Takes as many places as there are, up to `count`. A place that is not given
+   * back expires after `leaseMillis`.
+   */
+  readonly take: (bucket: Bucket, leaseMillis: number, count: number) => Effect.Effect<Taken, E>
   readonly give: (bucket: Bucket, lease: Lease, observation: Observation) => Effect.Effect<void, E>
 }

@@ -22,7 +22,7 @@ const answered = (answer: Partial<QuotaStore.Answered> = {}): QuotaStore.Answere
 
 const granted = (taken: QuotaStore.Taken): QuotaStore.Lease => {
   assert(taken._tag === "Granted")
-  return taken.lease
+  return taken.leases[0]
 }
 
 /** A bucket that has learnt its limits at time 0. */
@@ -301,6 +301,44 @@ describe("a client against a server that enforces its limits", () => {
         )
       )
     )
+  )
+})
+
+describe("places taken ahead", () => {
+  it.effect("for calls that are interrupted are given back unused", () =>
+    Effect.gen(function* () {
+      const given: Array<string> = []
+      let asked = 0
+      let sequence = 0
+      const quota = Quota.makeWith({
+        take: (_, __, count) =>
+          Effect.delay(
+            Effect.sync((): QuotaStore.Taken => {
+              if (++asked === 1) return { _tag: "Wait", millis: 100, isForAnswer: false }
+              const leases = Array.from({ length: count }, () => ({ sequence: ++sequence, used: sequence, epoch: "" }))
+              const [first = assert.fail(), ...rest] = leases
+              return { _tag: "Granted", leases: [first, ...rest] }
+            }),
+            "1 second"
+          ),
+        give: (_, lease, observation) => Effect.sync(() => void given.push(`${lease.sequence} ${observation._tag}`))
+      })
+      const use = (attempt: Effect.Effect<void>) =>
+        quota.use(
+          { app: "app", locationId: "location" },
+          { leaseMillis: 1000, attempt: () => Effect.as(attempt, { value: undefined, observation: answered() }) }
+        )
+      const first = yield* Effect.forkChild(use(Effect.never))
+      const others = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(use(Effect.void)))
+      // The head has asked for all four, and the store is about to answer.
+      yield* TestClock.adjust("1500 millis")
+      yield* Fiber.interruptAll(others)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(sequence, 4)
+      assert.deepStrictEqual(given.toSorted(), ["2 Unused", "3 Unused", "4 Unused"])
+      yield* Fiber.interrupt(first)
+      assert.strictEqual(given.at(-1), "1 Unknown")
+    })
   )
 })
 

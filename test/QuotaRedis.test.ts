@@ -24,7 +24,7 @@ const answered = (answer: Partial<QuotaStore.Answered> = {}): QuotaStore.Answere
 
 const granted = (taken: QuotaStore.Taken): QuotaStore.Lease => {
   assert(taken._tag === "Granted", JSON.stringify(taken))
-  return taken.lease
+  return taken.leases[0]
 }
 
 const fullestWindow = (times: ReadonlyArray<number>, intervalMillis: number) =>
@@ -47,7 +47,7 @@ describe.skipIf(isMissing)("the quota in Redis", () => {
     const bucket = { app: "app", locationId: `location {${++buckets}}:` }
     const store = QuotaRedis.make(connection, "rules:")
     return {
-      take: (leaseMillis = 30_000) => store.take(bucket, leaseMillis),
+      take: (leaseMillis = 30_000, count = 1) => store.take(bucket, leaseMillis, count),
       give: (lease: QuotaStore.Lease, observation: QuotaStore.Observation) => store.give(bucket, lease, observation),
       key: `rules:{app:${encodeURIComponent(bucket.locationId)}}`
     }
@@ -84,6 +84,25 @@ describe.skipIf(isMissing)("the quota in Redis", () => {
       assert.deepStrictEqual(yield* day.take(), { _tag: "Wait", millis: 50, isForAnswer: true })
       yield* day.give(last, answered({ max: 100, dailyRemaining: 0, dailyResetMillis: 60_000 }))
       assert.strictEqual((yield* day.take())._tag, "Spent")
+    }).pipe(Effect.provide(layerRedis))
+  )
+
+  it.live("gives many places at once, but no more than there are, and takes back what was not used", () =>
+    Effect.gen(function* () {
+      const bucket = yield* fresh
+      const cold = yield* bucket.take(30_000, 10)
+      assert(cold._tag === "Granted")
+      assert.lengthOf(cold.leases, 1)
+      yield* bucket.give(cold.leases[0], answered({ max: 5, intervalMillis: 60_000 }))
+      const warm = yield* bucket.take(30_000, 10)
+      assert(warm._tag === "Granted")
+      assert.deepStrictEqual(
+        warm.leases.map(({ sequence, used }) => [sequence, used]),
+        [2, 3, 4, 5].map((sequence) => [sequence, sequence])
+      )
+      assert.strictEqual((yield* bucket.take())._tag, "Wait")
+      yield* bucket.give(warm.leases[0], { _tag: "Unused" })
+      granted(yield* bucket.take())
     }).pipe(Effect.provide(layerRedis))
   )
 

@@ -77,7 +77,8 @@ export const take = (state: State, now: number): Taken => {
   }
   const sequence = ++state.sequence
   held.add(sequence)
-  return { _tag: "Granted", lease: { sequence, used: used + 1, epoch: "" } }
+  // One at a time: in memory the next place is a function call away.
+  return { _tag: "Granted", leases: [{ sequence, used: used + 1, epoch: "" }] }
 }
 
 const insert = (ended: Array<number>, until: number) => {
@@ -88,6 +89,7 @@ const insert = (ended: Array<number>, until: number) => {
 
 export const give = (state: State, now: number, lease: Lease, observation: Observation): void => {
   state.held.delete(lease.sequence)
+  if (observation._tag === "Unused") return
   if (observation._tag === "Unknown") {
     // It may still be on its way: it counts as ended one interval from now.
     insert(state.ended, now + 2 * state.intervalMillis)

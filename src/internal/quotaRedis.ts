@@ -47,8 +47,10 @@ local blockedUntil = number('blockedUntil') or 0
 if blockedUntil > now then return {'Wait', blockedUntil - now, 0} end
 local used = holding + redis.call('ZCARD', ended)
 local max = number('max')
+local count = tonumber(ARGV[2])
 if not max then
   if holding > 0 then return {'Wait', ${probeMillis}, 1} end
+  count = 1
 else
   local available = max
   local foreignUntil = number('foreignUntil') or 0
@@ -59,17 +61,24 @@ else
     if foreignUntil > now then freed = math.min(freed, foreignUntil) end
     return {'Wait', math.max(1, math.ceil(freed - now)), 0}
   end
+  count = math.min(count, available - used)
 end
-sequence = redis.call('HINCRBY', state, 'sequence', 1)
-redis.call('ZADD', held, now + ARGV[1] + interval, epoch .. ':' .. sequence)
+if resetsAt and resetsAt > now then
+  count = math.min(count, number('dailyRemaining') - (sequence - number('dailySequence')))
+end
+for i = 1, count do
+  redis.call('ZADD', held, now + ARGV[1] + interval, epoch .. ':' .. (sequence + i))
+end
+redis.call('HINCRBY', state, 'sequence', count)
 keep()
-return {'Granted', sequence, used + 1, epoch}
+return {'Granted', sequence + 1, used + 1, epoch, count}
 `
 
 const giveLua = `${preamble}
 local sequence, used, leaseEpoch, kind = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local member = leaseEpoch .. ':' .. sequence
 redis.call('ZREM', held, member)
+if kind == 'Unused' then return 0 end
 if kind == 'Unknown' then
   redis.call('ZADD', ended, now + 2 * interval, member)
   keep()
@@ -120,14 +129,20 @@ return 0
 `
 
 type Reply =
-  | readonly ["Granted", sequence: number, used: number, epoch: string]
+  | readonly ["Granted", sequence: number, used: number, epoch: string, count: number]
   | readonly ["Wait", millis: number, isForAnswer: number]
   | readonly ["Spent", resetsAtMillis: number]
 
 const takenOf = (reply: Reply): Taken => {
   switch (reply[0]) {
-    case "Granted":
-      return { _tag: "Granted", lease: { sequence: reply[1], used: reply[2], epoch: reply[3] } }
+    case "Granted": {
+      const [, sequence, used, epoch, count] = reply
+      const lease = (index: number): Lease => ({ sequence: sequence + index, used: used + index, epoch })
+      return {
+        _tag: "Granted",
+        leases: [lease(0), ...Array.from({ length: count - 1 }, (_, index) => lease(index + 1))]
+      }
+    }
     case "Wait":
       return { _tag: "Wait", millis: reply[1], isForAnswer: reply[2] === 1 }
     case "Spent":
@@ -136,7 +151,7 @@ const takenOf = (reply: Reply): Taken => {
 }
 
 const observationArguments = (observation: Observation): ReadonlyArray<string> => {
-  if (observation._tag === "Unknown") return ["Unknown"]
+  if (observation._tag !== "Answered") return [observation._tag]
   const { dailyRemaining, dailyResetMillis, intervalMillis, isAnswer, isLimited, max, remaining, retryAfterMillis } =
     observation
   return [
@@ -156,7 +171,7 @@ export const make = (redis: Redis.Redis["Service"], prefix: string): QuotaStore<
     return [`${key}:held`, `${key}:ended`, `${key}:state`]
   }
   const take = redis.eval(
-    Redis.script((bucket: Bucket, leaseMillis: number) => [...keys(bucket), leaseMillis], {
+    Redis.script((bucket: Bucket, leaseMillis: number, count: number) => [...keys(bucket), leaseMillis, count], {
       numberOfKeys: 3,
       lua: takeLua
     }).withReturnType<Reply>()
@@ -174,7 +189,7 @@ export const make = (redis: Redis.Redis["Service"], prefix: string): QuotaStore<
     )
   )
   return {
-    take: (bucket, leaseMillis) => Effect.map(take(bucket, leaseMillis), takenOf),
+    take: (bucket, leaseMillis, count) => Effect.map(take(bucket, leaseMillis, count), takenOf),
     give
   }
 }
