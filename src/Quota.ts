@@ -22,6 +22,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
 import * as Redis from "effect/persistence/Redis"
 import * as BucketRules from "./internal/bucket.ts"
@@ -124,20 +125,26 @@ export const makeWith = <E>(
       while (true) {
         const spare = line.spare.shift()
         if (spare !== undefined) return hold(spare)
-        // A place that is granted must be known before an interruption can be.
-        const taken = yield* store.take(bucket, leaseMillis, Math.min(line.waiting, maximumTaken)).pipe(
-          Effect.tap((taken) =>
-            Effect.sync(() => {
-              if (taken._tag !== "Granted") return
-              const [lease, ...others] = taken.leases
-              line.spare.push(...others)
-              hold(lease)
-            })
-          ),
-          Effect.uninterruptible,
-          Effect.timeoutOption(patienceMillis),
-          Effect.exit
+        // A place that is granted is known before an interruption is; one whose grant
+        // is lost, because the store was slow and the call left, expires.
+        const taken = yield* Effect.uninterruptibleMask((restore) =>
+          restore(
+            store
+              .take(bucket, leaseMillis, Math.min(line.waiting, maximumTaken))
+              .pipe(Effect.timeoutOption(patienceMillis))
+          ).pipe(
+            Effect.tap((taken) =>
+              Effect.sync(() => {
+                if (Option.isNone(taken) || taken.value._tag !== "Granted") return
+                const [lease, ...others] = taken.value.leases
+                line.spare.push(...others)
+                hold(lease)
+              })
+            ),
+            Effect.exit
+          )
         )
+        if (Exit.hasInterrupts(taken)) return yield* Effect.interrupt
         if (Exit.isFailure(taken) || taken.value._tag === "None") {
           const now = yield* Clock.currentTimeMillis
           unreachableSince ??= now
@@ -246,7 +253,8 @@ const memoryStore = (): QuotaStore<never> => {
     return state
   }
   return {
-    take: (bucket) => Effect.map(Clock.currentTimeMillis, (now) => BucketRules.take(stateOf(bucket, now), now)),
+    take: (bucket, leaseMillis) =>
+      Effect.map(Clock.currentTimeMillis, (now) => BucketRules.take(stateOf(bucket, now), now, leaseMillis)),
     give: (bucket, lease, observation) =>
       Effect.map(Clock.currentTimeMillis, (now) => BucketRules.give(stateOf(bucket, now), now, lease, observation))
   }
@@ -271,6 +279,7 @@ export const makeMemory: Effect.Effect<Service> = Effect.sync(() => makeWith(mem
  * import { Sandbox } from "effect-highlevel/testing"
  * import * as Effect from "effect/Effect"
  * import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
  * import * as Redacted from "effect/Redacted"
  *
  * const ids = { conversationId: "tDtDnQdgm2LXpyiqYvZ6", locationId: "tDtDnQdgm2LXpyiqYvZ6" }

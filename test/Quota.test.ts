@@ -28,80 +28,106 @@ const granted = (taken: QuotaStore.Taken): QuotaStore.Lease => {
 /** A bucket that has learnt its limits at time 0. */
 const warm = (max: number, intervalMillis = 1000, told: Partial<QuotaStore.Answered> = {}) => {
   const state = Bucket.make()
-  Bucket.give(state, 0, granted(Bucket.take(state, 0)), answered({ max, intervalMillis, remaining: max - 1, ...told }))
+  Bucket.give(
+    state,
+    0,
+    granted(Bucket.take(state, 0, 30_000)),
+    answered({ max, intervalMillis, remaining: max - 1, ...told })
+  )
   return state
 }
 
 describe("the rules of a bucket", () => {
   it("a cold bucket has one probe in flight, whatever became of the last", () => {
     const state = Bucket.make()
-    const probe = granted(Bucket.take(state, 0))
-    assert.deepStrictEqual(Bucket.take(state, 0), { _tag: "Wait", millis: 50, isForAnswer: true })
+    const probe = granted(Bucket.take(state, 0, 30_000))
+    assert.deepStrictEqual(Bucket.take(state, 0, 30_000), { _tag: "Wait", millis: 50, isForAnswer: true })
     Bucket.give(state, 10, probe, { _tag: "Unknown" })
-    granted(Bucket.take(state, 10))
-    assert.strictEqual(Bucket.take(state, 10)._tag, "Wait")
+    granted(Bucket.take(state, 10, 30_000))
+    assert.strictEqual(Bucket.take(state, 10, 30_000)._tag, "Wait")
   })
 
   it("counts what is in flight and what ended less than an interval ago", () => {
     const state = warm(3)
-    const first = granted(Bucket.take(state, 100))
-    granted(Bucket.take(state, 100))
+    const first = granted(Bucket.take(state, 100, 30_000))
+    granted(Bucket.take(state, 100, 30_000))
     Bucket.give(state, 400, first, answered())
     // The probe counts until 1000, `first` until 1400, the other is in flight.
-    assert.deepStrictEqual(Bucket.take(state, 500), { _tag: "Wait", millis: 500, isForAnswer: false })
-    granted(Bucket.take(state, 1000))
-    assert.deepStrictEqual(Bucket.take(state, 1000), { _tag: "Wait", millis: 400, isForAnswer: false })
+    assert.deepStrictEqual(Bucket.take(state, 500, 30_000), { _tag: "Wait", millis: 500, isForAnswer: false })
+    granted(Bucket.take(state, 1000, 30_000))
+    assert.deepStrictEqual(Bucket.take(state, 1000, 30_000), { _tag: "Wait", millis: 400, isForAnswer: false })
   })
 
   it("an attempt whose end is unknown counts as ended one interval after it was given up", () => {
     const state = warm(1)
-    Bucket.give(state, 1500, granted(Bucket.take(state, 1000)), { _tag: "Unknown" })
-    assert.deepStrictEqual(Bucket.take(state, 2600), { _tag: "Wait", millis: 900, isForAnswer: false })
-    granted(Bucket.take(state, 3500))
+    Bucket.give(state, 1500, granted(Bucket.take(state, 1000, 30_000)), { _tag: "Unknown" })
+    assert.deepStrictEqual(Bucket.take(state, 2600, 30_000), { _tag: "Wait", millis: 900, isForAnswer: false })
+    granted(Bucket.take(state, 3500, 30_000))
+  })
+
+  it("a place that is never given back expires with its lease", () => {
+    const state = warm(1)
+    granted(Bucket.take(state, 1000, 500))
+    // The lease and its grace end at 2500, and it counts as ended until 3500.
+    assert.deepStrictEqual(Bucket.take(state, 2500, 500), { _tag: "Wait", millis: 1000, isForAnswer: false })
+    granted(Bucket.take(state, 3500, 500))
   })
 
   it("a lowered limit is obeyed at once, and an older answer does not raise it", () => {
     const state = warm(10)
-    const [older, newer] = [granted(Bucket.take(state, 10)), granted(Bucket.take(state, 10))]
+    const [older, newer] = [granted(Bucket.take(state, 10, 30_000)), granted(Bucket.take(state, 10, 30_000))]
     Bucket.give(state, 20, newer, answered({ max: 2, remaining: 0 }))
     Bucket.give(state, 30, older, answered({ max: 10, remaining: 8 }))
     assert.strictEqual(state.limit?.max, 2)
-    assert.strictEqual(Bucket.take(state, 40)._tag, "Wait")
+    assert.strictEqual(Bucket.take(state, 40, 30_000)._tag, "Wait")
+  })
+
+  it("a lower limit in an older answer is obeyed, too", () => {
+    const state = warm(10)
+    const [older, newer] = [granted(Bucket.take(state, 10, 30_000)), granted(Bucket.take(state, 10, 30_000))]
+    Bucket.give(state, 20, newer, answered({ max: 10, remaining: 8 }))
+    Bucket.give(state, 30, older, answered({ max: 2, remaining: 0 }))
+    assert.strictEqual(state.limit?.max, 2)
   })
 
   it("yields what others have drunk, for one interval", () => {
     const state = warm(10)
     // Of ten, two are ours and three are left: five are somebody else's.
-    Bucket.give(state, 100, granted(Bucket.take(state, 50)), answered({ max: 10, remaining: 3 }))
-    const leases = [1, 2, 3].map(() => granted(Bucket.take(state, 100)))
-    assert.strictEqual(Bucket.take(state, 100)._tag, "Wait")
+    Bucket.give(state, 100, granted(Bucket.take(state, 50, 30_000)), answered({ max: 10, remaining: 3 }))
+    const leases = [1, 2, 3].map(() => granted(Bucket.take(state, 100, 30_000)))
+    assert.strictEqual(Bucket.take(state, 100, 30_000)._tag, "Wait")
     leases.forEach((lease) => Bucket.give(state, 150, lease, answered()))
-    assert.deepStrictEqual(Bucket.take(state, 200), { _tag: "Wait", millis: 800, isForAnswer: false })
-    granted(Bucket.take(state, 1100))
+    assert.deepStrictEqual(Bucket.take(state, 200, 30_000), { _tag: "Wait", millis: 800, isForAnswer: false })
+    granted(Bucket.take(state, 1100, 30_000))
   })
 
   it("a 429 counts as used and holds the whole bucket", () => {
     const state = warm(10)
-    Bucket.give(state, 100, granted(Bucket.take(state, 50)), answered({ isLimited: true }))
-    assert.deepStrictEqual(Bucket.take(state, 100), { _tag: "Wait", millis: 1000, isForAnswer: false })
-    Bucket.give(state, 1200, granted(Bucket.take(state, 1100)), answered({ isLimited: true, retryAfterMillis: 5000 }))
-    assert.deepStrictEqual(Bucket.take(state, 2200), { _tag: "Wait", millis: 4000, isForAnswer: false })
+    Bucket.give(state, 100, granted(Bucket.take(state, 50, 30_000)), answered({ isLimited: true }))
+    assert.deepStrictEqual(Bucket.take(state, 100, 30_000), { _tag: "Wait", millis: 1000, isForAnswer: false })
+    Bucket.give(
+      state,
+      1200,
+      granted(Bucket.take(state, 1100, 30_000)),
+      answered({ isLimited: true, retryAfterMillis: 5000 })
+    )
+    assert.deepStrictEqual(Bucket.take(state, 2200, 30_000), { _tag: "Wait", millis: 4000, isForAnswer: false })
   })
 
   it("a spent day fails at once, after the answers on their way, until it resets", () => {
     const state = warm(10, 1000, { dailyRemaining: 1, dailyResetMillis: 60_000 })
-    const last = granted(Bucket.take(state, 10))
-    assert.deepStrictEqual(Bucket.take(state, 10), { _tag: "Wait", millis: 50, isForAnswer: true })
+    const last = granted(Bucket.take(state, 10, 30_000))
+    assert.deepStrictEqual(Bucket.take(state, 10, 30_000), { _tag: "Wait", millis: 50, isForAnswer: true })
     Bucket.give(state, 20, last, answered({ max: 10, dailyRemaining: 0, dailyResetMillis: 59_980 }))
-    assert.deepStrictEqual(Bucket.take(state, 30), { _tag: "Spent", resetsAtMillis: 60_000 })
-    granted(Bucket.take(state, 60_000))
+    assert.deepStrictEqual(Bucket.take(state, 30, 30_000), { _tag: "Spent", resetsAtMillis: 60_000 })
+    granted(Bucket.take(state, 60_000, 30_000))
   })
 
   it("a server that says nothing of limits has the documented ones; a gateway says nothing at all", () => {
     const state = Bucket.make()
-    Bucket.give(state, 0, granted(Bucket.take(state, 0)), answered({ isAnswer: false }))
+    Bucket.give(state, 0, granted(Bucket.take(state, 0, 30_000)), answered({ isAnswer: false }))
     assert.isTrue(state.limit === undefined)
-    Bucket.give(state, 0, granted(Bucket.take(state, 0)), answered())
+    Bucket.give(state, 0, granted(Bucket.take(state, 0, 30_000)), answered())
     assert.strictEqual(state.limit?.max, 100)
   })
 })
@@ -343,6 +369,23 @@ describe("places taken ahead", () => {
 })
 
 describe("an unreachable store", () => {
+  it.effect("that never answers can be left, by interruption and by the call's timeout", () =>
+    Effect.gen(function* () {
+      const quota = Quota.makeWith({ take: () => Effect.never, give: () => Effect.never })
+      const call = Conversations.update(ids, { timeout: "3 seconds" }).pipe(
+        Effect.provide(client().pipe(Layer.provide(Layer.succeed(Quota.Quota, quota)), Layer.provide(Sandbox.layer())))
+      )
+      const leaving = yield* Effect.forkChild(call)
+      const staying = yield* Effect.forkChild(Effect.flip(call))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(leaving)
+      yield* TestClock.adjust("2 seconds")
+      const error = yield* Fiber.join(staying)
+      assert(error._tag === "RequestTimeout")
+      assert.deepInclude({ ...error }, { scope: "call", attempts: 0 })
+    })
+  )
+
   it.effect("is waited for, then QuotaUnavailable, and nothing was sent", () =>
     Effect.gen(function* () {
       const quota = Quota.makeWith(

@@ -16,7 +16,8 @@ export const documentedIntervalMillis = 10_000
 export const probeMillis = 50
 
 export interface State {
-  readonly held: Set<number>
+  /** Requests in flight, and until when their places are theirs. */
+  readonly held: Map<number, number>
   /** Until when ended requests count, ascending. */
   readonly ended: Array<number>
   sequence: number
@@ -28,7 +29,7 @@ export interface State {
 }
 
 export const make = (): State => ({
-  held: new Set(),
+  held: new Map(),
   ended: [],
   sequence: 0,
   limit: undefined,
@@ -41,7 +42,19 @@ export const make = (): State => ({
 const wait = (millis: number): Taken => ({ _tag: "Wait", millis: Math.max(1, Math.ceil(millis)), isForAnswer: false })
 const waitForAnswer: Taken = { _tag: "Wait", millis: probeMillis, isForAnswer: true }
 
+const insert = (ended: Array<number>, until: number) => {
+  let index = ended.length
+  while (index > 0 && (ended[index - 1] ?? -Infinity) > until) index--
+  ended.splice(index, 0, until)
+}
+
 const expire = (state: State, now: number) => {
+  // In the order they were taken. A place that nobody gave back was lost on the way.
+  for (const [sequence, leasedUntil] of state.held) {
+    if (leasedUntil > now) break
+    state.held.delete(sequence)
+    insert(state.ended, leasedUntil + state.intervalMillis)
+  }
   let expired = 0
   while (expired < state.ended.length && (state.ended[expired] ?? Infinity) <= now) expired++
   if (expired > 0) state.ended.splice(0, expired)
@@ -54,7 +67,7 @@ export const isIdle = (state: State, now: number) => {
   return state.held.size === 0 && state.ended.length === 0 && state.blockedUntil <= now && state.daily === undefined
 }
 
-export const take = (state: State, now: number): Taken => {
+export const take = (state: State, now: number, leaseMillis: number): Taken => {
   expire(state, now)
   const { daily, ended, held, limit } = state
   if (daily !== undefined && daily.remaining - (state.sequence - daily.sequence) <= 0) {
@@ -76,15 +89,9 @@ export const take = (state: State, now: number): Taken => {
     }
   }
   const sequence = ++state.sequence
-  held.add(sequence)
+  held.set(sequence, now + leaseMillis + state.intervalMillis)
   // One at a time: in memory the next place is a function call away.
   return { _tag: "Granted", leases: [{ sequence, used: used + 1, epoch: "" }] }
-}
-
-const insert = (ended: Array<number>, until: number) => {
-  let index = ended.length
-  while (index > 0 && (ended[index - 1] ?? -Infinity) > until) index--
-  ended.splice(index, 0, until)
 }
 
 export const give = (state: State, now: number, lease: Lease, observation: Observation): void => {
@@ -122,6 +129,6 @@ export const give = (state: State, now: number, lease: Lease, observation: Obser
     }
   }
   if (observation.isLimited) {
-    state.blockedUntil = Math.max(state.blockedUntil, now + Math.max(retryAfterMillis ?? 0, state.intervalMillis))
+    state.blockedUntil = Math.max(state.blockedUntil, now + (retryAfterMillis ?? state.intervalMillis))
   }
 }

@@ -24,20 +24,25 @@ const number = (text: string | undefined) => {
   return Number.isFinite(value) && value >= 0 ? value : undefined
 }
 
-const observationOf = ({ response }: Attempted, maxRetryAfterMillis: number, now: number): Observation => {
+// A limit or an interval of nothing would stop the bucket for good.
+const positive = (text: string | undefined) => {
+  const value = number(text)
+  return value === 0 ? undefined : value
+}
+
+const observationOf = ({ response }: Attempted, retry: Retry.Policy, now: number): Observation => {
   if (response === undefined) return { _tag: "Unknown" }
   const { headers, status } = response
-  const retryAfter = Retry.retryAfterMillis(headers, now)
   return {
     _tag: "Answered",
     isAnswer: status < 500,
     isLimited: status === 429,
-    max: number(headers["x-ratelimit-max"]),
+    max: positive(headers["x-ratelimit-max"]),
     remaining: number(headers["x-ratelimit-remaining"]),
-    intervalMillis: number(headers["x-ratelimit-interval-milliseconds"]),
+    intervalMillis: positive(headers["x-ratelimit-interval-milliseconds"]),
     dailyRemaining: number(headers["x-ratelimit-daily-remaining"]),
     dailyResetMillis: number(headers["x-ratelimit-daily-reset"]),
-    retryAfterMillis: retryAfter === undefined ? undefined : Math.min(retryAfter, maxRetryAfterMillis)
+    retryAfterMillis: Retry.retryAfterMillis(retry, headers, now)
   }
 }
 
@@ -84,7 +89,7 @@ export const make = (options: {
                 )
               })
           })
-          const observation = observationOf(attempted, retry.maxRetryAfterMillis, yield* Clock.currentTimeMillis)
+          const observation = observationOf(attempted, retry, yield* Clock.currentTimeMillis)
           yield* Metric.update(
             Metric.withAttributes(UpdateMetrics.attempts, { outcome: outcomeOf(attempted.result) }),
             1

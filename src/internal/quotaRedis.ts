@@ -121,7 +121,7 @@ if dailyRemaining then
   end
 end
 if isLimited then
-  local blockedUntil = math.max(number('blockedUntil') or 0, now + math.max(retryAfter or 0, interval))
+  local blockedUntil = math.max(number('blockedUntil') or 0, now + (retryAfter or interval))
   redis.call('HSET', state, 'blockedUntil', blockedUntil)
 end
 keep()

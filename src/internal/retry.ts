@@ -34,24 +34,29 @@ export const isTransient = (error: HighLevelError.UpdateError): boolean => {
   }
 }
 
-/** The `Retry-After` of an answer, in milliseconds from now. */
-export const retryAfterMillis = (headers: Headers.Headers | undefined, now: number): number | undefined => {
-  const value = headers?.["retry-after"]
+/** The `Retry-After` of an answer, in milliseconds from now, within the cap. */
+export const retryAfterMillis = (
+  { maxRetryAfterMillis }: Policy,
+  headers: Headers.Headers,
+  now: number
+): number | undefined => {
+  const value = headers["retry-after"]
   if (value === undefined) return undefined
   const parsed = Headers.parseRetryAfter(value)
-  return Result.isSuccess(parsed) ? Duration.toMillis(Headers.retryAfterDelay(parsed.success, now)) : undefined
+  if (Result.isFailure(parsed)) return undefined
+  return Math.min(Duration.toMillis(Headers.retryAfterDelay(parsed.success, now)), maxRetryAfterMillis)
 }
 
 /**
  * How long to wait after the attempt of that number: between half of and the
- * whole exponential delay, at least what the server asked for, within the cap.
+ * whole exponential delay, and at least what the server asked for.
  */
 export const delayMillis = (
   policy: Policy,
   attempt: number,
   random: number,
-  retryAfter: number | undefined
+  retryAfterMillis: number | undefined
 ): number => {
   const exponential = Math.min(policy.maxDelayMillis, policy.baseDelayMillis * 2 ** (attempt - 1))
-  return Math.max(exponential * (0.5 + random / 2), Math.min(retryAfter ?? 0, policy.maxRetryAfterMillis))
+  return Math.max(exponential * (0.5 + random / 2), retryAfterMillis ?? 0)
 }
