@@ -8,7 +8,6 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Tracer from "effect/Tracer"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -17,7 +16,7 @@ import { Conversations } from "effect-highlevel"
 import { createServer, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import packageJson from "../package.json" with { type: "json" }
-import { answering, ids, token, updateOver } from "./harness.ts"
+import { answering, ids, token, updateOver, recordingTracer } from "./harness.ts"
 
 const ok = JSON.stringify({ success: true, conversation: { id: ids.conversationId } })
 
@@ -310,14 +309,7 @@ describe("time", () => {
 describe("the span", () => {
   it.effect("Conversations.update has the ids and stands above the HTTP span", () =>
     Effect.gen(function* () {
-      const spans: Array<Tracer.NativeSpan> = []
-      const tracer = Tracer.make({
-        span: (options) => {
-          const span = new Tracer.NativeSpan(options)
-          spans.push(span)
-          return span
-        }
-      })
+      const { spans, tracer } = recordingTracer()
       yield* updateOver(answering(200, ok).layer).pipe(Effect.withTracer(tracer))
       const update = spans.find(({ name }) => name === "Conversations.update")
       const http = spans.find(({ kind }) => kind === "client")

@@ -12,18 +12,7 @@ import { Conversations, Quota, type QuotaStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import * as Bucket from "../src/internal/bucket.ts"
 import { ids } from "./harness.ts"
-
-const answered = (answer: Partial<QuotaStore.Answered> = {}): QuotaStore.Answered => ({
-  _tag: "Answered",
-  isAnswer: true,
-  isLimited: false,
-  ...answer
-})
-
-const granted = (taken: QuotaStore.Taken): QuotaStore.Lease => {
-  assert(taken._tag === "Granted")
-  return taken.leases[0]
-}
+import { answered, fullestWindow, granted } from "./quota.ts"
 
 /** A bucket that has learnt its limits at time 0. */
 const warm = (max: number, intervalMillis = 1000, told: Partial<QuotaStore.Answered> = {}) => {
@@ -131,14 +120,6 @@ describe("the rules of a bucket", () => {
     assert.strictEqual(state.limit?.max, 100)
   })
 })
-
-/** The most requests that any window of one interval, fixed or sliding, ever held. */
-const fullestWindow = (times: ReadonlyArray<number>, intervalMillis: number) => {
-  const sorted = times.toSorted((one, other) => one - other)
-  return Math.max(
-    ...sorted.map((start) => sorted.filter((time) => time >= start && time < start + intervalMillis).length)
-  )
-}
 
 const Simulation = Schema.Struct({
   max: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 20 })),

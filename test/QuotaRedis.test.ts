@@ -13,22 +13,8 @@ import { once } from "node:events"
 import { createServer } from "node:http"
 import { createInterface } from "node:readline"
 import * as QuotaRedis from "../src/internal/quotaRedis.ts"
+import { answered, fullestWindow, granted } from "./quota.ts"
 import { isMissing, startRedis } from "./redis.ts"
-
-const answered = (answer: Partial<QuotaStore.Answered> = {}): QuotaStore.Answered => ({
-  _tag: "Answered",
-  isAnswer: true,
-  isLimited: false,
-  ...answer
-})
-
-const granted = (taken: QuotaStore.Taken): QuotaStore.Lease => {
-  assert(taken._tag === "Granted", JSON.stringify(taken))
-  return taken.leases[0]
-}
-
-const fullestWindow = (times: ReadonlyArray<number>, intervalMillis: number) =>
-  Math.max(...times.map((start) => times.filter((time) => time >= start && time < start + intervalMillis).length))
 
 describe.skipIf(isMissing)("the quota in Redis", () => {
   let redis: Awaited<ReturnType<typeof startRedis>>

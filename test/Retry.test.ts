@@ -5,13 +5,12 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
-import * as Tracer from "effect/Tracer"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { TestClock } from "effect/testing"
 import { Conversations, type ConversationUpdate, type HighLevelError } from "effect-highlevel"
-import { ids, token } from "./harness.ts"
+import { ids, token, recordingTracer } from "./harness.ts"
 
 const ok = JSON.stringify({ success: true, conversation: { id: ids.conversationId } })
 
@@ -209,14 +208,7 @@ describe("retry", () => {
 describe("what can be observed", () => {
   it.effect("a span event for each wait and retry", () =>
     Effect.gen(function* () {
-      const spans: Array<Tracer.NativeSpan> = []
-      const tracer = Tracer.make({
-        span: (options) => {
-          const span = new Tracer.NativeSpan(options)
-          spans.push(span)
-          return span
-        }
-      })
+      const { spans, tracer } = recordingTracer()
       const headers = { "x-ratelimit-max": "1", "x-ratelimit-interval-milliseconds": "10000" }
       yield* run(scripted({ status: 503, headers }, { status: 200, headers }), { quota: true }).pipe(
         Effect.withTracer(tracer)

@@ -7,7 +7,6 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as References from "effect/References"
-import * as Tracer from "effect/Tracer"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
@@ -16,7 +15,7 @@ import { Conversations } from "effect-highlevel"
 import { createServer } from "node:http"
 import { type AddressInfo, createServer as createSocketServer } from "node:net"
 import { inspect } from "node:util"
-import { answering, ids, token } from "./harness.ts"
+import { answering, ids, token, recordingTracer } from "./harness.ts"
 
 /** Everything that can be reached from a value, getters and symbols too, as text. */
 const reachable = (value: unknown): string => {
@@ -50,14 +49,7 @@ const observe = Effect.fnUntraced(function* (
   withHttpSpan = true
 ) {
   const lines: Array<string> = []
-  const spans: Array<Tracer.NativeSpan> = []
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      spans.push(span)
-      return span
-    }
-  })
+  const { spans, tracer } = recordingTracer()
   const loggers = [Logger.formatSimple, Logger.formatLogFmt, Logger.formatJson, Logger.formatStructured].map((format) =>
     Logger.make((entry) => {
       const line: unknown = format.log(entry)

@@ -3,6 +3,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Tracer from "effect/Tracer"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -54,3 +55,16 @@ export const served = (httpClient: Layer.Layer<HttpClient.HttpClient>, options?:
 /** The sandbox in memory, and the client that talks to it. */
 export const inMemory = (options?: Sandbox.Options) =>
   Conversations.layer({ token: Redacted.make(Sandbox.defaultToken) }).pipe(Layer.provideMerge(Sandbox.layer(options)))
+
+/** A tracer that keeps its spans. */
+export const recordingTracer = () => {
+  const spans: Array<Tracer.NativeSpan> = []
+  const tracer = Tracer.make({
+    span: (options) => {
+      const span = new Tracer.NativeSpan(options)
+      spans.push(span)
+      return span
+    }
+  })
+  return { spans, tracer }
+}

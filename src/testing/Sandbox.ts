@@ -10,195 +10,20 @@
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type * as Schema from "effect/Schema"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
-import type * as Headers from "effect/http/Headers"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import type { Conversation } from "../Conversation.ts"
-import type { ConversationUpdate } from "../ConversationUpdate.ts"
+import type { RateLimit, Seed, Service } from "./SandboxModel.ts"
 import * as Routes from "./internal/routes.ts"
 import * as State from "./internal/state.ts"
 
-/**
- * A conversation to start with, held and answered exactly as given: leave fields
- * out to see how a program bears it.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Seed extends Pick<
-  Conversation,
-  | "contactId"
-  | "assignedTo"
-  | "userId"
-  | "lastMessageBody"
-  | "lastMessageDate"
-  | "lastMessageType"
-  | "unreadCount"
-  | "inbox"
-  | "starred"
-  | "deleted"
-> {
-  readonly id: string
-  readonly locationId: string
-}
-
-/**
- * An answer to give instead of applying an update.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Refusal {
-  readonly status: number
-
-  /**
-   * A JSON body, or a string that is sent as it is (an HTML page, broken JSON).
-   *
-   * @default the documented body of a 400, 401 or 422, and HighLevel's usual shape for the rest
-   */
-  readonly body?: Schema.Json | undefined
-
-  /** Headers to add, such as `retry-after` or a `content-type` of your own. */
-  readonly headers?: Headers.Input | undefined
-
-  /**
-   * Only for this conversation.
-   *
-   * @default every conversation
-   */
-  readonly conversationId?: string | undefined
-
-  /**
-   * How many requests it answers. `Infinity` until the sandbox is reset.
-   *
-   * @default 1
-   */
-  readonly times?: number | undefined
-}
-
-/**
- * Something that goes wrong on the way, for a number of requests.
- *
- * - `disconnect`: the connection ends before any answer; nothing is applied
- * - `slow-headers`: the update is applied, its answer starts after `delay`
- * - `slow-body`: applied, the head comes at once and the body after `delay`
- * - `reset-body`: applied, the connection ends in the middle of the body
- * - `truncated-json`: applied, the body is whole HTTP but half a document
- *
- * For an HTML 502, or a 429 with or without `Retry-After`, script a {@link Refusal}.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Fault {
-  readonly kind: "disconnect" | "slow-headers" | "slow-body" | "reset-body" | "truncated-json"
-
-  /**
-   * Of the slow ones.
-   *
-   * @default "1 second"
-   */
-  readonly delay?: Duration.Input | undefined
-
-  /**
-   * How many requests it meets. `Infinity` until the sandbox is reset.
-   *
-   * @default 1
-   */
-  readonly times?: number | undefined
-}
-
-/**
- * The limits of a location. A request over them is answered 429 and not applied.
- *
- * @category models
- * @since 0.1.0
- */
-export interface RateLimit {
-  readonly max: number
-  readonly intervalMillis: number
-  readonly daily: number
-
-  /**
-   * Whether the window starts with its first request and ends an interval later,
-   * or reaches back one interval from every request.
-   *
-   * @default "fixed"
-   */
-  readonly window?: "fixed" | "sliding" | undefined
-
-  /**
-   * Whether a 429 says `Retry-After`, which HighLevel does not document.
-   *
-   * @default false
-   */
-  readonly retryAfter?: boolean | undefined
-}
-
-/**
- * An update that was applied.
- *
- * @category models
- * @since 0.1.0
- */
-export interface AppliedUpdate extends ConversationUpdate {}
-
-/**
- * A request as the sandbox received it.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ReceivedRequest {
-  readonly method: string
-  /** The path as it came, still percent-encoded. */
-  readonly path: string
-  /** Printing them hides the token; reading `authorization` does not. */
-  readonly headers: Headers.Headers
-  /** The body as text. */
-  readonly body: string
-  /** When it came, in epoch milliseconds of the sandbox's clock. */
-  readonly receivedAt: number
-  /** The status of the answer; missing while there is none, or if the caller left. */
-  readonly status?: number | undefined
-}
-
-/**
- * @category services
- * @since 0.1.0
- */
-export interface Service {
-  /** Adds a conversation, or replaces the one with its id. */
-  readonly seed: (conversation: Seed) => Effect.Effect<void>
-  /** The conversation as the sandbox holds it now. */
-  readonly conversation: (conversationId: string) => Effect.Effect<Option.Option<Conversation>>
-  /** Scripts a refusal of the next valid update. Several are used in the order they came. */
-  readonly refuse: (refusal: Refusal) => Effect.Effect<void>
-  /** Makes a token invalid. */
-  readonly revoke: (token: string) => Effect.Effect<void>
-  /** Lets something go wrong. Several faults are met in the order they came. */
-  readonly fault: (fault: Fault) => Effect.Effect<void>
-  /** Changes the limits of every location, from the next request on. */
-  readonly limit: (rateLimit: Partial<RateLimit>) => Effect.Effect<void>
-  /** Another tenant uses the quota of a location: that many requests, now. */
-  readonly drink: (locationId: string, requests: number) => Effect.Effect<void>
-  /** Every update that was applied, oldest first. */
-  readonly applied: Effect.Effect<ReadonlyArray<AppliedUpdate>>
-  /** Every request since the start or the last reset, oldest first. */
-  readonly requests: Effect.Effect<ReadonlyArray<ReceivedRequest>>
-  /** Back to the start: the conversations of the options, no refusals, no requests. */
-  readonly reset: Effect.Effect<void>
-}
+export type { AppliedUpdate, Fault, RateLimit, ReceivedRequest, Refusal, Seed, Service } from "./SandboxModel.ts"
 
 /**
  * The hand that steers the sandbox.

@@ -8,14 +8,14 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Conversation } from "../../Conversation.ts"
-import type * as Sandbox from "../Sandbox.ts"
+import type * as Model from "../SandboxModel.ts"
 import { State } from "./state.ts"
 
 export const path = "/_pact/provider-states"
 
 const Seed = Conversation.pipe(
   Schema.refine(
-    (conversation): conversation is Conversation & Sandbox.Seed =>
+    (conversation): conversation is Conversation & Model.Seed =>
       typeof conversation.id === "string" && typeof conversation.locationId === "string",
     { expected: "a conversation with an id and a locationId" }
   )

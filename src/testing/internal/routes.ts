@@ -16,7 +16,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as ErrorBody from "../../ErrorBody.ts"
 import { Authorization, HighLevelApi } from "../../HighLevelApi.ts"
-import type { Fault, Refusal } from "../Sandbox.ts"
+import type { Fault, Refusal } from "../SandboxModel.ts"
 import * as ProviderStates from "./providerStates.ts"
 import { type Held, State } from "./state.ts"
 

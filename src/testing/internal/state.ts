@@ -6,11 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Changes } from "../../ConversationUpdate.ts"
 import type { Conversation } from "../../Conversation.ts"
-import type * as Sandbox from "../Sandbox.ts"
+import type * as Model from "../SandboxModel.ts"
 
 const day = 24 * 60 * 60 * 1000
 
-export const documentedConversation: Sandbox.Seed = {
+export const documentedConversation: Model.Seed = {
   id: "tDtDnQdgm2LXpyiqYvZ6",
   locationId: "tDtDnQdgm2LXpyiqYvZ6",
   contactId: "tDtDnQdgm2LXpyiqYvZ6",
@@ -31,8 +31,8 @@ export type Held = Conversation & { readonly id: string; readonly locationId: st
 export interface Settings {
   readonly token: string
   readonly answers: "documented" | "observed"
-  readonly conversations: ReadonlyArray<Sandbox.Seed>
-  readonly rateLimit: Sandbox.RateLimit
+  readonly conversations: ReadonlyArray<Model.Seed>
+  readonly rateLimit: Model.RateLimit
 }
 
 export interface Spent {
@@ -46,21 +46,21 @@ interface Usage {
   today: { start: number; used: number }
 }
 
-type Received = { -readonly [Key in keyof Sandbox.ReceivedRequest]: Sandbox.ReceivedRequest[Key] }
+type Received = { -readonly [Key in keyof Model.ReceivedRequest]: Model.ReceivedRequest[Key] }
 
 export class State extends Context.Service<
   State,
   {
     readonly answers: Settings["answers"]
-    readonly sandbox: Sandbox.Service
+    readonly sandbox: Model.Service
     readonly accepts: (token: string) => boolean
-    readonly takeRefusal: (conversationId: string) => Sandbox.Refusal | undefined
+    readonly takeRefusal: (conversationId: string) => Model.Refusal | undefined
     /** The changed conversation, or none where there is no such conversation in the location. */
     readonly apply: (conversationId: string, changes: Changes) => Option.Option<Held>
-    readonly receive: (request: Sandbox.ReceivedRequest) => Received
+    readonly receive: (request: Model.ReceivedRequest) => Received
     /** Counts a request to a location, if its limits allow it, and tells what is left. */
     readonly spend: (locationId: string, now: number) => Spent
-    readonly takeFault: () => Sandbox.Fault | undefined
+    readonly takeFault: () => Model.Fault | undefined
     readonly nextTraceId: () => string
   }
 >()("effect-highlevel/testing/Sandbox/State") {}
@@ -68,16 +68,16 @@ export class State extends Context.Service<
 export const make = (settings: Settings) =>
   Effect.sync(() => {
     const conversations = new Map<string, Held>()
-    const refusals: Array<{ readonly refusal: Sandbox.Refusal; left: number }> = []
+    const refusals: Array<{ readonly refusal: Model.Refusal; left: number }> = []
     const revoked = new Set<string>()
     const received: Array<Received> = []
     let answered = 0
-    const faults: Array<{ readonly fault: Sandbox.Fault; left: number }> = []
-    const applied: Array<Sandbox.AppliedUpdate> = []
+    const faults: Array<{ readonly fault: Model.Fault; left: number }> = []
+    const applied: Array<Model.AppliedUpdate> = []
     const usages = new Map<string, Usage>()
     let rateLimit = settings.rateLimit
 
-    const seed = (conversation: Sandbox.Seed) => {
+    const seed = (conversation: Model.Seed) => {
       conversations.set(conversation.id, { ...conversation })
     }
     const reset = () => {
@@ -131,7 +131,7 @@ export const make = (settings: Settings) =>
       }
     }
 
-    const sandbox: Sandbox.Service = {
+    const sandbox: Model.Service = {
       seed: (conversation) => Effect.sync(() => seed(conversation)),
       conversation: (conversationId) =>
         Effect.sync((): Option.Option<Conversation> => Option.fromNullishOr(conversations.get(conversationId))),
