@@ -41,7 +41,7 @@ interface Outcome {
   readonly requests: number
   readonly "429s": number
   readonly seconds: number
-  /** The shortest time that the server allows for what it accepted, against the time it took. */
+  /** A window's length against the time in which a window's worth was accepted, after the first. */
   readonly utilisation: string
   readonly "W/(W+latency)": string
 }
@@ -96,12 +96,15 @@ const measure = async (run: Run): Promise<{ outcome: Outcome; times: ReadonlyArr
     const times = requests.map(({ receivedAt, status }) => [receivedAt - start, status ?? 0] as const)
     const accepted = times.filter(([, status]) => status === 200).map(([at]) => at)
     const last = Math.max(...accepted)
-    // Bursty callers want the first window's worth at once and the rest in the windows
-    // after it; smooth callers want their own schedule.
-    const ideal =
-      run.callers === "smooth"
-        ? (run.updates - 1) * 10
-        : (Math.ceil(accepted.length / rateLimit.max) - 1) * rateLimit.intervalMillis
+    // How far apart requests are that could be exactly so many windows apart. What the
+    // first window costs, a process that starts and a connection, is in `seconds`.
+    const sorted = accepted.toSorted((one, other) => one - other)
+    const windows = Math.max(1, Math.floor(sorted.length / rateLimit.max) - 1)
+    const apart = sorted.slice(0, -windows * rateLimit.max).map((at, index) => {
+      const later = sorted[index + windows * rateLimit.max] ?? at
+      return later - at
+    })
+    const cycle = apart.reduce((sum, millis) => sum + millis, 0) / apart.length / windows
     const latency = latencies.reduce((sum, mean) => sum + mean, 0) / latencies.length
     const applied = reports.filter((report) => report === "applied").length
     return {
@@ -114,7 +117,7 @@ const measure = async (run: Run): Promise<{ outcome: Outcome; times: ReadonlyArr
         requests: requests.length,
         "429s": times.filter(([, status]) => status === 429).length,
         seconds: last / 1000,
-        utilisation: run.isComparable === false ? "" : `${((100 * ideal) / last).toFixed(1)} %`,
+        utilisation: run.isComparable === false ? "" : `${((100 * interval) / cycle).toFixed(1)} %`,
         "W/(W+latency)": run.sdk === true ? "" : `${((100 * interval) / (interval + latency)).toFixed(1)} %`
       }
     }
@@ -168,7 +171,7 @@ const chart = (title: string, times: ReadonlyArray<readonly [number, number]>, t
   }
   const bars = bins.flatMap(({ applied, refused }, index) => [
     `<rect x="${40 + index * 6}" y="${top + 110 - applied}" width="5" height="${applied}" fill="#2563eb"/>`,
-    `<rect x="${40 + index * 6}" y="${top + 112}" width="5" height="${Math.min(refused, 100) / 2}" fill="#dc2626"/>`
+    `<rect x="${40 + index * 6}" y="${top + 112}" width="5" height="${Math.min(refused, 160) / 2}" fill="#dc2626"/>`
   ])
   return [
     `<text x="40" y="${top - 4}" font-size="13" fill="#111">${title}</text>`,
@@ -185,11 +188,11 @@ if (ours !== undefined && theirs !== undefined) {
   mkdirSync(join(directory, "results"), { recursive: true })
   writeFileSync(
     join(directory, "results/quota.svg"),
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 420" font-family="sans-serif">
-<rect width="800" height="420" fill="#fff"/>
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 440" font-family="sans-serif">
+<rect width="800" height="440" fill="#fff"/>
 ${chart(`effect-highlevel: ${caption(ours)}`, ours.times, 30)}
 ${chart(`official SDK 3.1.0, retry on: ${caption(theirs)}`, theirs.times, 220)}
-<text x="40" y="405" font-size="11" fill="#555">1,000 updates at once, 100 allowed per second; requests per 0.1 s over 12 s, blue applied, red refused with 429 (half height)</text>
+<text x="40" y="430" font-size="11" fill="#555">1,000 updates at once, 100 allowed per second; requests per 0.1 s over 12 s, blue applied, red refused with 429 (half height, cut at 160)</text>
 </svg>
 `
   )
