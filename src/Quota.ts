@@ -90,6 +90,8 @@ interface Line {
   /** Places that the head took for those behind it. */
   readonly spare: Array<Lease>
   answer: Deferred.Deferred<void> | undefined
+  /** Since when the store has not answered; those behind the head need not find out anew. */
+  unreachableSince: number | undefined
 }
 
 // How many places are taken at once, so that a line that dissolves gives back few.
@@ -121,10 +123,10 @@ export const makeWith = <E>(
 
   const take = (line: Line, bucket: Bucket, leaseMillis: number, hold: (lease: Lease) => void) =>
     Effect.gen(function* () {
-      let unreachableSince: number | undefined
       while (true) {
         const spare = line.spare.shift()
         if (spare !== undefined) return hold(spare)
+        const askedAt = yield* Clock.currentTimeMillis
         // A place that is granted is known before an interruption is; one whose grant
         // is lost, because the store was slow and the call left, expires.
         const taken = yield* Effect.uninterruptibleMask((restore) =>
@@ -146,15 +148,14 @@ export const makeWith = <E>(
         )
         if (Exit.hasInterrupts(taken)) return yield* Effect.interrupt
         if (Exit.isFailure(taken) || taken.value._tag === "None") {
-          const now = yield* Clock.currentTimeMillis
-          unreachableSince ??= now
-          if (now - unreachableSince >= patienceMillis) {
+          line.unreachableSince ??= askedAt
+          if ((yield* Clock.currentTimeMillis) - line.unreachableSince >= patienceMillis) {
             return yield* new StoreUnavailable({ cause: Exit.isFailure(taken) ? taken.cause : "no answer in time" })
           }
           yield* Effect.sleep(250)
           continue
         }
-        unreachableSince = undefined
+        line.unreachableSince = undefined
         const answer = taken.value.value
         if (answer._tag === "Granted") return
         if (answer._tag === "Spent") return yield* new BudgetSpent({ resetsAtMillis: answer.resetsAtMillis })
@@ -177,7 +178,8 @@ export const makeWith = <E>(
           calls: 0,
           waiting: 0,
           spare: [],
-          answer: undefined
+          answer: undefined,
+          unreachableSince: undefined
         }
         lines.set(key, line)
         line.calls++
