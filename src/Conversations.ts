@@ -108,50 +108,7 @@ export class Conversations extends Context.Service<Conversations, Service>()(
   "effect-highlevel/Conversations/Conversations"
 ) {}
 
-/**
- * How failures that may pass are tried again: the delay doubles with each
- * attempt, is jittered down to its half, and is at least what `Retry-After` asks
- * for, within a cap. Each attempt passes the quota.
- *
- * @category options
- * @since 0.1.0
- */
-export interface RetryOptions {
-  /**
-   * How many requests an update may cost, the first included.
-   *
-   * @default 5
-   */
-  readonly maxAttempts?: number | undefined
-
-  /**
-   * The delay after the first attempt.
-   *
-   * @default "500 millis"
-   */
-  readonly baseDelay?: Duration.Input | undefined
-
-  /**
-   * The longest delay of ours.
-   *
-   * @default "30 seconds"
-   */
-  readonly maxDelay?: Duration.Input | undefined
-
-  /**
-   * The longest `Retry-After` that is honoured; a longer one counts as this.
-   *
-   * @default "1 minute"
-   */
-  readonly maxRetryAfter?: Duration.Input | undefined
-
-  /**
-   * How long after the first failure the last retry may start.
-   *
-   * @default "5 minutes"
-   */
-  readonly maxDuration?: Duration.Input | undefined
-}
+export type { RetryOptions } from "./internal/options.ts"
 
 /**
  * @category options
@@ -197,7 +154,7 @@ export interface Options {
    * When to try again after a transport failure, a timeout, or a 408, 429, 500,
    * 502, 503 or 504, or `false` for never.
    */
-  readonly retry?: RetryOptions | false | undefined
+  readonly retry?: OptionsCheck.RetryOptions | false | undefined
 
   /**
    * Whether requests wait for the quota of their location, or `false` to send

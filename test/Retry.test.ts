@@ -5,11 +5,12 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
+import type * as Schema from "effect/Schema"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { TestClock } from "effect/testing"
-import { Conversations, type ConversationUpdate, type HighLevelError } from "effect-highlevel"
+import { Conversations, type ConversationUpdate, type HighLevelError, Quota } from "effect-highlevel"
 import { ids, token, recordingTracer } from "./harness.ts"
 
 const ok = JSON.stringify({ success: true, conversation: { id: ids.conversationId } })
@@ -177,7 +178,9 @@ describe("retry", () => {
       const server = scripted("silent")
       const error = yield* Effect.flip(run(server, { attemptTimeout: "10 seconds" }, { timeout: "25 seconds" }))
       assert(error._tag === "RequestTimeout")
-      assert.deepInclude({ ...error }, { scope: "call", timeoutMillis: 25_000, attempts: 2 })
+      // The one that was cut short was sent as well.
+      assert.lengthOf(server.askedAt, 3)
+      assert.deepInclude({ ...error }, { scope: "call", timeoutMillis: 25_000, attempts: 3 })
     })
   )
 
@@ -187,6 +190,31 @@ describe("retry", () => {
       const server = scripted({ status: 503, headers }, { status: 200, headers })
       yield* run(server, { quota: true })
       assert.isAtLeast(server.askedAt[1] ?? 0, 10_000)
+    })
+  )
+
+  it.effect("what is refused before it is sent leaves its place in the quota unused", () =>
+    Effect.gen(function* () {
+      const given: Array<string> = []
+      const quota = Quota.makeWith({
+        take: () => Effect.succeed({ _tag: "Granted", leases: [{ sequence: 1, used: 1, epoch: "" }] }),
+        give: (_, __, observation) => Effect.sync(() => void given.push(observation._tag))
+      })
+      let feedback: Record<string, unknown> = {}
+      for (let level = 0; level < 100_000; level++) feedback = { feedback }
+      const server = scripted({ status: 200 })
+      const error = yield* Conversations.update({ ...ids, feedback: feedback as Schema.JsonObject }).pipe(
+        Effect.provide(
+          Conversations.layer({ token: Redacted.make(token) }).pipe(
+            Layer.provide(Layer.succeed(Quota.Quota, quota)),
+            Layer.provide(server.layer)
+          )
+        ),
+        Effect.flip
+      )
+      assert.strictEqual(error._tag, "InvalidRequest")
+      assert.deepStrictEqual(given, ["Unused"])
+      assert.lengthOf(server.askedAt, 0)
     })
   )
 

@@ -22,7 +22,7 @@ const readFeedback = (text: string) =>
         CliFailure.usage("--feedback: expected a JSON object, positive or negative")
       )
 
-export const flags = {
+const flags = {
   locationId: Flag.String("location-id").pipe(Flag.withDescription("The location of the conversation")),
   unreadCount: Flag.Int("unread-count").pipe(Flag.withDescription("Unread messages: 0 marks as read"), Flag.optional),
   starred: Flag.Boolean("starred").pipe(

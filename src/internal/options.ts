@@ -55,20 +55,57 @@ export const version = (version: ApiVersion) =>
 
 const isCount = Schema.is(Schema.Int.check(Schema.isGreaterThan(0)))
 
-interface RetryInput {
+/**
+ * How failures that may pass are tried again: the delay doubles with each
+ * attempt, is jittered down to its half, and is at least what `Retry-After` asks
+ * for, within a cap. Each attempt passes the quota.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface RetryOptions {
+  /**
+   * How many requests an update may cost, the first included.
+   *
+   * @default 5
+   */
   readonly maxAttempts?: number | undefined
+
+  /**
+   * The delay after the first attempt.
+   *
+   * @default "500 millis"
+   */
   readonly baseDelay?: Duration.Input | undefined
+
+  /**
+   * The longest delay of ours.
+   *
+   * @default "30 seconds"
+   */
   readonly maxDelay?: Duration.Input | undefined
+
+  /**
+   * The longest `Retry-After` that is honoured; a longer one counts as this.
+   *
+   * @default "1 minute"
+   */
   readonly maxRetryAfter?: Duration.Input | undefined
+
+  /**
+   * How long after the first failure the last retry may start.
+   *
+   * @default "5 minutes"
+   */
   readonly maxDuration?: Duration.Input | undefined
 }
 
 /** The retry policy with its defaults; `false` is a single attempt. */
-export const retry = Effect.fnUntraced(function* (input: RetryInput | false) {
-  const given: RetryInput = input === false ? { maxAttempts: 1 } : input
+export const retry = Effect.fnUntraced(function* (input: RetryOptions | false) {
+  const given: RetryOptions = input === false ? { maxAttempts: 1 } : input
   const maxAttempts = given.maxAttempts ?? 5
   if (!isCount(maxAttempts)) return yield* invalid("retry.maxAttempts", "an integer over zero")
-  const millis = (name: Exclude<keyof RetryInput, "maxAttempts">, fallback: Duration.Input) =>
+  const millis = (name: Exclude<keyof RetryOptions, "maxAttempts">, fallback: Duration.Input) =>
     Effect.map(timeout(given[name] ?? fallback, `retry.${name}`), Duration.toMillis)
   return {
     maxAttempts,

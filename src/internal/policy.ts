@@ -30,8 +30,10 @@ const positive = (text: string | undefined) => {
   return value === 0 ? undefined : value
 }
 
-const observationOf = ({ response }: Attempted, retry: Retry.Policy, now: number): Observation => {
-  if (response === undefined) return { _tag: "Unknown" }
+const observationOf = ({ response, result }: Attempted, retry: Retry.Policy, now: number): Observation => {
+  if (response === undefined) {
+    return { _tag: Result.isFailure(result) && result.failure._tag === "InvalidRequest" ? "Unused" : "Unknown" }
+  }
   const { headers, status } = response
   return {
     _tag: "Answered",
@@ -57,6 +59,11 @@ const event = (name: string, attributes: Record<string, unknown>) =>
 const outcomeOf = (result: Result.Result<unknown, HighLevelError.UpdateError>) =>
   Result.isSuccess(result) ? "Applied" : result.failure._tag
 
+/** How many requests were sent for an update so far; outlives a call that is timed out. */
+export interface Progress {
+  attempts: number
+}
+
 export const make = (options: {
   readonly app: string
   readonly quota: Quota.Service
@@ -67,15 +74,17 @@ export const make = (options: {
   const { app, attempt, attemptTimeout, quota, retry } = options
   const leaseMillis = Math.min(Duration.toMillis(attemptTimeout), 600_000)
 
-  /** One attempt in its place of the quota. */
-  const inQuota = (update: ConversationUpdate, version: ApiVersion, subject: Subject) =>
-    quota.use(
-      { app, locationId: update.locationId },
+  /** One attempt in its place of the quota, counted when it starts. */
+  const inQuota = (update: ConversationUpdate, version: ApiVersion, progress: Progress) => {
+    const { conversationId, locationId } = update
+    return quota.use(
+      { app, locationId },
       {
         leaseMillis,
         attempt: Effect.fnUntraced(function* (waitedMillis: number) {
           if (waitedMillis > 0) yield* event("quota.wait", { "highlevel.quota.wait_milliseconds": waitedMillis })
           yield* Metric.update(UpdateMetrics.quotaWait, waitedMillis)
+          const subject = { conversationId, locationId, attempts: ++progress.attempts }
           const attempted = yield* Effect.timeoutOrElse(attempt(update, version, subject), {
             duration: attemptTimeout,
             orElse: (): Effect.Effect<Attempted> =>
@@ -96,7 +105,7 @@ export const make = (options: {
           )
           if (observation._tag === "Answered" && observation.remaining !== undefined) {
             yield* Metric.update(
-              Metric.withAttributes(UpdateMetrics.quotaRemaining, { location_id: update.locationId }),
+              Metric.withAttributes(UpdateMetrics.quotaRemaining, { location_id: locationId }),
               observation.remaining
             )
           }
@@ -104,40 +113,36 @@ export const make = (options: {
         })
       }
     )
+  }
 
   return Effect.fnUntraced(function* (
     update: ConversationUpdate,
     version: ApiVersion,
-    progress: { attempts: number }
+    progress: Progress
   ): Effect.fn.Return<Answer, HighLevelError.UpdateError> {
     const { conversationId, locationId } = update
+    const spent = (resetsAtMillis: number) =>
+      new HighLevelError.DailyQuotaExceeded({
+        conversationId,
+        locationId,
+        ...progress,
+        resetsAt: DateTime.makeUnsafe(resetsAtMillis)
+      })
     let deadline: number | undefined
     while (true) {
-      const subject = { conversationId, locationId, attempts: progress.attempts + 1 }
-      const { attempted, observation } = yield* inQuota(update, version, subject).pipe(
+      const { attempted, observation } = yield* inQuota(update, version, progress).pipe(
         Effect.catchTags({
-          BudgetSpent: ({ resetsAtMillis }) =>
-            Effect.fail(
-              new HighLevelError.DailyQuotaExceeded({
-                ...subject,
-                attempts: progress.attempts,
-                resetsAt: DateTime.makeUnsafe(resetsAtMillis)
-              })
-            ),
+          BudgetSpent: ({ resetsAtMillis }) => Effect.fail(spent(resetsAtMillis)),
           StoreUnavailable: ({ cause }) =>
-            Effect.fail(new HighLevelError.QuotaUnavailable({ ...subject, attempts: progress.attempts, cause }))
+            Effect.fail(new HighLevelError.QuotaUnavailable({ conversationId, locationId, ...progress, cause }))
         })
       )
-      progress.attempts++
       if (Result.isSuccess(attempted.result)) return attempted.result.success
       const error = attempted.result.failure
       const now = yield* Clock.currentTimeMillis
       deadline ??= now + retry.maxDurationMillis
       if (observation._tag === "Answered" && observation.isLimited && observation.dailyRemaining === 0) {
-        return yield* new HighLevelError.DailyQuotaExceeded({
-          ...subject,
-          resetsAt: DateTime.makeUnsafe(now + (observation.dailyResetMillis ?? 0))
-        })
+        return yield* spent(now + (observation.dailyResetMillis ?? observation.intervalMillis ?? 0))
       }
       if (!Retry.isTransient(error) || progress.attempts >= retry.maxAttempts) return yield* error
       const retryAfter = observation._tag === "Answered" ? observation.retryAfterMillis : undefined

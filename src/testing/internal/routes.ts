@@ -1,5 +1,6 @@
 /** The declaration, answered: the routes of the sandbox. */
 import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -172,14 +173,12 @@ const locationIn = (body: string): string => {
   }
 }
 
-const ended = "The sandbox ended the connection"
-
 // Through the request's source, since servers differ and this must not import Node.
 const disconnect = ({ source }: HttpServerRequest.HttpServerRequest) =>
   Effect.suspend(() => {
     const socket = Predicate.hasProperty(source, "socket") ? source.socket : undefined
     if (Predicate.hasProperty(socket, "destroy") && typeof socket.destroy === "function") socket.destroy()
-    return Effect.fail(new Error(ended))
+    return Effect.fail(new Error("The sandbox ended the connection"))
   })
 
 const bytesOf = ({ body }: HttpServerResponse.HttpServerResponse) =>
@@ -187,7 +186,8 @@ const bytesOf = ({ body }: HttpServerResponse.HttpServerResponse) =>
 
 /** The answer with what goes wrong on its way. */
 const afflicted = (
-  { delay = "1 second", kind }: Fault,
+  kind: Exclude<Fault["kind"], "disconnect">,
+  delay: Duration.Input,
   response: HttpServerResponse.HttpServerResponse,
   request: HttpServerRequest.HttpServerRequest
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
@@ -196,8 +196,6 @@ const afflicted = (
   const { headers, status } = response
   const options = { status, headers, contentType: "application/json" }
   switch (kind) {
-    case "disconnect":
-      return Effect.orDie(disconnect(request))
     case "slow-headers":
       return Effect.delay(Effect.succeed(response), delay)
     case "slow-body":
@@ -231,16 +229,17 @@ const recorded = HttpRouter.middleware(
         const receivedAt = yield* Clock.currentTimeMillis
         const { headers, method, url } = request
         const entry = state.receive({ method, path: url, headers, body, receivedAt })
-        const fault = state.takeFault()
-        // Not an answer: the server's connection, and the in-memory client's request, just end.
-        if (fault?.kind === "disconnect") return yield* Effect.orDie(disconnect(request))
+        const { delay = "1 second", kind } = state.takeFault() ?? {}
+        // Not an answer, which an error would become: the connection just ends, and in
+        // memory the client's request with it.
+        if (kind === "disconnect") return yield* Effect.orDie(disconnect(request))
         const spent = state.spend(locationIn(body), receivedAt)
         const answer = spent.isAllowed
           ? yield* httpEffect
           : HttpServerResponse.jsonUnsafe({ statusCode: 429, message: "Too Many Requests" }, { status: 429 })
         const response = HttpServerResponse.setHeaders(answer, spent.headers)
         entry.status = response.status
-        return fault === undefined ? response : yield* afflicted(fault, response, request)
+        return kind === undefined ? response : yield* afflicted(kind, delay, response, request)
       })
   ),
   { global: true }
