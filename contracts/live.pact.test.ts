@@ -4,25 +4,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { Sandbox } from "effect-highlevel/testing"
-import { spawn } from "node:child_process"
-import { once } from "node:events"
 import { createServer } from "node:http"
-import { join } from "node:path"
 import { assert, describe, it } from "vitest"
+import * as Process from "../test/process.ts"
 
-const run = async (env: Record<string, string>) => {
-  const script = join(import.meta.dirname, "live.ts")
-  const child = spawn(process.execPath, ["--conditions=effect-highlevel-source", script], {
-    env: { PATH: process.env["PATH"] ?? "", ...env },
-    stdio: ["ignore", "pipe", "pipe"]
-  })
-  let stdout = ""
-  let stderr = ""
-  child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text))
-  child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text))
-  const [code] = await once(child, "close")
-  return { code, stdout, stderr }
-}
+const run = (env: Record<string, string>) => Process.run("contracts/live.ts", [], env)
 
 const { id, locationId } = Sandbox.documentedConversation
 

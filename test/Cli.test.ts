@@ -1,37 +1,19 @@
 import { assert, afterAll, beforeAll, describe, it } from "vitest"
-import { type ChildProcess, spawn } from "node:child_process"
+import type { ChildProcess } from "node:child_process"
 import { once } from "node:events"
 import packageJson from "../package.json" with { type: "json" }
 import { ids } from "./harness.ts"
+import * as Process from "./process.ts"
 
-interface Ran {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-const start = (args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
-  spawn(process.execPath, ["src/cli/main.ts", ...args], {
-    env: { PATH: process.env["PATH"] ?? "", NO_COLOR: "1", NODE_COMPILE_CACHE: "build/compile-cache", ...env },
-    stdio: ["ignore", "pipe", "pipe"]
-  })
-
-const run = async (args: ReadonlyArray<string>, env?: Record<string, string>): Promise<Ran> => {
-  const child = start(args, env)
-  let stdout = ""
-  let stderr = ""
-  child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text))
-  child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text))
-  const [code] = await once(child, "close")
-  return { code, stdout, stderr }
-}
+const script = "src/cli/main.ts"
+const run = (args: ReadonlyArray<string>, env?: Record<string, string>) => Process.run(script, args, env)
 
 let sandbox: ChildProcess
 let baseUrl = ""
 let banner = ""
 
 beforeAll(async () => {
-  const child = start(["sandbox"])
+  const child = Process.start(script, ["sandbox"])
   sandbox = child
   child.stdout.setEncoding("utf8")
   while (!banner.includes("--base-url")) banner += String((await once(child.stdout, "data"))[0])

@@ -14,9 +14,8 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { TestClock } from "effect/testing"
 import { Conversations } from "effect-highlevel"
 import { createServer, type ServerResponse } from "node:http"
-import type { AddressInfo } from "node:net"
 import packageJson from "../package.json" with { type: "json" }
-import { answering, ids, token, updateOver, recordingTracer } from "./harness.ts"
+import { answering, ids, token, updateOver, listening, recordingTracer } from "./harness.ts"
 
 const ok = JSON.stringify({ success: true, conversation: { id: ids.conversationId } })
 
@@ -31,11 +30,7 @@ const listen = (answer: (response: ServerResponse) => void) =>
       response.on("close", () => Deferred.doneUnsafe(left, Effect.void))
       answer(response)
     })
-    yield* Effect.acquireRelease(
-      Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
-      () => Effect.sync(() => (server.closeAllConnections(), server.close()))
-    )
-    const { port } = server.address() as AddressInfo
+    const port = yield* listening(server, () => (server.closeAllConnections(), server.close()))
     return { baseUrl: `http://127.0.0.1:${port}`, received, left }
   })
 

@@ -13,9 +13,9 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import { Conversations } from "effect-highlevel"
 import { createServer } from "node:http"
-import { type AddressInfo, createServer as createSocketServer } from "node:net"
+import { createServer as createSocketServer } from "node:net"
 import { inspect } from "node:util"
-import { answering, ids, token, recordingTracer } from "./harness.ts"
+import { answering, ids, token, listening, recordingTracer } from "./harness.ts"
 
 /** Everything that can be reached from a value, getters and symbols too, as text. */
 const reachable = (value: unknown): string => {
@@ -148,11 +148,7 @@ describe("the token is nowhere", () => {
           response.writeHead(200, { "content-length": "100" })
           response.write("{", () => response.destroy())
         })
-        yield* Effect.acquireRelease(
-          Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
-          () => Effect.sync(() => server.close())
-        )
-        const { port } = server.address() as AddressInfo
+        const port = yield* listening(server)
         const observed = yield* observe(httpClient, { baseUrl: `http://127.0.0.1:${port}` })
         assert.include(observed, "TransportFailure")
         assert.notInclude(observed, token)
@@ -194,11 +190,7 @@ describe("the token is nowhere", () => {
     it.live(`in a server that sends the bytes of the request back, with ${name}`, () =>
       Effect.gen(function* () {
         const server = createSocketServer((socket) => socket.on("data", (bytes) => socket.end(bytes)))
-        yield* Effect.acquireRelease(
-          Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
-          () => Effect.sync(() => server.close())
-        )
-        const { port } = server.address() as AddressInfo
+        const port = yield* listening(server)
         const observed = yield* observe(httpClient, { baseUrl: `http://127.0.0.1:${port}` })
         assert.include(observed, "TransportFailure")
         assert.notInclude(observed, token)

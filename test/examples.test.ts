@@ -1,16 +1,7 @@
 import { assert, describe, it } from "vitest"
-import { spawn } from "node:child_process"
-import { once } from "node:events"
+import * as Process from "./process.ts"
 
-const run = async (example: string) => {
-  const child = spawn(process.execPath, ["--conditions=effect-highlevel-source", `examples/${example}.ts`], {
-    stdio: ["ignore", "pipe", "inherit"]
-  })
-  let stdout = ""
-  child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text))
-  const [code] = await once(child, "close")
-  return { code, stdout }
-}
+const run = (example: string) => Process.run(`examples/${example}.ts`)
 
 describe("the example", { timeout: 30_000 }, () => {
   it("quickstart updates a conversation and recovers a 400, a 401 and a 422", async () => {

@@ -10,6 +10,7 @@ import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { Conversations, type ConversationUpdate } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { createServer } from "node:http"
+import type { Server } from "node:net"
 
 export const token = "pit-2f6c0f44-9d6b-4f0e-secret-8d2b1c7a5e90"
 
@@ -68,3 +69,15 @@ export const recordingTracer = () => {
   })
   return { spans, tracer }
 }
+
+/** A server of the test's own on a free loopback port, for as long as the scope; its port. */
+export const listening = (server: Server, close: () => void = () => server.close()) =>
+  Effect.acquireRelease(
+    Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+    () => Effect.sync(close)
+  ).pipe(
+    Effect.map(() => {
+      const address = server.address()
+      return typeof address === "object" && address !== null ? address.port : 0
+    })
+  )

@@ -99,10 +99,12 @@ export const make = (options: {
               })
           })
           const observation = observationOf(attempted, retry, yield* Clock.currentTimeMillis)
-          yield* Metric.update(
-            Metric.withAttributes(UpdateMetrics.attempts, { outcome: outcomeOf(attempted.result) }),
-            1
-          )
+          if (observation._tag !== "Unused") {
+            yield* Metric.update(
+              Metric.withAttributes(UpdateMetrics.attempts, { outcome: outcomeOf(attempted.result) }),
+              1
+            )
+          }
           if (observation._tag === "Answered" && observation.remaining !== undefined) {
             yield* Metric.update(
               Metric.withAttributes(UpdateMetrics.quotaRemaining, { location_id: locationId }),
