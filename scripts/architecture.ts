@@ -6,11 +6,14 @@ import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 
 const rows: ReadonlyArray<ReadonlyArray<string>> = [
-  ["internal/tolerant", "internal/version", "internal/safeCause"],
+  ["internal/tolerant", "internal/version", "internal/redaction"],
+  ["internal/safeCause"],
+  ["internal/transport"],
   ["Conversation"],
   ["ConversationUpdate", "ErrorBody"],
   ["HighLevelApi", "HighLevelError", "QuotaStore", "UpdateMetrics"],
-  ["internal/options", "internal/answer", "internal/bucket", "internal/retry"],
+  ["internal/options", "internal/said", "internal/bucket", "internal/retry"],
+  ["AccessToken", "internal/answer"],
   ["internal/quotaRedis"],
   ["Quota"],
   ["internal/request"],

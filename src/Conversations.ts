@@ -13,12 +13,12 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
-import * as Hash from "effect/Hash"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as HttpClient from "effect/http/HttpClient"
+import * as AccessToken from "./AccessToken.ts"
 import type { Answer, ConversationUpdate } from "./ConversationUpdate.ts"
 import { ApiVersion } from "./HighLevelApi.ts"
 import { type InvalidOptions, RequestTimeout, type UpdateError } from "./HighLevelError.ts"
@@ -116,12 +116,6 @@ export type { RetryOptions } from "./internal/options.ts"
  */
 export interface Options {
   /**
-   * A Private Integration token of the location, or an access token generated
-   * with user type Sub-Account. White space around it is dropped.
-   */
-  readonly token: Redacted.Redacted
-
-  /**
    * Where HighLevel is. Plain HTTP is refused, except to a loopback address.
    *
    * @default "https://services.leadconnectorhq.com"
@@ -169,7 +163,7 @@ export interface Options {
    * Whose quota it is: the OAuth client id. Give it so that the quota survives
    * the rotation of the token.
    *
-   * @default a hash of the token
+   * @default the OAuth client id, or a hash of the token
    */
   readonly app?: string | undefined
 
@@ -188,10 +182,24 @@ export interface Options {
 }
 
 /**
+ * Options with a token: no `AccessToken` is asked of the context.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface TokenOptions extends Options {
+  /**
+   * A Private Integration token of the location, or an access token generated
+   * with user type Sub-Account. White space around it is dropped.
+   */
+  readonly token: Redacted.Redacted
+}
+
+/**
  * @category constants
  * @since 0.1.0
  */
-export const defaultBaseUrl = "https://services.leadconnectorhq.com"
+export const defaultBaseUrl: string = OptionsCheck.defaultBaseUrl
 
 /**
  * The documented value of the `Version` header.
@@ -206,16 +214,28 @@ const countApplied = Metric.update(Metric.withAttributes(UpdateMetrics.updates, 
 /**
  * Makes the service from the `HttpClient` of the application. Fails with
  * `InvalidOptions`, which names the option, for a token, a base URL, a version or
- * a timeout that it cannot work with.
+ * a timeout that it cannot work with. Without a `token` it needs an `AccessToken`.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function* (
+export function make(options: TokenOptions): Effect.Effect<Service, InvalidOptions, HttpClient.HttpClient>
+export function make(
+  options?: Options
+): Effect.Effect<Service, InvalidOptions, HttpClient.HttpClient | AccessToken.AccessToken>
+export function make(
+  options: Options | TokenOptions = {}
+): Effect.Effect<Service, InvalidOptions, HttpClient.HttpClient | AccessToken.AccessToken> {
+  return "token" in options
+    ? Effect.flatMap(AccessToken.make(options), (accessToken) => makeWith(accessToken, options))
+    : Effect.flatMap(AccessToken.AccessToken, (accessToken) => makeWith(accessToken, options))
+}
+
+const makeWith = Effect.fnUntraced(function* (
+  accessToken: AccessToken.Service,
   options: Options
 ): Effect.fn.Return<Service, InvalidOptions, HttpClient.HttpClient> {
   const httpClient = (yield* HttpClient.HttpClient).pipe(options.transformClient ?? identity)
-  const token = yield* OptionsCheck.token(options.token)
   const baseUrl = yield* OptionsCheck.baseUrl(options.baseUrl ?? defaultBaseUrl)
   const clientVersion = yield* OptionsCheck.version(options.version ?? defaultVersion)
   const clientTimeout = yield* OptionsCheck.timeout(options.timeout ?? "Infinity")
@@ -223,7 +243,6 @@ export const make = Effect.fnUntraced(function* (
   const retry = yield* OptionsCheck.retry(options.retry ?? {})
   const attempt = yield* Attempt.make({
     httpClient,
-    token,
     baseUrl,
     tracePropagation: options.tracePropagation ?? false
   })
@@ -231,7 +250,8 @@ export const make = Effect.fnUntraced(function* (
   const quota =
     options.quota === false ? Quota.unlimited : Option.isSome(shared) ? shared.value : yield* Quota.makeMemory
   const perform = Policy.make({
-    app: options.app ?? `token-${Hash.string(Redacted.value(token)) >>> 0}`,
+    app: options.app ?? accessToken.app,
+    accessToken,
     quota,
     retry,
     attemptTimeout,
@@ -300,8 +320,15 @@ export const make = Effect.fnUntraced(function* (
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<Conversations, InvalidOptions, HttpClient.HttpClient> =>
-  Layer.effect(Conversations, make(options))
+export function layer(options: TokenOptions): Layer.Layer<Conversations, InvalidOptions, HttpClient.HttpClient>
+export function layer(
+  options?: Options
+): Layer.Layer<Conversations, InvalidOptions, HttpClient.HttpClient | AccessToken.AccessToken>
+export function layer(
+  options?: Options | TokenOptions
+): Layer.Layer<Conversations, InvalidOptions, HttpClient.HttpClient | AccessToken.AccessToken> {
+  return Layer.effect(Conversations, make(options))
+}
 
 /**
  * The client as a layer, its options from `Config`: `HIGHLEVEL_TOKEN`, and, where
@@ -340,7 +367,7 @@ export const layer = (options: Options): Layer.Layer<Conversations, InvalidOptio
  * @since 0.1.0
  */
 export const layerConfig = (
-  options?: Omit<Options, "token" | "baseUrl" | "version"> & {
+  options?: Omit<Options, "baseUrl" | "version"> & {
     /** @default Config.Redacted("HIGHLEVEL_TOKEN") */
     readonly token?: Config.Config<Redacted.Redacted> | undefined
     /** @default Config.String("HIGHLEVEL_BASE_URL"), or HighLevel itself */

@@ -16,6 +16,8 @@
  * | `AppliedUnreadable` | 2xx, but the document cannot be read | yes |
  * | `TransportFailure` | no answer, or an answer cut off | unknown |
  * | `RequestTimeout` | no answer in time | unknown |
+ * | `ReconnectRequired` | no token, and only connecting the location anew helps | no |
+ * | `TokenUnavailable` | no token for now, see its `reason` | no |
  * | `DailyQuotaExceeded` | the day's requests are spent | no |
  * | `QuotaUnavailable` | the shared quota cannot be reached | no |
  * | `InvalidRequest` | refused here, nothing was sent | no |
@@ -253,6 +255,59 @@ export class RequestTimeout extends Schema.TaggedError<RequestTimeout>()("Reques
   }
 }
 
+/** What HighLevel's OAuth server said, where it said something. */
+const oauthAnswer = {
+  ...subject,
+  /** The HTTP status of the OAuth server's answer. */
+  status: Schema.optionalKey(Schema.Number),
+  /** Its `error`, such as `invalid_grant`. */
+  error: Schema.optionalKey(Schema.String),
+  /** Its `message` or `error_description`, else ours. */
+  messages: Schema.Array(Schema.String),
+  traceId: Schema.optionalKey(Schema.String)
+}
+
+const oauthSummary = (lead: string, { error, messages }: { error?: string; messages: ReadonlyArray<string> }) =>
+  [lead, ...(error === undefined ? [] : [error]), ...messages.filter((message) => message !== error)].join(": ")
+
+/**
+ * There is no token for the location, and refreshing cannot bring one: nothing is
+ * stored for it, or its refresh token is refused (`invalid_grant`). The customer
+ * has to connect the location anew; nothing else helps.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ReconnectRequired extends Schema.TaggedError<ReconnectRequired>()("ReconnectRequired", oauthAnswer) {
+  override get message() {
+    return oauthSummary(`Location ${this.locationId} has to be connected anew`, this)
+  }
+}
+
+/**
+ * There is no token for the location now. Reconnecting does not help.
+ *
+ * - `Unreachable`: the OAuth server or the token store; repeating may help
+ * - `Refused`: HighLevel says no, for the reason in `messages` ("Location is not
+ *   active", a wrong client secret); repeating helps once that is mended
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TokenUnavailable extends Schema.TaggedError<TokenUnavailable>()("TokenUnavailable", {
+  ...oauthAnswer,
+  reason: Schema.Literals(["Unreachable", "Refused"]),
+  cause: Schema.optionalKey(Schema.Defect())
+}) {
+  override get message() {
+    const cause = this.cause === undefined ? [] : [describe(this.cause)]
+    return oauthSummary(`No access token for location ${this.locationId}`, {
+      ...(this.error === undefined ? {} : { error: this.error }),
+      messages: [...this.messages, ...cause]
+    })
+  }
+}
+
 /**
  * The day's requests of this app in this location are spent. Fails at once,
  * without a request, until `resetsAt`.
@@ -325,6 +380,8 @@ export const UpdateError = Schema.Union([
   AppliedUnreadable,
   TransportFailure,
   RequestTimeout,
+  ReconnectRequired,
+  TokenUnavailable,
   DailyQuotaExceeded,
   QuotaUnavailable,
   InvalidRequest

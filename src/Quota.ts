@@ -281,7 +281,6 @@ export const makeMemory: Effect.Effect<Service> = Effect.sync(() => makeWith(mem
  * import { Sandbox } from "effect-highlevel/testing"
  * import * as Effect from "effect/Effect"
  * import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
  * import * as Redacted from "effect/Redacted"
  *
  * const ids = { conversationId: "tDtDnQdgm2LXpyiqYvZ6", locationId: "tDtDnQdgm2LXpyiqYvZ6" }

@@ -1,6 +1,7 @@
 /**
  * @since 0.1.0
  */
+export * as AccessToken from "./AccessToken.ts"
 export * as Conversation from "./Conversation.ts"
 export * as ConversationUpdate from "./ConversationUpdate.ts"
 export * as Conversations from "./Conversations.ts"

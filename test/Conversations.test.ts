@@ -119,7 +119,7 @@ describe("the request", () => {
 })
 
 describe("options", () => {
-  const make = (options: Partial<Conversations.Options>) =>
+  const make = (options: Partial<Conversations.TokenOptions>) =>
     Conversations.make({ token: Redacted.make(token), ...options }).pipe(Effect.provide(answering(200, ok).layer))
 
   it.effect.each([

@@ -25,6 +25,9 @@ describe("the exit code", () => {
     [status(502), 75],
     [new HighLevelError.TransportFailure({ ...ids, cause: "reset" }), 75],
     [new HighLevelError.RequestTimeout({ ...ids, scope: "call", timeoutMillis: 1 }), 75],
+    [new HighLevelError.ReconnectRequired({ ...ids, messages: [] }), 77],
+    [new HighLevelError.TokenUnavailable({ ...ids, messages: [], reason: "Refused" }), 77],
+    [new HighLevelError.TokenUnavailable({ ...ids, messages: [], reason: "Unreachable" }), 75],
     [status(302), 70],
     [status(418), 70]
   ] as const)("of %s is %i", (error, code) => {

@@ -26,7 +26,7 @@ const sandboxOptions: Sandbox.Options = {
   rateLimit: { max: 100_000, intervalMillis: 1000, daily: 10_000_000 }
 }
 
-const clientOptions: Conversations.Options = {
+const clientOptions: Conversations.TokenOptions = {
   token: Redacted.make(Sandbox.defaultToken),
   attemptTimeout: "1 second",
   retry: { maxAttempts: 3, baseDelay: "1 millis", maxRetryAfter: "1 millis" },

@@ -27,6 +27,8 @@ describe("the error channel", () => {
       | HighLevelError.AppliedUnreadable
       | HighLevelError.TransportFailure
       | HighLevelError.RequestTimeout
+      | HighLevelError.ReconnectRequired
+      | HighLevelError.TokenUnavailable
       | HighLevelError.DailyQuotaExceeded
       | HighLevelError.QuotaUnavailable
       | HighLevelError.InvalidRequest
@@ -42,6 +44,8 @@ describe("the error channel", () => {
         AppliedUnreadable: () => Fx.void,
         TransportFailure: () => Fx.void,
         RequestTimeout: () => Fx.void,
+        ReconnectRequired: () => Fx.void,
+        TokenUnavailable: () => Fx.void,
         DailyQuotaExceeded: () => Fx.void,
         QuotaUnavailable: () => Fx.void,
         InvalidRequest: () => Fx.void

@@ -35,7 +35,7 @@ export const answering = (status: number, body: string, headers: Record<string, 
 export const updateOver = (
   httpClient: Layer.Layer<HttpClient.HttpClient>,
   update: ConversationUpdate.ConversationUpdate = ids,
-  options?: Partial<Conversations.Options>
+  options?: Partial<Conversations.TokenOptions>
 ) =>
   Conversations.update(update).pipe(
     Effect.provide(

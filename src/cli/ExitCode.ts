@@ -37,7 +37,10 @@ export const fromError = (error: HighLevelError.UpdateError | HighLevelError.Inv
     case "Unsuccessful":
       return refused
     case "Unauthorized":
+    case "ReconnectRequired":
       return unauthorized
+    case "TokenUnavailable":
+      return error.reason === "Unreachable" ? temporary : unauthorized
     case "TransportFailure":
     case "RequestTimeout":
     case "DailyQuotaExceeded":

@@ -22,6 +22,9 @@ export const token = (token: Redacted.Redacted) => {
   return Effect.succeed(Redacted.make(value))
 }
 
+/** HighLevel itself. */
+export const defaultBaseUrl = "https://services.leadconnectorhq.com"
+
 const isLoopback = (hostname: string) =>
   hostname === "localhost" ||
   hostname.endsWith(".localhost") ||

@@ -8,7 +8,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
+import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import type * as AccessToken from "../AccessToken.ts"
 import type { Answer, ConversationUpdate } from "../ConversationUpdate.ts"
 import type { ApiVersion } from "../HighLevelApi.ts"
 import * as HighLevelError from "../HighLevelError.ts"
@@ -30,9 +32,12 @@ const positive = (text: string | undefined) => {
   return value === 0 ? undefined : value
 }
 
+const wasNotSent = ({ _tag }: HighLevelError.UpdateError) =>
+  _tag === "InvalidRequest" || _tag === "ReconnectRequired" || _tag === "TokenUnavailable"
+
 const observationOf = ({ response, result }: Attempted, retry: Retry.Policy, now: number): Observation => {
   if (response === undefined) {
-    return { _tag: Result.isFailure(result) && result.failure._tag === "InvalidRequest" ? "Unused" : "Unknown" }
+    return { _tag: Result.isFailure(result) && wasNotSent(result.failure) ? "Unused" : "Unknown" }
   }
   const { headers, status } = response
   return {
@@ -56,22 +61,56 @@ const event = (name: string, attributes: Record<string, unknown>) =>
     })
   )
 
+// No other 401 is cured by another token.
+const isRefusedToken = (error: HighLevelError.UpdateError) =>
+  error._tag === "Unauthorized" && error.reason === "InvalidToken"
+
 const outcomeOf = (result: Result.Result<unknown, HighLevelError.UpdateError>) =>
   Result.isSuccess(result) ? "Applied" : result.failure._tag
+
+/** The error of an update for which there is no token. */
+const withoutToken = (
+  subject: Subject,
+  { cause, error, messages, reason, status, traceId }: AccessToken.AccessTokenError
+) => {
+  const said = {
+    ...subject,
+    messages,
+    ...(status === undefined ? {} : { status }),
+    ...(error === undefined ? {} : { error }),
+    ...(traceId === undefined ? {} : { traceId })
+  }
+  return reason === "ReconnectRequired"
+    ? new HighLevelError.ReconnectRequired(said)
+    : new HighLevelError.TokenUnavailable({ ...said, reason, ...(cause === undefined ? {} : { cause }) })
+}
 
 /** How many requests were sent for an update so far; outlives a call that is timed out. */
 export interface Progress {
   attempts: number
 }
 
+/** An attempt, the token it was made with, and what its answer told the quota. */
+interface Observed {
+  readonly attempted: Attempted
+  readonly observation: Observation
+  readonly token?: Redacted.Redacted
+}
+
 export const make = (options: {
   readonly app: string
+  readonly accessToken: AccessToken.Service
   readonly quota: Quota.Service
   readonly retry: Retry.Policy
   readonly attemptTimeout: Duration.Duration
-  readonly attempt: (update: ConversationUpdate, version: ApiVersion, subject: Subject) => Effect.Effect<Attempted>
+  readonly attempt: (
+    update: ConversationUpdate,
+    version: ApiVersion,
+    subject: Subject,
+    token: Redacted.Redacted
+  ) => Effect.Effect<Attempted>
 }) => {
-  const { app, attempt, attemptTimeout, quota, retry } = options
+  const { accessToken, app, attempt, attemptTimeout, quota, retry } = options
   const leaseMillis = Math.min(Duration.toMillis(attemptTimeout), 600_000)
 
   /** One attempt in its place of the quota, counted when it starts. */
@@ -81,11 +120,21 @@ export const make = (options: {
       { app, locationId },
       {
         leaseMillis,
-        attempt: Effect.fnUntraced(function* (waitedMillis: number) {
+        attempt: Effect.fnUntraced(function* (
+          waitedMillis: number
+        ): Effect.fn.Return<{ readonly value: Observed; readonly observation: Observation }> {
           if (waitedMillis > 0) yield* event("quota.wait", { "highlevel.quota.wait_milliseconds": waitedMillis })
           yield* Metric.update(UpdateMetrics.quotaWait, waitedMillis)
+          const token = yield* Effect.result(accessToken.get(locationId))
+          if (Result.isFailure(token)) {
+            const attempted = {
+              result: Result.fail(withoutToken({ conversationId, locationId, ...progress }, token.failure))
+            }
+            const observation = { _tag: "Unused" } as const
+            return { value: { attempted, observation }, observation }
+          }
           const subject = { conversationId, locationId, attempts: ++progress.attempts }
-          const attempted = yield* Effect.timeoutOrElse(attempt(update, version, subject), {
+          const attempted = yield* Effect.timeoutOrElse(attempt(update, version, subject, token.success), {
             duration: attemptTimeout,
             orElse: (): Effect.Effect<Attempted> =>
               Effect.succeed({
@@ -111,7 +160,7 @@ export const make = (options: {
               observation.remaining
             )
           }
-          return { value: { attempted, observation }, observation }
+          return { value: { attempted, observation, token: token.success }, observation }
         })
       }
     )
@@ -131,8 +180,10 @@ export const make = (options: {
         resetsAt: DateTime.makeUnsafe(resetsAtMillis)
       })
     let deadline: number | undefined
+    let failures = 0
+    let isRenewed = false
     while (true) {
-      const { attempted, observation } = yield* inQuota(update, version, progress).pipe(
+      const { attempted, observation, token } = yield* inQuota(update, version, progress).pipe(
         Effect.catchTags({
           BudgetSpent: ({ resetsAtMillis }) => Effect.fail(spent(resetsAtMillis)),
           StoreUnavailable: ({ cause }) =>
@@ -141,14 +192,23 @@ export const make = (options: {
       )
       if (Result.isSuccess(attempted.result)) return attempted.result.success
       const error = attempted.result.failure
+      if (isRefusedToken(error) && token !== undefined && accessToken.renew !== undefined && !isRenewed) {
+        isRenewed = true
+        const hasAnother = yield* Effect.mapError(accessToken.renew(locationId, token), (error) =>
+          withoutToken({ conversationId, locationId, ...progress }, error)
+        )
+        yield* event("token.renew", { "highlevel.token.renewed": hasAnother })
+        if (hasAnother) continue
+      }
       const now = yield* Clock.currentTimeMillis
+      failures++
       deadline ??= now + retry.maxDurationMillis
       if (observation._tag === "Answered" && observation.isLimited && observation.dailyRemaining === 0) {
         return yield* spent(now + (observation.dailyResetMillis ?? observation.intervalMillis ?? 0))
       }
-      if (!Retry.isTransient(error) || progress.attempts >= retry.maxAttempts) return yield* error
+      if (!Retry.isTransient(error) || failures >= retry.maxAttempts) return yield* error
       const retryAfter = observation._tag === "Answered" ? observation.retryAfterMillis : undefined
-      const delay = Retry.delayMillis(retry, progress.attempts, yield* Random.next, retryAfter)
+      const delay = Retry.delayMillis(retry, failures, yield* Random.next, retryAfter)
       if (now + delay > deadline) return yield* error
       yield* event("retry", {
         "highlevel.retry.attempt": progress.attempts,

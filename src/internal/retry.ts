@@ -23,6 +23,8 @@ export const isTransient = (error: HighLevelError.UpdateError): boolean => {
     case "TransportFailure":
     case "RequestTimeout":
       return true
+    case "TokenUnavailable":
+      return error.reason === "Unreachable"
     case "UnexpectedStatus":
       // A sibling operation answers 500 for a conversation that is not there.
       return (

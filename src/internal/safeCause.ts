@@ -1,5 +1,5 @@
 /** What an HTTP client reported, without what it may hold: requests, sockets, raw bytes, tokens. */
-import * as Redacted from "effect/Redacted"
+import type { Redaction } from "./redaction.ts"
 
 const textOf = (value: unknown): string => {
   try {
@@ -13,14 +13,13 @@ const textOf = (value: unknown): string => {
  * A chain of plain errors with the names, codes and messages of the reported one.
  * Bounded, since nothing forbids a chain that bites its tail.
  */
-export const make = (cause: unknown, token: Redacted.Redacted, depth = 8): Error => {
-  const redact = (text: string) => text.replaceAll(Redacted.value(token), "<redacted>")
+export const make = (cause: unknown, redact: Redaction, depth = 8): Error => {
   if (!(cause instanceof Error)) return new Error(redact(textOf(cause)))
   // The addresses that were tried, each with its own reason.
-  const parts = cause instanceof AggregateError ? cause.errors.map((error) => make(error, token, 0).message) : []
+  const parts = cause instanceof AggregateError ? cause.errors.map((error) => make(error, redact, 0).message) : []
   const code = "code" in cause && typeof cause.code === "string" ? cause.code : undefined
   const own = cause.message === "" ? (code ?? cause.name) : cause.message
-  const inner = cause.cause === undefined || depth === 0 ? {} : { cause: make(cause.cause, token, depth - 1) }
+  const inner = cause.cause === undefined || depth === 0 ? {} : { cause: make(cause.cause, redact, depth - 1) }
   const safe = new Error(redact([own, ...parts].join("; ")), inner)
   safe.name = redact(cause.name)
   return code === undefined ? safe : Object.assign(safe, { code: redact(code) })

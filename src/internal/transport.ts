@@ -1,0 +1,62 @@
+/** What every request of ours shares on its way out. */
+import * as Array from "effect/Array"
+import * as Context from "effect/Context"
+import { flow, identity } from "effect/Function"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as Headers from "effect/http/Headers"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type { Redaction } from "./redaction.ts"
+import * as SafeCause from "./safeCause.ts"
+import { version as libraryVersion } from "./version.ts"
+
+// Browsers, and their workers, name themselves and do not let a page change it.
+const inBrowser = globalThis.navigator?.userAgent?.startsWith("Mozilla/") === true
+
+/** As input, so that the caller's transformClient sees, and may change, all of it. */
+export const prepare = (httpClient: HttpClient.HttpClient, baseUrl: string) =>
+  httpClient.pipe(
+    HttpClient.mapRequestInput(
+      flow(
+        HttpClientRequest.prependUrl(baseUrl),
+        HttpClientRequest.acceptJson,
+        // HighLevel's edge answers 403 to agents without a name.
+        inBrowser ? identity : HttpClientRequest.setHeader("user-agent", `effect-highlevel/${libraryVersion}`)
+      )
+    )
+  )
+
+/** The bearer token of the request that is being sent. */
+export const BearerToken = Context.Reference<Redacted.Redacted>("effect-highlevel/internal/transport/BearerToken", {
+  defaultValue: () => Redacted.make("")
+})
+
+/** What the HTTP client below looks up while it sends. */
+export const context =
+  (options: { readonly tracePropagation: boolean; readonly token?: Redacted.Redacted }) =>
+  (context: Context.Context<never>): Context.Context<never> =>
+    context.pipe(
+      // Trace headers are for our own services, not for a vendor, unless asked for.
+      options.tracePropagation ? identity : Context.add(HttpClient.TracerPropagationEnabled, false),
+      options.token === undefined ? identity : Context.add(BearerToken, options.token),
+      // The application may have replaced the list of headers to hide.
+      Context.add(
+        Headers.CurrentRedactedNames,
+        Array.append(Context.get(context, Headers.CurrentRedactedNames), "authorization")
+      ),
+      // A login page behind a followed redirect would look like an applied update.
+      Context.add(FetchHttpClient.RequestInit, {
+        redirect: "manual",
+        ...Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit))
+      })
+    )
+
+/** What an HTTP client failed with, safe to keep. */
+export const causeOf = (error: unknown, redact: Redaction) =>
+  SafeCause.make(
+    HttpClientError.isHttpClientError(error) ? (error.reason.cause ?? error.reason.message) : error,
+    redact
+  )
