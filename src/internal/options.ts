@@ -7,20 +7,25 @@ import * as Schema from "effect/Schema"
 import { ApiVersion } from "../HighLevelApi.ts"
 import { InvalidOptions } from "../HighLevelError.ts"
 
-const invalid = (option: string, expected: string) => Effect.fail(new InvalidOptions({ option, expected }))
+export const invalid = (option: string, expected: string) => Effect.fail(new InvalidOptions({ option, expected }))
+
+const isVisible = (text: string) => /^[\x21-\x7e]+$/.test(text)
 
 /**
  * The token without the white space around it: a trailing line break in an
  * environment value is a classic. What is left must be able to stand in a
  * header; an HTTP client would otherwise fail with a message that repeats it.
  */
-export const token = (token: Redacted.Redacted) => {
-  if (!Redacted.isRedacted(token)) return invalid("token", "a Redacted value: Redacted.make(token)")
+export const token = (token: Redacted.Redacted, option = "token") => {
+  if (!Redacted.isRedacted(token)) return invalid(option, "a Redacted value: Redacted.make(token)")
   const value = Redacted.value(token).trim()
-  if (value === "") return invalid("token", "a token, got none")
-  if (!/^[\x21-\x7e]+$/.test(value)) return invalid("token", "a token of visible ASCII characters, without spaces")
+  if (value === "") return invalid(option, "a token, got none")
+  if (!isVisible(value)) return invalid(option, "a token of visible ASCII characters, without spaces")
   return Effect.succeed(Redacted.make(value))
 }
+
+export const clientId = (clientId: string) =>
+  isVisible(clientId) ? Effect.succeed(clientId) : invalid("clientId", "a client id of visible ASCII characters")
 
 /** HighLevel itself. */
 export const defaultBaseUrl = "https://services.leadconnectorhq.com"

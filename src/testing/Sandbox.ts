@@ -10,6 +10,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -23,7 +24,19 @@ import type { RateLimit, Seed, Service } from "./SandboxModel.ts"
 import * as Routes from "./internal/routes.ts"
 import * as State from "./internal/state.ts"
 
-export type { AppliedUpdate, Fault, RateLimit, ReceivedRequest, Refusal, Seed, Service } from "./SandboxModel.ts"
+export type {
+  AppliedUpdate,
+  Choice,
+  Fault,
+  Grant,
+  Issued,
+  Operation,
+  RateLimit,
+  ReceivedRequest,
+  Refusal,
+  Seed,
+  Service
+} from "./SandboxModel.ts"
 
 /**
  * The hand that steers the sandbox.
@@ -92,6 +105,43 @@ export interface Options {
    * @default 100 requests per 10 seconds in a fixed window, 200,000 a day
    */
   readonly rateLimit?: Partial<RateLimit> | undefined
+
+  /** How its OAuth server behaves. */
+  readonly oauth?: OAuthOptions | undefined
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface OAuthOptions {
+  /** @default "sandbox-app" */
+  readonly clientId?: string | undefined
+
+  /** @default "sandbox-secret" */
+  readonly clientSecret?: Redacted.Redacted | undefined
+
+  /**
+   * How long an access token lives, in seconds.
+   *
+   * @default 86_399
+   */
+  readonly expiresIn?: number | undefined
+
+  /**
+   * For how long a refresh token that was used brings the same pair again; after
+   * that it is an `invalid_grant`.
+   *
+   * @default "30 seconds"
+   */
+  readonly grace?: Duration.Input | undefined
+
+  /**
+   * `access_token`, or `accessToken` as where the version is `v3`.
+   *
+   * @default "snake_case"
+   */
+  readonly spelling?: "snake_case" | "camelCase" | undefined
 }
 
 /**
@@ -117,6 +167,14 @@ export interface ServerOptions extends Options {
 export const defaultToken = "sandbox-token"
 
 /**
+ * The app that its OAuth server knows by default.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultApp = { clientId: "sandbox-app", clientSecret: Redacted.make("sandbox-secret") }
+
+/**
  * The documentation's example, with which the sandbox starts by default.
  *
  * @category constants
@@ -131,7 +189,14 @@ const layerState = (options: Options = {}) =>
       token: Redacted.isRedacted(options.token) ? Redacted.value(options.token) : (options.token ?? defaultToken),
       answers: options.answers ?? "documented",
       conversations: options.conversations ?? [documentedConversation],
-      rateLimit: { max: 100, intervalMillis: 10_000, daily: 200_000, ...options.rateLimit }
+      rateLimit: { max: 100, intervalMillis: 10_000, daily: 200_000, ...options.rateLimit },
+      oauth: {
+        clientId: options.oauth?.clientId ?? defaultApp.clientId,
+        clientSecret: Redacted.value(options.oauth?.clientSecret ?? defaultApp.clientSecret),
+        expiresIn: options.oauth?.expiresIn ?? 86_399,
+        graceMillis: Duration.toMillis(Duration.fromInputUnsafe(options.oauth?.grace ?? "30 seconds")),
+        spelling: options.oauth?.spelling ?? "snake_case"
+      }
     })
   )
 

@@ -6,10 +6,12 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
 import type * as Headers from "effect/http/Headers"
 import type { Conversation } from "../Conversation.ts"
 import type { ConversationUpdate } from "../ConversationUpdate.ts"
+import type { UserType } from "../OAuthApi.ts"
 
 /**
  * A conversation to start with, held and answered exactly as given: leave fields
@@ -70,6 +72,74 @@ export interface Refusal {
 }
 
 /**
+ * The operations of the sandbox: `PUT /conversations/:conversationId`, `POST
+ * /oauth/token` and `POST /oauth/locationToken`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Operation = "update" | "token" | "locationToken"
+
+/**
+ * What a token is good for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Grant {
+  /** @default "Location" */
+  readonly userType?: UserType | undefined
+
+  /** Of a `Location`. */
+  readonly locationId?: string | undefined
+
+  /** @default "sandbox-company" */
+  readonly companyId?: string | undefined
+
+  /** @default ["conversations.write"] */
+  readonly scopes?: ReadonlyArray<string> | undefined
+
+  /**
+   * How long the access tokens live, in seconds.
+   *
+   * @default that of the sandbox
+   */
+  readonly expiresIn?: number | undefined
+
+  /**
+   * The message of a 401 that every update with these tokens is answered with, such
+   * as "Auth channel OAUTH is not supported."
+   *
+   * @default none
+   */
+  readonly refusedWith?: string | undefined
+}
+
+/**
+ * What a customer chooses on HighLevel's page.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Choice {
+  /** @default the location of the first conversation */
+  readonly locationId?: string | undefined
+  /** @default "sandbox-company" */
+  readonly companyId?: string | undefined
+}
+
+/**
+ * A pair of tokens.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Issued {
+  readonly accessToken: Redacted.Redacted
+  readonly refreshToken: Redacted.Redacted
+}
+
+/**
  * Something that goes wrong on the way, for a number of requests.
  *
  * - `disconnect`: the connection ends before any answer; nothing is applied
@@ -85,6 +155,13 @@ export interface Refusal {
  */
 export interface Fault {
   readonly kind: "disconnect" | "slow-headers" | "slow-body" | "reset-body" | "truncated-json"
+
+  /**
+   * Which operation meets it.
+   *
+   * @default "update"
+   */
+  readonly operation?: Operation | undefined
 
   /**
    * Of the slow ones.
@@ -167,7 +244,13 @@ export interface Service {
   readonly conversation: (conversationId: string) => Effect.Effect<Option.Option<Conversation>>
   /** Scripts a refusal of the next valid update. Several are used in the order they came. */
   readonly refuse: (refusal: Refusal) => Effect.Effect<void>
-  /** Makes a token invalid. */
+  /** Issues a pair of tokens, as if a customer had connected. */
+  readonly issue: (grant: Grant) => Effect.Effect<Issued>
+  /** A customer says yes on the page at that URL: what HighLevel's redirect brings. */
+  readonly approve: (url: string, choice?: Choice) => Effect.Effect<{ readonly code: string; readonly state?: string }>
+  /** Makes a location inactive: its tokens cannot be refreshed or exchanged. */
+  readonly deactivate: (locationId: string) => Effect.Effect<void>
+  /** Makes a token invalid: an access token, a refresh token, a Private Integration token. */
   readonly revoke: (token: string) => Effect.Effect<void>
   /** Lets something go wrong. Several faults are met in the order they came. */
   readonly fault: (fault: Fault) => Effect.Effect<void>

@@ -7,89 +7,42 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
 import * as Stream from "effect/Stream"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as ErrorBody from "../../ErrorBody.ts"
 import { Authorization, HighLevelApi } from "../../HighLevelApi.ts"
-import type { Fault, Refusal } from "../SandboxModel.ts"
+import type { Fault, Operation, Refusal } from "../SandboxModel.ts"
+import * as OAuthRoutes from "./oauthRoutes.ts"
 import * as ProviderStates from "./providerStates.ts"
+import * as RequestErrors from "./requestErrors.ts"
 import { type Held, State } from "./state.ts"
 
-const unauthorized = (message: string) =>
-  ErrorBody.Unauthorized.make({ statusCode: 401, message, error: "Unauthorized" })
-const badRequest = (message: string) => ErrorBody.BadRequest.make({ statusCode: 400, message, error: "Bad Request" })
-const unprocessable = (messages: ReadonlyArray<string>) =>
-  ErrorBody.Unprocessable.make({ statusCode: 422, message: messages, error: "Unprocessable Entity" })
+const SandboxApi = HighLevelApi.middleware(RequestErrors.RequestErrors)
 
-/** What a request that does not fit the declaration is answered with. */
-class RequestErrors extends HttpApiMiddleware.Service<RequestErrors>()(
-  "effect-highlevel/testing/Sandbox/RequestErrors",
-  { error: [ErrorBody.BadRequest, ErrorBody.Unauthorized, ErrorBody.Unprocessable] }
-) {}
-
-const SandboxApi = HighLevelApi.middleware(RequestErrors)
-
-// HighLevel validates with class-validator and answers in its words.
-const expectation: Record<string, string> = {
-  locationId: "must be a string",
-  unreadCount: "must be a number conforming to the specified constraints",
-  starred: "must be a boolean value",
-  feedback: "must be an object"
-}
-const unexpected = "should not exist"
-const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1({
-  leafHook: (issue) => (issue._tag === "UnexpectedKey" ? unexpected : SchemaIssue.defaultLeafHook(issue))
-})
-const validationMessages = (issue: SchemaIssue.Issue) =>
-  (formatIssues(issue).issues ?? []).map(({ message, path = [] }) => {
-    const field = path.map(String).join(".")
-    if (message === unexpected) return `property ${field} ${unexpected}`
-    const [top = ""] = path.map(String)
-    return Object.hasOwn(expectation, top) ? `${field} ${expectation[top]}` : `${field} ${message}`.trim()
-  })
-
-const requestErrors = HttpApiMiddleware.layerSchemaErrorTransform(RequestErrors, (error) => {
-  switch (error.kind) {
-    case "Headers":
-      return Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
-        Effect.fail(
-          unauthorized(headers["version"] === undefined ? "version header was not found." : "version header is invalid")
-        )
-      )
-    case "Payload":
-      return Effect.fail(
-        error.cause.issue._tag === "InvalidValue"
-          ? badRequest("Unexpected token in JSON")
-          : unprocessable(validationMessages(error.cause.issue))
-      )
-    default:
-      return Effect.fail(badRequest(validationMessages(error.cause.issue).join("; ")))
+const locationIn = (body: string): string => {
+  try {
+    const parsed: unknown = JSON.parse(body)
+    return Predicate.hasProperty(parsed, "locationId") ? String(parsed.locationId) : ""
+  } catch {
+    return ""
   }
-})
+}
 
 const authorization = Layer.effect(
   Authorization,
   Effect.map(State, (state) =>
     Authorization.of({
-      bearer: (httpEffect, { credential }) => {
-        const token = Redacted.value(credential)
-        if (state.accepts(token)) return httpEffect
-        return Effect.fail(
-          unauthorized(
-            token === ""
-              ? "Invalid JWT"
-              : token.startsWith("pit-")
-                ? "Invalid Private Integration token"
-                : "Invalid token: access token is invalid"
-          )
-        )
-      }
+      bearer: (httpEffect, { credential }) =>
+        Effect.gen(function* () {
+          const request = yield* HttpServerRequest.HttpServerRequest
+          const locationId = locationIn(yield* Effect.orElseSucceed(request.text, () => ""))
+          const refusal = state.refusalOf(Redacted.value(credential), locationId, yield* Clock.currentTimeMillis)
+          if (refusal !== undefined) return yield* Effect.fail(RequestErrors.unauthorized(refusal))
+          return yield* httpEffect
+        })
     })
   )
 )
@@ -145,7 +98,7 @@ const handlers = HttpApiBuilder.group(SandboxApi, "conversations", (handlers) =>
           const message = `Conversation with id ${conversationId} not found`
           // Undocumented; a sibling operation was seen to answer 500.
           if (state.answers === "observed") return refuse({ status: 500, body: { statusCode: 500, message } })
-          return yield* Effect.fail(badRequest(message))
+          return yield* Effect.fail(RequestErrors.badRequest(message))
         }
         return state.answers === "observed"
           ? observed(changed.value, state.nextTraceId(), yield* Clock.currentTimeMillis)
@@ -164,14 +117,8 @@ const notFound = HttpRouter.add("*", "*", ({ method, url }) =>
   )
 )
 
-const locationIn = (body: string): string => {
-  try {
-    const parsed: unknown = JSON.parse(body)
-    return Predicate.hasProperty(parsed, "locationId") ? String(parsed.locationId) : ""
-  } catch {
-    return ""
-  }
-}
+const operationOf = (url: string): Operation =>
+  url.startsWith("/oauth/locationToken") ? "locationToken" : url.startsWith("/oauth/") ? "token" : "update"
 
 // Through the request's source, since servers differ and this must not import Node.
 const disconnect = ({ source }: HttpServerRequest.HttpServerRequest) =>
@@ -229,11 +176,13 @@ const recorded = HttpRouter.middleware(
         const receivedAt = yield* Clock.currentTimeMillis
         const { headers, method, url } = request
         const entry = state.receive({ method, path: url, headers, body, receivedAt })
-        const { delay = "1 second", kind } = state.takeFault() ?? {}
+        const { delay = "1 second", kind } = state.takeFault(operationOf(url)) ?? {}
         // Not an answer, which an error would become: the connection just ends, and in
         // memory the client's request with it.
         if (kind === "disconnect") return yield* Effect.orDie(disconnect(request))
-        const spent = state.spend(locationIn(body), receivedAt)
+        // The quota is that of the API; nothing is known of one of the OAuth server.
+        const spent =
+          operationOf(url) === "update" ? state.spend(locationIn(body), receivedAt) : { isAllowed: true, headers: {} }
         const answer = spent.isAllowed
           ? yield* httpEffect
           : HttpServerResponse.jsonUnsafe({ statusCode: 429, message: "Too Many Requests" }, { status: 429 })
@@ -247,10 +196,11 @@ const recorded = HttpRouter.middleware(
 
 /** HighLevel's side of the operation. */
 export const layer = Layer.mergeAll(
-  HttpApiBuilder.layer(SandboxApi).pipe(Layer.provide(handlers), Layer.provide([authorization, requestErrors])),
+  HttpApiBuilder.layer(SandboxApi).pipe(Layer.provide(handlers), Layer.provide(authorization)),
+  OAuthRoutes.layer,
   notFound,
   recorded
-).pipe(Layer.provide(HttpServer.layerServices))
+).pipe(Layer.provide(RequestErrors.layer), Layer.provide(HttpServer.layerServices))
 
 /** The same, which can also be put into the states of the contract. */
 export const layerProviderStates = Layer.merge(layer, ProviderStates.layer)

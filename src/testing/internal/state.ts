@@ -4,9 +4,11 @@ import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import type { Changes } from "../../ConversationUpdate.ts"
 import type { Conversation } from "../../Conversation.ts"
 import type * as Model from "../SandboxModel.ts"
+import * as OAuthState from "./oauthState.ts"
 
 const day = 24 * 60 * 60 * 1000
 
@@ -33,6 +35,14 @@ export interface Settings {
   readonly answers: "documented" | "observed"
   readonly conversations: ReadonlyArray<Model.Seed>
   readonly rateLimit: Model.RateLimit
+  readonly oauth: OAuthState.Settings
+}
+
+/** What the page is asked for, on which a customer chooses. */
+export interface Asked {
+  readonly redirectUri: string
+  readonly scope: string
+  readonly state: string | undefined
 }
 
 export interface Spent {
@@ -53,14 +63,17 @@ export class State extends Context.Service<
   {
     readonly answers: Settings["answers"]
     readonly sandbox: Model.Service
-    readonly accepts: (token: string) => boolean
+    readonly oauth: OAuthState.OAuthState
+    readonly approve: (asked: Asked, choice: Model.Choice) => { readonly code: string; readonly state?: string }
+    /** Why an update of the location with the token is answered 401, if it is. */
+    readonly refusalOf: (token: string, locationId: string, now: number) => string | undefined
     readonly takeRefusal: (conversationId: string) => Model.Refusal | undefined
     /** The changed conversation, or none where there is no such conversation in the location. */
     readonly apply: (conversationId: string, changes: Changes) => Option.Option<Held>
     readonly receive: (request: Model.ReceivedRequest) => Received
     /** Counts a request to a location, if its limits allow it, and tells what is left. */
     readonly spend: (locationId: string, now: number) => Spent
-    readonly takeFault: () => Model.Fault | undefined
+    readonly takeFault: (operation: Model.Operation) => Model.Fault | undefined
     readonly nextTraceId: () => string
   }
 >()("effect-highlevel/testing/Sandbox/State") {}
@@ -76,6 +89,13 @@ export const make = (settings: Settings) =>
     const applied: Array<Model.AppliedUpdate> = []
     const usages = new Map<string, Usage>()
     let rateLimit = settings.rateLimit
+    const oauth = OAuthState.make(settings.oauth)
+
+    const approve = ({ redirectUri, scope, state }: Asked, choice: Model.Choice) => {
+      const [first] = conversations.values()
+      const code = oauth.approve({ locationId: first?.locationId, ...choice, scopes: scope.split(" "), redirectUri })
+      return { code, ...(state === undefined ? {} : { state }) }
+    }
 
     const seed = (conversation: Model.Seed) => {
       conversations.set(conversation.id, { ...conversation })
@@ -89,6 +109,7 @@ export const make = (settings: Settings) =>
       faults.length = 0
       applied.length = 0
       usages.clear()
+      oauth.reset()
       rateLimit = settings.rateLimit
       settings.conversations.forEach(seed)
     }
@@ -139,9 +160,28 @@ export const make = (settings: Settings) =>
         Effect.sync(() => {
           refusals.push({ refusal, left: refusal.times ?? 1 })
         }),
+      issue: (grant) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          const { accessToken, refreshToken = "" } = oauth.issue(grant, now)
+          return { accessToken: Redacted.make(accessToken), refreshToken: Redacted.make(refreshToken) }
+        }),
+      approve: (url, choice = {}) =>
+        Effect.sync(() => {
+          const query = new URL(url).searchParams
+          return approve(
+            {
+              redirectUri: query.get("redirect_uri") ?? "",
+              scope: query.get("scope") ?? "",
+              state: query.get("state") ?? undefined
+            },
+            choice
+          )
+        }),
+      deactivate: (locationId) => Effect.sync(() => oauth.deactivate(locationId)),
       revoke: (token) =>
         Effect.sync(() => {
           revoked.add(token)
+          oauth.revoke(token)
         }),
       fault: (fault) =>
         Effect.sync(() => {
@@ -165,7 +205,22 @@ export const make = (settings: Settings) =>
     return State.of({
       answers: settings.answers,
       sandbox,
-      accepts: (token) => token === settings.token && !revoked.has(token),
+      oauth,
+      approve,
+      refusalOf: (token, locationId, now) => {
+        if (token === settings.token && !revoked.has(token)) return undefined
+        if (token.startsWith("pit-")) return "Invalid Private Integration token"
+        const holder = oauth.holder(token, now)
+        if (holder === undefined) {
+          return token === "" || settings.answers === "observed"
+            ? "Invalid JWT"
+            : "Invalid token: access token is invalid"
+        }
+        if (holder.refusedWith !== undefined) return holder.refusedWith
+        if (holder.userType === "Company") return "Token's user type mismatch!"
+        if (!holder.scopes.includes("conversations.write")) return "The token is not authorized for this scope."
+        return holder.locationId === locationId ? undefined : "This location is not accessible from this token!"
+      },
       takeRefusal: (conversationId) => {
         const entry = refusals.find(
           ({ refusal, left }) =>
@@ -174,8 +229,8 @@ export const make = (settings: Settings) =>
         if (entry !== undefined) entry.left -= 1
         return entry?.refusal
       },
-      takeFault: () => {
-        const entry = faults.find(({ left }) => left > 0)
+      takeFault: (operation) => {
+        const entry = faults.find(({ fault, left }) => left > 0 && (fault.operation ?? "update") === operation)
         if (entry !== undefined) entry.left -= 1
         return entry?.fault
       },

@@ -1,0 +1,37 @@
+/** Tokens in Redis: one key each, replaced by one atomic script. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Redis from "effect/persistence/Redis"
+
+// An absent value is told from an empty one by the second argument.
+const replaceLua = `
+local current = redis.call('GET', KEYS[1])
+if current == false then
+  if ARGV[1] == '1' then return 0 end
+elseif ARGV[1] ~= '1' or current ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[1], ARGV[3])
+return 1
+`
+
+export const make = (redis: Redis.Redis["Service"], prefix: string) => {
+  const replace = redis.eval(
+    Redis.script(
+      (key: string, current: Option.Option<Redacted.Redacted>, next: Redacted.Redacted) => [
+        prefix + key,
+        Option.isSome(current) ? "1" : "0",
+        Option.getOrElse(Option.map(current, Redacted.value), () => ""),
+        Redacted.value(next)
+      ],
+      { numberOfKeys: 1, lua: replaceLua }
+    ).withReturnType<number>()
+  )
+  return {
+    get: (key: string) =>
+      Effect.map(redis.send<string | null>("GET", prefix + key), (value) =>
+        Option.map(Option.fromNullishOr(value), (text) => Redacted.make(text))
+      ),
+    replace: (key: string, current: Option.Option<Redacted.Redacted>, next: Redacted.Redacted) =>
+      Effect.map(replace(key, current, next), (replaced) => replaced === 1)
+  }
+}
