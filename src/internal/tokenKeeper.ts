@@ -110,6 +110,13 @@ const makeSession = Effect.sync((): Session => ({
   refused: undefined
 }))
 
+/** What is stored has changed by our own hand. */
+const forget = (session: Session) => {
+  session.tokens = undefined
+  session.failure = undefined
+  session.refused = undefined
+}
+
 // All tries of a refresh, each at most `attemptTimeout` long, fit into the grace of 30 seconds.
 const maximumTries = 4
 const tryDelayMillis = 250
@@ -299,8 +306,8 @@ export const make = Effect.fnUntraced(function* (options: {
     Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         const wait = (flight: Deferred.Deferred<Tokens, AccessTokenError>) =>
-          restore(Deferred.await(flight)).pipe(
-            Effect.timeoutOrElse({
+          restore(
+            Effect.timeoutOrElse(Deferred.await(flight), {
               duration: patienceMillis,
               orElse: () =>
                 Effect.fail(
@@ -399,9 +406,7 @@ export const make = Effect.fnUntraced(function* (options: {
             const text = yield* storeFailure("the token store cannot be read", [])(options.store.get(key))
             if (yield* replace(key, text, { tokens })) break
           }
-          session.tokens = tokens
-          session.failure = undefined
-          session.refused = undefined
+          forget(session)
         })
       ),
 
@@ -410,14 +415,18 @@ export const make = Effect.fnUntraced(function* (options: {
      * stored came of it, or of an authorization.
      */
     adopt: (account: Account, refreshToken: Redacted.Redacted): Effect.Effect<void, AccessTokenError> =>
-      Effect.gen(function* () {
-        const adopted = Hash.string(Redacted.value(refreshToken))
-        while (true) {
-          const { record, text } = yield* load(keyOf(account))
-          if (record !== undefined && (record.adopted === undefined || record.adopted === adopted)) return
-          const obtainedAt = yield* Clock.currentTimeMillis
-          if (yield* replace(keyOf(account), text, { tokens: { refreshToken, obtainedAt }, adopted })) return
-        }
-      })
+      using(account, (session) =>
+        Effect.gen(function* () {
+          const key = keyOf(account)
+          const adopted = Hash.string(Redacted.value(refreshToken))
+          while (true) {
+            const { record, text } = yield* load(key)
+            if (record !== undefined && (record.adopted === undefined || record.adopted === adopted)) return
+            const obtainedAt = yield* Clock.currentTimeMillis
+            if (yield* replace(key, text, { tokens: { refreshToken, obtainedAt }, adopted })) break
+          }
+          forget(session)
+        })
+      )
   }
 })

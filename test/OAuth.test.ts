@@ -1,0 +1,797 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
+import * as HttpClient from "effect/http/HttpClient"
+import { AccessToken, Conversations, OAuth, TokenStore } from "effect-highlevel"
+import { Sandbox } from "effect-highlevel/testing"
+import * as Helper from "./oauth.ts"
+import { bearerOf, connect, ids, locationId, refreshes, stored, updates } from "./oauth.ts"
+
+const star = Conversations.update({ ...ids, starred: true })
+
+/** Lets what happens on real sockets happen, until it has. */
+const until = <E, R>(condition: Effect.Effect<boolean, E, R>) =>
+  Effect.gen(function* () {
+    while (!(yield* condition)) yield* TestClock.withLive(Effect.sleep("5 millis"))
+  })
+
+/** Moves the clock on in small steps while a fiber does its work over real sockets. */
+const running = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(effect)
+    while (fiber.pollUnsafe() === undefined) {
+      yield* TestClock.adjust("50 millis")
+      yield* TestClock.withLive(Effect.sleep("5 millis"))
+    }
+    return yield* Fiber.join(fiber)
+  })
+
+/** A store whose next replacements can be held, broken or watched. */
+const steered = () => {
+  const hooks = {
+    gets: 0,
+    before: (_next: string): Effect.Effect<void, TokenStore.TokenStoreError> => Effect.void,
+    after: (_next: string): Effect.Effect<void, TokenStore.TokenStoreError> => Effect.void
+  }
+  const layer = Layer.effect(
+    TokenStore.TokenStore,
+    Effect.map(TokenStore.makeMemory, ({ get, replace }) => ({
+      get: (key) => {
+        hooks.gets++
+        return get(key)
+      },
+      replace: (key, current, next) =>
+        Effect.suspend(() => hooks.before(Redacted.value(next))).pipe(
+          Effect.andThen(replace(key, current, next)),
+          Effect.tap(() => hooks.after(Redacted.value(next)))
+        )
+    }))
+  )
+  return { hooks, layer }
+}
+
+describe("the first authorization", () => {
+  it.effect("asks for the scope, with a state that is new each time", () =>
+    Effect.gen(function* () {
+      const oauth = yield* OAuth.OAuth
+      const one = yield* oauth.authorize({ redirectUri: "https://app.example/callback" })
+      const other = yield* oauth.authorize({ redirectUri: "https://app.example/callback", scopes: ["a", "b"] })
+      const url = new URL(one.url)
+      assert.strictEqual(url.origin + url.pathname, "https://marketplace.gohighlevel.com/oauth/chooselocation")
+      assert.deepStrictEqual(Object.fromEntries(url.searchParams), {
+        response_type: "code",
+        redirect_uri: "https://app.example/callback",
+        client_id: "sandbox-app",
+        scope: "conversations.write",
+        state: Redacted.value(one.state)
+      })
+      assert.isAtLeast(Redacted.value(one.state).length, 43)
+      assert.notStrictEqual(Redacted.value(one.state), Redacted.value(other.state))
+      assert.strictEqual(new URL(other.url).searchParams.get("scope"), "a b")
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("connects a location, and its tokens are stored and used", () =>
+    Effect.gen(function* () {
+      const connected = yield* connect()
+      assert.deepStrictEqual(connected, {
+        userType: "Location",
+        locationId,
+        companyId: "sandbox-company",
+        userId: "sandbox-user",
+        scopes: ["conversations.write"]
+      })
+      assert.include(yield* stored(), "sandbox-refresh-")
+      yield* star
+      assert.include(yield* stored(), String(bearerOf((yield* updates)[0])).replace("Bearer ", ""))
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect.each([
+    ["another state", { state: "other" }, true],
+    ["no state", {}, true],
+    ["no state kept", { state: "state" }, false]
+  ] as const)("with %s is a StateMismatch, and nothing is sent", ([, { ...query }, isKept]) =>
+    Effect.gen(function* () {
+      const oauth = yield* OAuth.OAuth
+      const sandbox = yield* Sandbox.Sandbox
+      const error = yield* Effect.flip(
+        oauth.connect(
+          { code: "code", ...query },
+          { state: isKept ? Redacted.make("state") : undefined, redirectUri: "https://app.example/callback" }
+        )
+      )
+      assert.strictEqual(error.reason, "StateMismatch")
+      assert.deepStrictEqual(yield* sandbox.requests, [])
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("that the customer denies, and a code that is wrong, used or for another redirect, say so", () =>
+    Effect.gen(function* () {
+      const oauth = yield* OAuth.OAuth
+      const sandbox = yield* Sandbox.Sandbox
+      const redirectUri = "https://app.example/callback"
+      const options = { state: Redacted.make("state"), redirectUri }
+      const denied = yield* Effect.flip(
+        oauth.connect({ state: "state", error: "access_denied", error_description: "the user said no" }, options)
+      )
+      assert.deepStrictEqual(
+        [denied.reason, denied.error, denied.messages],
+        ["Denied", "access_denied", ["the user said no"]]
+      )
+      const { url } = yield* oauth.authorize({ redirectUri })
+      const { code } = yield* sandbox.approve(url)
+      const callback = { code, state: "state" }
+      const elsewhere = { ...options, redirectUri: "https://app.example/other" }
+      for (const refused of [
+        oauth.connect(callback, elsewhere),
+        oauth.connect(callback, options),
+        oauth.connect({ code: "made up", state: "state" }, options)
+      ]) {
+        const error = yield* Effect.flip(refused)
+        assert.deepStrictEqual([error.reason, error.error, error.status], ["Refused", "invalid_grant", 400])
+      }
+      assert.strictEqual(yield* stored(), "")
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("is not tried twice: a code can be used once", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.fault({ kind: "reset-body", operation: "token" })
+      const error = yield* Effect.flip(connect())
+      assert.strictEqual(error.reason, "Unreachable")
+      assert.strictEqual((yield* sandbox.requests).length, 1)
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("stores the tokens although the caller has left", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const fiber = yield* Effect.forkChild(connect())
+      yield* until(Effect.map(sandbox.requests, (requests) => requests.length === 1))
+      yield* Fiber.interrupt(fiber)
+      assert.include(yield* stored(), "sandbox-refresh-")
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("anew replaces tokens that are refused", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* connect()
+      const { refreshToken } = JSON.parse(yield* stored()).tokens
+      yield* sandbox.revoke(refreshToken)
+      yield* TestClock.adjust("1 day")
+      assert.strictEqual((yield* Effect.flip(star))._tag, "ReconnectRequired")
+      yield* connect()
+      yield* star
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+})
+
+describe.each(["snake_case", "camelCase"] as const)("tokens in %s", (spelling) => {
+  it.effect("are refreshed shortly before they expire, and not earlier", () =>
+    Effect.gen(function* () {
+      yield* connect()
+      yield* star
+      yield* TestClock.adjust("1430 minutes")
+      yield* star
+      assert.strictEqual((yield* refreshes).length, 0)
+      yield* TestClock.adjust("6 minutes")
+      yield* star
+      assert.strictEqual((yield* refreshes).length, 1)
+      const [first, second, third] = (yield* updates).map(bearerOf)
+      assert.strictEqual(first, second)
+      assert.notStrictEqual(second, third)
+      // The rotated refresh token works in its turn.
+      yield* TestClock.adjust("1 day")
+      yield* star
+      const [one, other] = (yield* refreshes).map(({ body }) => new URLSearchParams(body).get("refresh_token"))
+      assert.notStrictEqual(one, other)
+    }).pipe(Effect.provide(Helper.layer({ sandbox: { oauth: { spelling } } })))
+  )
+})
+
+describe("a 401", () => {
+  it.effect("for an invalid token is cured by one refresh, without a delay, also where nothing is retried", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* connect()
+      yield* TestClock.adjust("1 hour")
+      yield* sandbox.revoke(JSON.parse(yield* stored()).tokens.accessToken)
+      const before = yield* Clock.currentTimeMillis
+      yield* star
+      assert.strictEqual(yield* Clock.currentTimeMillis, before)
+      assert.deepStrictEqual(
+        (yield* updates).map(({ status }) => status),
+        [401, 200]
+      )
+      assert.strictEqual((yield* refreshes).length, 1)
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("that comes again is final, and the next call does not refresh a token that is new", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const oauth = yield* OAuth.OAuth
+      const { refreshToken } = yield* sandbox.issue({ locationId, refusedWith: "Invalid JWT" })
+      yield* oauth.adopt({ locationId }, refreshToken)
+      yield* oauth.token({ locationId })
+      yield* TestClock.adjust("1 hour")
+      const error = yield* Effect.flip(star)
+      assert(error._tag === "Unauthorized")
+      assert.deepStrictEqual([error.reason, error.attempts], ["InvalidToken", 2])
+      assert.strictEqual((yield* refreshes).length, 2)
+      assert.strictEqual((yield* Effect.flip(star))._tag, "Unauthorized")
+      assert.strictEqual((yield* refreshes).length, 2)
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect.each([
+    ["The token is not authorized for this scope.", "MissingScope", { scopes: ["contacts.readonly"] }],
+    ["This location is not accessible from this token!", "WrongLocation", { locationId: "another" }],
+    ["Token's user type mismatch!", "WrongTokenType", { userType: "Company" }],
+    ...(
+      [
+        ["This authClass type is not allowed to access this scope. Please reach out.", "WrongTokenType"],
+        ["This AuthClass is not yet supported for this endpoint", "WrongTokenType"],
+        ["Auth channel OAUTH is not supported.", "WrongTokenType"],
+        ["version header was not found.", "VersionHeader"],
+        ["version header is invalid", "VersionHeader"],
+        ["something new", "Unknown"]
+      ] as const
+    ).map(([message, reason]) => [message, reason, { refusedWith: message }] as const)
+  ] as const)("%s is not cured by a refresh, and none is made", ([message, reason, grant]) =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const oauth = yield* OAuth.OAuth
+      const { refreshToken } = yield* sandbox.issue({ locationId, ...grant })
+      yield* oauth.adopt({ locationId }, refreshToken)
+      yield* oauth.token({ locationId })
+      yield* TestClock.adjust("1 hour")
+      const error = yield* Effect.flip(star)
+      assert(error._tag === "Unauthorized", error._tag)
+      assert.deepStrictEqual([error.reason, error.messages, error.attempts], [reason, [message], 1])
+      assert.strictEqual((yield* refreshes).length, 1)
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+})
+
+describe("a hundred calls at once", () => {
+  it.effect("make one refresh when the token is about to expire", () =>
+    Effect.gen(function* () {
+      yield* connect()
+      yield* TestClock.adjust("1 day")
+      yield* running(
+        Effect.all(
+          Array.from({ length: 100 }, () => star),
+          { concurrency: "unbounded" }
+        )
+      )
+      assert.strictEqual((yield* refreshes).length, 1)
+      assert.strictEqual((yield* updates).length, 100)
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("make one refresh when the token is refused", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* connect()
+      yield* TestClock.adjust("1 hour")
+      yield* sandbox.revoke(JSON.parse(yield* stored()).tokens.accessToken)
+      yield* running(
+        Effect.all(
+          Array.from({ length: 100 }, () => star),
+          { concurrency: "unbounded" }
+        )
+      )
+      assert.strictEqual((yield* refreshes).length, 1)
+      assert.isAbove((yield* updates).filter(({ status }) => status === 401).length, 1)
+    }).pipe(Effect.provide(Helper.layer({ sandbox: { rateLimit: { max: 1000 } }, client: { quota: false } })))
+  )
+})
+
+describe("a refresh that fails", () => {
+  it.effect("with invalid_grant says that only reconnecting helps, and is not repeated for every call", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* connect()
+      yield* sandbox.revoke(JSON.parse(yield* stored()).tokens.refreshToken)
+      yield* TestClock.adjust("1 day")
+      const error = yield* Effect.flip(star)
+      assert(error._tag === "ReconnectRequired")
+      assert.deepStrictEqual<unknown>(
+        { ...error, name: undefined },
+        {
+          _tag: "ReconnectRequired",
+          name: undefined,
+          ...ids,
+          attempts: 0,
+          status: 400,
+          error: "invalid_grant",
+          messages: ["Invalid grant: refresh token is invalid"]
+        }
+      )
+      assert.include(error.message, "has to be connected anew: invalid_grant")
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* Effect.flip(star))._tag, "ReconnectRequired")
+      assert.strictEqual((yield* refreshes).length, 1)
+      assert.strictEqual((yield* updates).length, 0)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Effect.flip(star))._tag, "ReconnectRequired")
+      assert.strictEqual((yield* refreshes).length, 2)
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("because the location is not active repeats HighLevel's words and does not ask to reconnect", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* connect()
+      yield* sandbox.deactivate(locationId)
+      yield* TestClock.adjust("1 day")
+      const error = yield* Effect.flip(star)
+      assert(error._tag === "TokenUnavailable")
+      assert.deepStrictEqual([error.reason, error.messages, error.status], ["Refused", ["Location is not active"], 400])
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("because the client secret is wrong is Refused", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const oauth = yield* OAuth.OAuth
+      const { refreshToken } = yield* sandbox.issue({ locationId })
+      yield* oauth.adopt({ locationId }, refreshToken)
+      const error = yield* Effect.flip(star)
+      assert(error._tag === "TokenUnavailable")
+      assert.deepStrictEqual([error.reason, error.error], ["Refused", "invalid_client"])
+    }).pipe(Effect.provide(Helper.layer({ oauth: { clientSecret: Redacted.make("wrong") } })))
+  )
+
+  it.effect("for a location that never connected is ReconnectRequired, and nothing is sent", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const error = yield* Effect.flip(star)
+      assert(error._tag === "ReconnectRequired")
+      assert.deepStrictEqual(error.messages, [`no tokens are stored for location:${locationId}`])
+      assert.deepStrictEqual(yield* sandbox.requests, [])
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect.each(["disconnect", "reset-body", "truncated-json"] as const)(
+    "with a %s is repeated and brings the pair that it would have brought",
+    (kind) =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        yield* connect()
+        yield* TestClock.adjust("1 day")
+        yield* sandbox.fault({ kind, operation: "token", times: 3 })
+        yield* running(star)
+        const tries = (yield* refreshes).map(({ body }) => body)
+        assert.strictEqual(tries.length, 4)
+        assert.strictEqual(new Set(tries).size, 1)
+        yield* TestClock.adjust("1 day")
+        yield* star
+      }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("for good is Unreachable with its cause, is retried by the call, and the claim is given up", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* connect()
+      yield* TestClock.adjust("1 day")
+      yield* sandbox.fault({ kind: "disconnect", operation: "token", times: Infinity })
+      const error = yield* running(Effect.flip(star))
+      assert(error._tag === "TokenUnavailable")
+      assert.strictEqual(error.reason, "Unreachable")
+      assert.include(error.message, "other side closed")
+      assert.strictEqual(error.attempts, 0)
+      assert.strictEqual((yield* refreshes).length, 8)
+      assert.notInclude(yield* stored(), "refreshing")
+    }).pipe(Effect.provide(Helper.layer({ client: { retry: { maxAttempts: 2, baseDelay: "5 seconds" } } })))
+  )
+
+  it.effect("before its time does not keep a token that is still alive from being used", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* connect()
+      yield* TestClock.adjust("1437 minutes")
+      yield* sandbox.fault({ kind: "disconnect", operation: "token", times: Infinity })
+      yield* running(star)
+      assert.strictEqual((yield* refreshes).length, 4)
+      // Not tried again by each call.
+      yield* star
+      assert.strictEqual((yield* refreshes).length, 4)
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual((yield* running(Effect.flip(star)))._tag, "TokenUnavailable")
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("to answer is given up in time", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* connect()
+      yield* TestClock.adjust("1 day")
+      yield* sandbox.fault({ kind: "slow-headers", delay: "10 seconds", operation: "token" })
+      yield* running(star)
+      assert.strictEqual((yield* refreshes).length, 2)
+      // The server has to come to its end, too.
+      yield* TestClock.adjust("10 seconds")
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+})
+
+describe("the new pair", () => {
+  it.effect("is stored before it is used", () => {
+    const { hooks, layer } = steered()
+    return Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      yield* connect()
+      yield* TestClock.adjust("1 day")
+      hooks.before = (next) => (next.includes("refreshing") ? Effect.void : Deferred.await(gate))
+      const fiber = yield* Effect.forkChild(star)
+      yield* until(Effect.map(refreshes, ({ length }) => length === 1))
+      yield* TestClock.withLive(Effect.sleep("50 millis"))
+      assert.strictEqual((yield* updates).length, 0)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(fiber)
+      assert.strictEqual((yield* updates).length, 1)
+    }).pipe(Effect.provide(Helper.layer({ store: layer })))
+  })
+
+  it.effect("is stored although its callers have left, and a layer that ends waits for it", () => {
+    const { hooks, layer } = steered()
+    return Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(Helper.layerOAuth(), scope)
+      yield* connect()
+      yield* TestClock.adjust("1 day")
+      hooks.before = (next) => (next.includes("refreshing") ? Effect.void : Deferred.await(gate))
+      const oauth = yield* Effect.provide(OAuth.OAuth, context)
+      const fiber = yield* Effect.forkChild(oauth.token({ locationId }))
+      yield* until(Effect.map(refreshes, ({ length }) => length === 1))
+      yield* Fiber.interrupt(fiber)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* TestClock.withLive(Effect.sleep("50 millis"))
+      assert.isUndefined(closing.pollUnsafe())
+      const before = yield* stored()
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(closing)
+      assert.notStrictEqual(JSON.parse(yield* stored()).tokens.refreshToken, JSON.parse(before).tokens.refreshToken)
+    }).pipe(Effect.provide(Helper.layer({ store: layer })))
+  })
+
+  it.effect("is kept until a store that fails takes it, and then used", () => {
+    const { hooks, layer } = steered()
+    return Effect.gen(function* () {
+      yield* connect()
+      yield* TestClock.adjust("1 day")
+      let failures = 0
+      hooks.before = (next) =>
+        next.includes("refreshing") || ++failures > 5
+          ? Effect.void
+          : Effect.fail(new TokenStore.TokenStoreError({ cause: new Error(`cannot write ${next}`) }))
+      yield* running(star)
+      assert.strictEqual(failures, 6)
+      assert.strictEqual((yield* refreshes).length, 1)
+    }).pipe(Effect.provide(Helper.layer({ store: layer })))
+  })
+
+  it.effect("is known to be stored when only the store's answer was lost", () => {
+    const { hooks, layer } = steered()
+    return Effect.gen(function* () {
+      yield* connect()
+      yield* TestClock.adjust("1 day")
+      let losses = 0
+      hooks.after = (next) =>
+        next.includes("refreshing") || losses++ > 0
+          ? Effect.void
+          : Effect.fail(new TokenStore.TokenStoreError({ cause: new Error("connection lost") }))
+      yield* running(star)
+      assert.strictEqual(losses, 1)
+      assert.strictEqual((yield* refreshes).length, 1)
+    }).pipe(Effect.provide(Helper.layer({ store: layer })))
+  })
+
+  it.effect("replaces the claim of one who took over, but never newer tokens", () => {
+    const { hooks, layer } = steered()
+    return Effect.gen(function* () {
+      const store = yield* TokenStore.TokenStore
+      const put = Effect.fnUntraced(function* (record: unknown) {
+        const key = `location:${locationId}`
+        yield* store.replace(key, yield* store.get(key), Redacted.make(JSON.stringify(record)))
+      })
+      yield* connect()
+      yield* TestClock.adjust("1 day")
+      // While we wait for the answer, somebody thinks that we are dead.
+      let isFirst = true
+      hooks.before = (next) => {
+        if (next.includes("refreshing") || !isFirst) return Effect.void
+        isFirst = false
+        return Effect.flatMap(stored(), (text) =>
+          put({ ...JSON.parse(text), refreshing: { owner: "somebody", until: 1e15 } })
+        ).pipe(Effect.provideService(TokenStore.TokenStore, store), Effect.orDie)
+      }
+      yield* star
+      const ours = JSON.parse(yield* stored())
+      assert.notProperty(ours, "refreshing")
+      assert.include(String(bearerOf((yield* updates)[0])), ours.tokens.accessToken)
+
+      // And here he has refreshed and stored before we did.
+      yield* TestClock.adjust("1 day")
+      const sandbox = yield* Sandbox.Sandbox
+      const theirs = yield* sandbox.issue({ locationId })
+      isFirst = true
+      hooks.before = (next) => {
+        if (next.includes("refreshing") || !isFirst) return Effect.void
+        isFirst = false
+        return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          put({
+            tokens: {
+              accessToken: Redacted.value(theirs.accessToken),
+              refreshToken: Redacted.value(theirs.refreshToken),
+              obtainedAt: now,
+              expiresAt: now + 86_399_000
+            }
+          })
+        ).pipe(Effect.orDie)
+      }
+      yield* star
+      assert.strictEqual(bearerOf((yield* updates)[1]), `Bearer ${Redacted.value(theirs.accessToken)}`)
+      assert.include(yield* stored(), Redacted.value(theirs.refreshToken))
+    }).pipe(Effect.provide(Helper.layer({ store: layer })))
+  })
+})
+
+describe("a process that died in the middle of a refresh", () => {
+  // Its claim is there, HighLevel has rotated, and the answer is lost.
+  const died = Effect.gen(function* () {
+    yield* connect()
+    const before = yield* stored()
+    yield* TestClock.adjust("1 day")
+    yield* star
+    const lost = JSON.parse(yield* stored()).tokens
+    const store = yield* TokenStore.TokenStore
+    const now = yield* Clock.currentTimeMillis
+    const claimed = { ...JSON.parse(before), refreshing: { owner: "the dead", until: now + 10_000 } }
+    const key = `location:${locationId}`
+    yield* store.replace(key, yield* store.get(key), Redacted.make(JSON.stringify(claimed)))
+    return lost
+  })
+
+  it.effect("is waited for, and its refresh repeated within the grace: the same pair", () =>
+    Effect.gen(function* () {
+      const lost = yield* died
+      const restarted = yield* Layer.build(Helper.layerOAuth())
+      const before = yield* Clock.currentTimeMillis
+      const token = yield* running(
+        Effect.flatMap(OAuth.OAuth, (oauth) => oauth.token({ locationId })).pipe(Effect.provide(restarted))
+      )
+      assert.strictEqual(Redacted.value(token), lost.accessToken)
+      assert.strictEqual(JSON.parse(yield* stored()).tokens.refreshToken, lost.refreshToken)
+      assert.isAtLeast((yield* Clock.currentTimeMillis) - before, 10_000)
+      assert.isBelow((yield* Clock.currentTimeMillis) - before, 12_000)
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("and whose clock was an hour ahead is not waited for an hour", () =>
+    Effect.gen(function* () {
+      const lost = yield* died
+      const store = yield* TokenStore.TokenStore
+      const key = `location:${locationId}`
+      const text = yield* store.get(key)
+      const record = JSON.parse(yield* stored())
+      record.refreshing.until += 3_600_000
+      yield* store.replace(key, text, Redacted.make(JSON.stringify(record)))
+      const restarted = yield* Layer.build(Helper.layerOAuth())
+      const token = yield* running(
+        Effect.flatMap(OAuth.OAuth, (oauth) => oauth.token({ locationId })).pipe(Effect.provide(restarted))
+      )
+      assert.strictEqual(Redacted.value(token), lost.accessToken)
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("longer ago than the grace is an honest ReconnectRequired", () =>
+    Effect.gen(function* () {
+      yield* died
+      yield* TestClock.adjust("31 seconds")
+      const restarted = yield* Layer.build(Helper.layerOAuth())
+      const error = yield* running(
+        Effect.flip(Effect.flatMap(OAuth.OAuth, (oauth) => oauth.token({ locationId }))).pipe(Effect.provide(restarted))
+      )
+      assert.deepStrictEqual([error.reason, error.error], ["ReconnectRequired", "invalid_grant"])
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+})
+
+describe("one location", () => {
+  it.effect("lives on a refresh token that was brought along, and is opened at once", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const { refreshToken } = yield* sandbox.issue({ locationId })
+      const tokens = yield* Layer.build(OAuth.layerLocation({ locationId, refreshToken }))
+      yield* until(Effect.map(stored(), (text) => text.includes("accessToken")))
+      assert.strictEqual((yield* refreshes).length, 1)
+      yield* star.pipe(Effect.provide(Helper.layerClient()), Effect.provide(tokens))
+
+      // The same configuration after a restart does not bring back what is used up,
+      yield* Layer.build(OAuth.layerLocation({ locationId, refreshToken }))
+      assert.notInclude(yield* stored(), `"${Redacted.value(refreshToken)}"`)
+      // but another one is what the operator wants.
+      const other = yield* sandbox.issue({ locationId })
+      yield* Layer.build(OAuth.layerLocation({ locationId, refreshToken: other.refreshToken }))
+      yield* until(Effect.map(refreshes, ({ length }) => length === 2))
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("is not another one, and a customer's own authorization outranks the configuration", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* connect()
+      const before = yield* stored()
+      const { refreshToken } = yield* sandbox.issue({ locationId })
+      const tokens = yield* Layer.build(OAuth.layerLocation({ locationId, refreshToken }))
+      assert.strictEqual(yield* stored(), before)
+      const error = yield* Effect.flip(
+        Conversations.update({ conversationId: "other", locationId: "other" }).pipe(
+          Effect.provide(Helper.layerClient()),
+          Effect.provide(tokens)
+        )
+      )
+      assert(error._tag === "TokenUnavailable")
+      assert.deepStrictEqual(error.messages, [`these are the tokens of location ${locationId}`])
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+})
+
+describe("many locations", () => {
+  it.effect("are opened by their first request, read once, and closed when idle", () => {
+    const { hooks, layer } = steered()
+    return Effect.gen(function* () {
+      yield* connect()
+      assert.strictEqual(hooks.gets, 1)
+      yield* TestClock.adjust("11 minutes")
+      yield* star
+      assert.strictEqual(hooks.gets, 2)
+      yield* TestClock.adjust("9 minutes")
+      yield* star
+      assert.strictEqual(hooks.gets, 2)
+      yield* TestClock.adjust("11 minutes")
+      yield* star
+      assert.strictEqual(hooks.gets, 3)
+    }).pipe(Effect.provide(Helper.layer({ store: layer })))
+  })
+
+  it.effect("each have their own token, and their quota is the app's", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      for (const location of ["one", "two"]) {
+        yield* sandbox.seed({ id: `in ${location}`, locationId: location })
+        yield* connect({ locationId: location })
+        yield* Conversations.update({ conversationId: `in ${location}`, locationId: location, starred: true })
+      }
+      assert.strictEqual(new Set((yield* updates).map(bearerOf)).size, 2)
+      assert.strictEqual((yield* AccessToken.AccessToken).app, "sandbox-app")
+    }).pipe(Effect.provide(OAuth.layerLocations), Effect.provide(Helper.layer()))
+  )
+
+  it.effect("whose stored text is something else are Refused, not forgotten", () =>
+    Effect.gen(function* () {
+      const store = yield* TokenStore.TokenStore
+      yield* store.replace(`location:${locationId}`, Option.none(), Redacted.make("not ours"))
+      const error = yield* Effect.flip(star)
+      assert(error._tag === "TokenUnavailable")
+      assert.strictEqual(error.reason, "Refused")
+      assert.strictEqual(yield* stored(), "not ours")
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+})
+
+describe("an agency", () => {
+  const companyId = "sandbox-company"
+  const tokens = OAuth.layerAgency({ companyId })
+  const exchanges = Effect.gen(function* () {
+    const sandbox = yield* Sandbox.Sandbox
+    return (yield* sandbox.requests).filter(({ path }) => path === "/oauth/locationToken")
+  })
+
+  it.effect("has its token exchanged once for each location, and anew before it expires", () =>
+    Effect.gen(function* () {
+      const connected = yield* connect({ companyId }, "Company")
+      assert.deepStrictEqual([connected.userType, connected.locationId], ["Company", undefined])
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.seed({ id: "in two", locationId: "two" })
+      yield* running(
+        Effect.all(
+          Array.from({ length: 20 }, () => star),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* Conversations.update({ conversationId: "in two", locationId: "two", starred: true })
+      assert.deepStrictEqual(
+        (yield* exchanges).map(({ body, headers }) => [body, headers["version"]]),
+        [
+          [`companyId=${companyId}&locationId=${locationId}`, "2021-07-28"],
+          [`companyId=${companyId}&locationId=two`, "2021-07-28"]
+        ]
+      )
+      yield* TestClock.adjust("23 hours")
+      yield* star
+      assert.strictEqual((yield* exchanges).length, 3)
+      assert.strictEqual((yield* refreshes).length, 0)
+    }).pipe(Effect.provide(Helper.layer({ tokens })))
+  )
+
+  it.effect("refreshes its own token where that is refused, and a location's is exchanged anew", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const store = yield* TokenStore.TokenStore
+      yield* connect({ companyId }, "Company")
+      yield* star
+      yield* TestClock.adjust("1 hour")
+      const text = Option.getOrThrow(yield* store.get(`company:${companyId}`))
+      yield* sandbox.revoke(JSON.parse(Redacted.value(text)).tokens.accessToken)
+      yield* sandbox.revoke(String(bearerOf((yield* updates)[0])).replace("Bearer ", ""))
+      yield* star
+      assert.deepStrictEqual(
+        (yield* updates).map(({ status }) => status),
+        [200, 401, 200]
+      )
+      assert.deepStrictEqual(
+        (yield* exchanges).map(({ status }) => status),
+        [200, 401, 200]
+      )
+      assert.strictEqual((yield* refreshes).length, 1)
+    }).pipe(Effect.provide(Helper.layer({ tokens })))
+  )
+
+  it.effect("with an inactive location, or a sub-account's token, says so", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const oauth = yield* OAuth.OAuth
+      yield* connect({ companyId }, "Company")
+      yield* sandbox.deactivate(locationId)
+      const error = yield* Effect.flip(star)
+      assert(error._tag === "TokenUnavailable")
+      assert.deepStrictEqual(error.messages, ["Location is not active"])
+      const { refreshToken } = yield* sandbox.issue({ companyId: "other", locationId: "two" })
+      yield* oauth.adopt({ companyId: "other" }, refreshToken)
+      const refused = yield* Effect.flip(oauth.locationToken({ companyId: "other", locationId: "two" }))
+      assert.strictEqual(refused.reason, "Refused")
+      assert.include(refused.messages[0], "authClass")
+    }).pipe(Effect.provide(Helper.layer({ tokens })))
+  )
+})
+
+describe("options", () => {
+  const make = (options: Partial<OAuth.Options>) =>
+    OAuth.make({ ...Sandbox.defaultApp, ...options }).pipe(
+      Effect.scoped,
+      Effect.provide(TokenStore.layerMemory),
+      Effect.provideService(
+        HttpClient.HttpClient,
+        HttpClient.make(() => Effect.never)
+      )
+    )
+
+  it.effect.each([
+    ["clientId", { clientId: "" }],
+    ["clientSecret", { clientSecret: Redacted.make(" ") }],
+    ["baseUrl", { baseUrl: "http://example.com" }],
+    ["refreshBefore", { refreshBefore: 0 }],
+    ["lease", { lease: "6 seconds", attemptTimeout: "6 seconds" }],
+    ["patience", { patience: -1 }]
+  ] as const)("that cannot work are named: %s", ([option, options]) =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* Effect.flip(make(options))).option, option)
+    })
+  )
+})

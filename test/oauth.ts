@@ -1,0 +1,78 @@
+/** The sandbox served on a real socket, an OAuth over a store, and a client that takes its tokens. */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { type AccessToken, Conversations, OAuth, TokenStore } from "effect-highlevel"
+import { Sandbox } from "effect-highlevel/testing"
+import { createServer } from "node:http"
+
+export const locationId = Sandbox.documentedConversation.locationId
+export const ids = { conversationId: Sandbox.documentedConversation.id, locationId }
+
+export const layerSandbox = (options?: Sandbox.Options) =>
+  Sandbox.layerServer(options).pipe(
+    Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))
+  )
+
+export const layerOAuth = (options?: Partial<OAuth.Options>) =>
+  Layer.unwrap(Effect.map(Sandbox.url, (baseUrl) => OAuth.layer({ ...Sandbox.defaultApp, baseUrl, ...options }))).pipe(
+    Layer.provide(FetchHttpClient.layer)
+  )
+
+export const layerClient = (options?: Conversations.Options) =>
+  Layer.unwrap(Effect.map(Sandbox.url, (baseUrl) => Conversations.layer({ baseUrl, retry: false, ...options }))).pipe(
+    Layer.provide(FetchHttpClient.layer)
+  )
+
+/** Everything: a client of many locations over a store in memory. */
+export const layer = (
+  options: {
+    readonly sandbox?: Sandbox.Options
+    readonly oauth?: Partial<OAuth.Options>
+    readonly client?: Conversations.Options
+    readonly tokens?: Layer.Layer<AccessToken.AccessToken, AccessToken.AccessTokenError, OAuth.OAuth>
+    readonly store?: Layer.Layer<TokenStore.TokenStore>
+  } = {}
+) =>
+  layerClient(options.client).pipe(
+    Layer.provide(options.tokens ?? OAuth.layerLocations),
+    Layer.provideMerge(layerOAuth(options.oauth)),
+    Layer.provideMerge(options.store ?? TokenStore.layerMemory),
+    Layer.provideMerge(layerSandbox(options.sandbox))
+  )
+
+/** A customer connects, through the page, the redirect and the exchange. */
+export const connect = Effect.fnUntraced(function* (
+  choice: Sandbox.Choice = { locationId },
+  userType: "Company" | "Location" = "Location"
+) {
+  const oauth = yield* OAuth.OAuth
+  const sandbox = yield* Sandbox.Sandbox
+  const redirectUri = "https://app.example/callback"
+  const { state, url } = yield* oauth.authorize({ redirectUri })
+  return yield* oauth.connect(yield* sandbox.approve(url, choice), { state, redirectUri, userType })
+})
+
+/** The requests that the OAuth server got since the start, without the first exchange. */
+export const refreshes = Effect.gen(function* () {
+  const sandbox = yield* Sandbox.Sandbox
+  return (yield* sandbox.requests).filter(
+    ({ body, path }) => path === "/oauth/token" && body.includes("grant_type=refresh_token")
+  )
+})
+
+export const updates = Effect.gen(function* () {
+  const sandbox = yield* Sandbox.Sandbox
+  return (yield* sandbox.requests).filter(({ path }) => path.startsWith("/conversations/"))
+})
+
+export const bearerOf = (request: Sandbox.ReceivedRequest | undefined) => request?.headers["authorization"]
+
+/** The text that a store holds for a location. */
+export const stored = Effect.fnUntraced(function* (location = locationId) {
+  const store = yield* TokenStore.TokenStore
+  return Option.getOrUndefined(Option.map(yield* store.get(`location:${location}`), Redacted.value)) ?? ""
+})
