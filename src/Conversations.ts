@@ -16,7 +16,7 @@ import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as HttpClient from "effect/http/HttpClient"
 import * as AccessToken from "./AccessToken.ts"
 import type { Answer, ConversationUpdate } from "./ConversationUpdate.ts"
@@ -228,8 +228,23 @@ export function make(
 ): Effect.Effect<Service, InvalidOptions, HttpClient.HttpClient | AccessToken.AccessToken> {
   return "token" in options
     ? Effect.flatMap(AccessToken.make(options), (accessToken) => makeWith(accessToken, options))
-    : Effect.flatMap(AccessToken.AccessToken, (accessToken) => makeWith(accessToken, options))
+    : Effect.flatMap(AccessToken.AccessToken, (accessToken) => makeWith(checked(accessToken), options))
 }
+
+// An HTTP client would fail with a message that repeats the token.
+const checked = (accessToken: AccessToken.Service): AccessToken.Service => ({
+  ...accessToken,
+  get: (locationId) =>
+    Effect.filterOrFail(
+      accessToken.get(locationId),
+      (token) => OptionsCheck.isVisible(Redacted.value(token)),
+      () =>
+        new AccessToken.AccessTokenError({
+          reason: "Refused",
+          messages: ["the token is not one of visible ASCII characters, without spaces"]
+        })
+    )
+})
 
 const makeWith = Effect.fnUntraced(function* (
   accessToken: AccessToken.Service,
@@ -331,8 +346,26 @@ export function layer(
 }
 
 /**
+ * Options from `Config`, each with a default.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ConfigOptions extends Omit<Options, "baseUrl" | "version"> {
+  /** @default Config.Redacted("HIGHLEVEL_TOKEN") */
+  readonly token?: Config.Config<Redacted.Redacted> | undefined
+
+  /** @default Config.String("HIGHLEVEL_BASE_URL"), or HighLevel itself */
+  readonly baseUrl?: Config.Config<string> | undefined
+
+  /** @default Config.schema(ApiVersion, "HIGHLEVEL_API_VERSION"), or "2021-07-28" */
+  readonly version?: Config.Config<ApiVersion> | undefined
+}
+
+/**
  * The client as a layer, its options from `Config`: `HIGHLEVEL_TOKEN`, and, where
- * set, `HIGHLEVEL_BASE_URL` and `HIGHLEVEL_API_VERSION`.
+ * set, `HIGHLEVEL_BASE_URL` and `HIGHLEVEL_API_VERSION`. With `token: false` its
+ * tokens are those of the `AccessToken` in the context.
  *
  * **Gotchas**
  *
@@ -366,29 +399,30 @@ export function layer(
  * @category layers
  * @since 0.1.0
  */
-export const layerConfig = (
-  options?: Omit<Options, "baseUrl" | "version"> & {
-    /** @default Config.Redacted("HIGHLEVEL_TOKEN") */
-    readonly token?: Config.Config<Redacted.Redacted> | undefined
-    /** @default Config.String("HIGHLEVEL_BASE_URL"), or HighLevel itself */
-    readonly baseUrl?: Config.Config<string> | undefined
-    /** @default Config.schema(ApiVersion, "HIGHLEVEL_API_VERSION"), or "2021-07-28" */
-    readonly version?: Config.Config<ApiVersion> | undefined
-  }
-): Layer.Layer<Conversations, Config.ConfigError | InvalidOptions, HttpClient.HttpClient> =>
-  Layer.effect(
+export function layerConfig(
+  options?: ConfigOptions
+): Layer.Layer<Conversations, Config.ConfigError | InvalidOptions, HttpClient.HttpClient>
+export function layerConfig(
+  options: Omit<ConfigOptions, "token"> & { readonly token: false }
+): Layer.Layer<Conversations, Config.ConfigError | InvalidOptions, HttpClient.HttpClient | AccessToken.AccessToken>
+export function layerConfig(
+  options: Omit<ConfigOptions, "token"> & { readonly token?: ConfigOptions["token"] | false } = {}
+): Layer.Layer<Conversations, Config.ConfigError | InvalidOptions, HttpClient.HttpClient | AccessToken.AccessToken> {
+  return Layer.effect(
     Conversations,
     Effect.gen(function* () {
-      const token = yield* options?.token ?? Config.Redacted("HIGHLEVEL_TOKEN")
+      const { token = Config.Redacted("HIGHLEVEL_TOKEN"), ...others } = options
       const baseUrl = yield* (
-        options?.baseUrl ?? Config.String("HIGHLEVEL_BASE_URL").pipe(Config.withDefault(defaultBaseUrl))
+        options.baseUrl ?? Config.String("HIGHLEVEL_BASE_URL").pipe(Config.withDefault(defaultBaseUrl))
       )
       const version = yield* (
-        options?.version ?? Config.schema(ApiVersion, "HIGHLEVEL_API_VERSION").pipe(Config.withDefault(defaultVersion))
+        options.version ?? Config.schema(ApiVersion, "HIGHLEVEL_API_VERSION").pipe(Config.withDefault(defaultVersion))
       )
-      return yield* make({ ...options, token, baseUrl, version })
+      const given = { ...others, baseUrl, version }
+      return yield* token === false ? make(given) : make({ ...given, token: yield* token })
     })
   )
+}
 
 /**
  * {@link Service.update} of the `Conversations` in the context.

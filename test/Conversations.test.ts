@@ -184,7 +184,7 @@ describe("options", () => {
     })
   )
 
-  const fromEnvironment = (env: Record<string, string>, options?: Parameters<typeof Conversations.layerConfig>[0]) => {
+  const fromEnvironment = (env: Record<string, string>, options?: Conversations.ConfigOptions) => {
     const { layer, requests } = answering(200, ok)
     return Conversations.update(ids).pipe(
       Effect.provide(Conversations.layerConfig(options).pipe(Layer.provide(layer))),

@@ -12,6 +12,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as HttpClient from "effect/http/HttpClient"
 import { AccessToken, Conversations, OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
+import { answering } from "./harness.ts"
 import * as Helper from "./oauth.ts"
 import { bearerOf, connect, ids, locationId, refreshes, stored, updates } from "./oauth.ts"
 
@@ -156,9 +157,10 @@ describe("the first authorization", () => {
   it.effect("stores the tokens although the caller has left", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.fault({ kind: "slow-headers", delay: "1 second", operation: "token" })
       const fiber = yield* Effect.forkChild(connect())
       yield* until(Effect.map(sandbox.requests, (requests) => requests.length === 1))
-      yield* Fiber.interrupt(fiber)
+      yield* running(Fiber.interrupt(fiber))
       assert.include(yield* stored(), "sandbox-refresh-")
     }).pipe(Effect.provide(Helper.layer()))
   )
@@ -551,6 +553,50 @@ describe("the new pair", () => {
   })
 })
 
+describe("what a server may do", () => {
+  /** An OAuth whose server gives every refresh the same answer. */
+  const withAnswer = (answer: unknown) => {
+    const http = answering(200, JSON.stringify(answer))
+    const layer = OAuth.layer(Sandbox.defaultApp).pipe(
+      Layer.provide(http.layer),
+      Layer.provideMerge(TokenStore.layerMemory)
+    )
+    return { ...http, layer }
+  }
+
+  it.effect("it may leave the refresh token out, which then stays as it is", () => {
+    const { layer } = withAnswer({ access_token: "access", expires_in: "86399" })
+    return Effect.gen(function* () {
+      const oauth = yield* OAuth.OAuth
+      yield* oauth.adopt({ locationId }, Redacted.make("refresh"))
+      yield* oauth.token({ locationId })
+      const { accessToken, expiresAt, refreshToken } = JSON.parse(yield* stored()).tokens
+      assert.deepStrictEqual([accessToken, refreshToken, expiresAt], ["access", "refresh", 86_399_000])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("it may grant a token that is expired at once, or never: neither is refreshed in circles", () =>
+    Effect.gen(function* () {
+      for (const [expiry, expected] of [
+        [{ expires_in: 0 }, 2],
+        [{ expires_in: -5 }, 2],
+        [{}, 1],
+        [{ expires_in: null }, 1]
+      ] as const) {
+        const { layer, requests } = withAnswer({ access_token: "access", refresh_token: "next", ...expiry })
+        yield* Effect.gen(function* () {
+          const oauth = yield* OAuth.OAuth
+          yield* oauth.adopt({ locationId }, Redacted.make("refresh"))
+          yield* oauth.token({ locationId })
+          yield* TestClock.adjust("1 hour")
+          yield* oauth.token({ locationId })
+        }).pipe(Effect.provide(layer))
+        assert.strictEqual(requests.length, expected, JSON.stringify(expiry))
+      }
+    })
+  )
+})
+
 describe("a process that died in the middle of a refresh", () => {
   // Its claim is there, HighLevel has rotated, and the answer is lost.
   const died = Effect.gen(function* () {
@@ -610,6 +656,44 @@ describe("a process that died in the middle of a refresh", () => {
       assert.deepStrictEqual([error.reason, error.error], ["ReconnectRequired", "invalid_grant"])
     }).pipe(Effect.provide(Helper.layer()))
   )
+})
+
+describe("a refresh token that somebody else used up", () => {
+  it.effect("is not reported as lost when his new pair is in the store", () => {
+    const { hooks, layer } = steered()
+    return Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const store = yield* TokenStore.TokenStore
+      yield* connect()
+      yield* TestClock.adjust("1 day")
+      const key = `location:${locationId}`
+      const theirs = yield* sandbox.issue({ locationId })
+      let isFirst = true
+      // We have claimed; he, who was held up for longer than the grace, stores what he got.
+      hooks.after = () => {
+        if (!isFirst) return Effect.void
+        isFirst = false
+        return Effect.gen(function* () {
+          const current = yield* store.get(key)
+          const { tokens } = JSON.parse(Redacted.value(Option.getOrThrow(current)))
+          yield* sandbox.revoke(tokens.refreshToken)
+          const now = yield* Clock.currentTimeMillis
+          const record = {
+            tokens: {
+              accessToken: Redacted.value(theirs.accessToken),
+              refreshToken: Redacted.value(theirs.refreshToken),
+              obtainedAt: now,
+              expiresAt: now + 86_399_000
+            }
+          }
+          yield* store.replace(key, current, Redacted.make(JSON.stringify(record)))
+        })
+      }
+      yield* star
+      assert.strictEqual(bearerOf((yield* updates)[0]), `Bearer ${Redacted.value(theirs.accessToken)}`)
+      assert.strictEqual((yield* refreshes)[0]?.status, 400)
+    }).pipe(Effect.provide(Helper.layer({ store: layer })))
+  })
 })
 
 describe("one location", () => {

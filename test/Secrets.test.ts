@@ -11,7 +11,9 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
-import { Conversations } from "effect-highlevel"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { Conversations, OAuth, TokenStore } from "effect-highlevel"
 import { createServer } from "node:http"
 import { createServer as createSocketServer } from "node:net"
 import { inspect } from "node:util"
@@ -41,10 +43,9 @@ const reachable = (value: unknown): string => {
   return texts.join("\n")
 }
 
-/** Runs a failing call and collects all that an application could observe of it. */
-const observe = Effect.fnUntraced(function* (
-  httpClient: Layer.Layer<HttpClient.HttpClient>,
-  options?: Partial<Conversations.Options>,
+/** Runs a failing effect and collects all that an application could observe of it. */
+const observeFailure = Effect.fnUntraced(function* <E>(
+  failing: Effect.Effect<unknown, E>,
   // What the HTTP client itself records on its own span is the application's business.
   withHttpSpan = true
 ) {
@@ -56,18 +57,10 @@ const observe = Effect.fnUntraced(function* (
       lines.push(typeof line === "string" ? line : inspect(line, { depth: Infinity, showHidden: true }))
     })
   )
-  const cause = yield* Effect.gen(function* () {
-    const conversations = yield* Conversations.Conversations
-    lines.push(inspect(conversations, { depth: Infinity, showHidden: true }))
-    return yield* conversations.update(ids).pipe(
-      Effect.tapCause((cause) => Effect.logError("update failed", cause)),
-      Effect.sandbox,
-      Effect.flip
-    )
-  }).pipe(
-    Effect.provide(
-      Conversations.layer({ token: Redacted.make(token), retry: false, ...options }).pipe(Layer.provide(httpClient))
-    ),
+  const cause = yield* failing.pipe(
+    Effect.tapCause((cause) => Effect.logError("update failed", cause)),
+    Effect.sandbox,
+    Effect.flip,
     Effect.withTracer(tracer),
     Effect.provide(Logger.layer(loggers)),
     Effect.provideService(References.MinimumLogLevel, "All"),
@@ -100,6 +93,25 @@ const observe = Effect.fnUntraced(function* (
       )
   ].join("\n")
 })
+
+/** The same of an update, and of the service. */
+const observe = (
+  httpClient: Layer.Layer<HttpClient.HttpClient>,
+  options?: Partial<Conversations.Options>,
+  withHttpSpan?: boolean
+) =>
+  observeFailure(
+    Effect.gen(function* () {
+      const conversations = yield* Conversations.Conversations
+      yield* Effect.log(inspect(conversations, { depth: Infinity, showHidden: true }))
+      return yield* conversations.update(ids)
+    }).pipe(
+      Effect.provide(
+        Conversations.layer({ token: Redacted.make(token), retry: false, ...options }).pipe(Layer.provide(httpClient))
+      )
+    ),
+    withHttpSpan
+  )
 
 const echo = JSON.stringify({ message: `no such token: ${token}`, headers: { authorization: `Bearer ${token}` } })
 
@@ -204,6 +216,171 @@ describe("the token is nowhere", () => {
         transformClient: HttpClient.tapRequest((request) => Effect.log({ sent: { ...request.headers } }))
       })
       assert.include(leaky, token)
+    })
+  )
+})
+
+describe("the secrets of OAuth are nowhere", () => {
+  const secrets = {
+    clientSecret: "client secret+with/odd=characters",
+    refreshToken: "refresh token+with/odd=characters",
+    accessToken: "access-token-that-nobody-may-see",
+    code: "code+with/odd=characters"
+  }
+  // As they are, and as a form sends them.
+  const spellings = Object.values(secrets).flatMap((secret) => [
+    secret,
+    encodeURIComponent(secret),
+    new URLSearchParams({ secret }).toString().slice(7)
+  ])
+  const assertNone = (observed: string) => {
+    for (const spelling of spellings) assert.notInclude(observed, spelling)
+  }
+
+  const layer = (httpClient: Layer.Layer<HttpClient.HttpClient>, store: Layer.Layer<TokenStore.TokenStore>) =>
+    Conversations.layer({ retry: false }).pipe(
+      Layer.provide(OAuth.layerLocations),
+      Layer.provideMerge(
+        OAuth.layer({ clientId: "app", clientSecret: Redacted.make(secrets.clientSecret), patience: "5 seconds" })
+      ),
+      Layer.provideMerge(store),
+      Layer.provide(httpClient)
+    )
+
+  const refreshing = (
+    httpClient: Layer.Layer<HttpClient.HttpClient>,
+    store: Layer.Layer<TokenStore.TokenStore> = TokenStore.layerMemory,
+    withHttpSpan?: boolean
+  ) =>
+    observeFailure(
+      Effect.gen(function* () {
+        const oauth = yield* OAuth.OAuth
+        yield* Effect.log(inspect(oauth, { depth: Infinity, showHidden: true }))
+        yield* oauth.adopt({ locationId: ids.locationId }, Redacted.make(secrets.refreshToken))
+        return yield* Conversations.update(ids)
+      }).pipe(Effect.provide(layer(httpClient, store))),
+      withHttpSpan
+    )
+
+  const connecting = (httpClient: Layer.Layer<HttpClient.HttpClient>) =>
+    observeFailure(
+      Effect.gen(function* () {
+        const oauth = yield* OAuth.OAuth
+        return yield* oauth.connect(
+          { code: secrets.code, state: "state" },
+          { state: Redacted.make("state"), redirectUri: "https://app.example" }
+        )
+      }).pipe(Effect.provide(layer(httpClient, TokenStore.layerMemory)))
+    )
+
+  const granted = JSON.stringify({ access_token: secrets.accessToken, refresh_token: secrets.refreshToken })
+
+  /** An OAuth server that answers with the form it got, as it came and read. */
+  const echoing = (status: number, bodyOf: (echo: string) => string) =>
+    Layer.succeed(
+      HttpClient.HttpClient,
+      HttpClient.make((request) => {
+        const form = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
+        const echo = [form, ...new URLSearchParams(form).values()].join(" ")
+        assert.include(echo, secrets.clientSecret)
+        return Effect.succeed(HttpClientResponse.fromWeb(request, new Response(bodyOf(echo), { status })))
+      })
+    )
+
+  it.live.each([
+    [400, (echo: string) => JSON.stringify({ error: "invalid_grant", error_description: echo, traceId: echo })],
+    [401, (echo: string) => JSON.stringify({ error: echo, message: [echo] })],
+    [500, (echo: string) => `<html>${echo}</html>`],
+    [200, () => granted.slice(0, -1)],
+    [200, () => granted.replace("access_token", "accesstoken")]
+  ] as const)("in a %i of the OAuth server that sends them back", ([status, bodyOf]) =>
+    Effect.gen(function* () {
+      const refreshed = yield* refreshing(echoing(status, bodyOf))
+      assert.match(refreshed, /ReconnectRequired|TokenUnavailable/)
+      assertNone(refreshed)
+      const connected = yield* connecting(echoing(status, bodyOf))
+      assert.include(connected, "AuthorizationFailed")
+      assertNone(connected)
+    })
+  )
+
+  it.live("in a 401 of the update that sends the access token back", () =>
+    Effect.gen(function* () {
+      const both = Layer.succeed(
+        HttpClient.HttpClient,
+        HttpClient.make((request) =>
+          Effect.succeed(
+            HttpClientResponse.fromWeb(
+              request,
+              request.url.includes("/oauth/")
+                ? new Response(granted)
+                : new Response(JSON.stringify({ message: `bad: ${secrets.accessToken}` }), { status: 401 })
+            )
+          )
+        )
+      )
+      const observed = yield* refreshing(both)
+      assert.include(observed, "Unauthorized")
+      assertNone(observed)
+    })
+  )
+
+  it.live(
+    "in a connection that sends the bytes of the request back",
+    () =>
+      Effect.gen(function* () {
+        const server = createSocketServer((socket) => socket.on("data", (bytes) => socket.end(bytes)))
+        const port = yield* listening(server)
+        const there = Layer.effect(
+          HttpClient.HttpClient,
+          Effect.map(
+            HttpClient.HttpClient,
+            HttpClient.mapRequest((request) =>
+              HttpClientRequest.setUrl(request, `http://127.0.0.1:${port}${new URL(request.url).pathname}`)
+            )
+          )
+        )
+        for (const httpClient of [FetchHttpClient.layer, NodeHttpClient.layerUndici]) {
+          const observed = yield* refreshing(Layer.provide(there, httpClient))
+          assert.include(observed, "TokenUnavailable")
+          assertNone(observed)
+        }
+      }),
+    30_000
+  )
+
+  it.live("in a token store that repeats what it cannot write", () =>
+    Effect.gen(function* () {
+      let writes = 0
+      const broken = Layer.effect(
+        TokenStore.TokenStore,
+        Effect.map(TokenStore.makeMemory, ({ get, replace }) => ({
+          get,
+          replace: (key, current, next) =>
+            ++writes < 2
+              ? replace(key, current, next)
+              : Effect.fail(
+                  new TokenStore.TokenStoreError({
+                    cause: new Error(`INSERT ${key} ${Redacted.value(next)}`, {
+                      cause: JSON.parse(Redacted.value(next))
+                    })
+                  })
+                )
+        }))
+      )
+      const observed = yield* refreshing(answering(200, granted).layer, broken)
+      assert.include(observed, "the token store cannot be written")
+      assert.include(observed, "INSERT")
+      assertNone(observed)
+    })
+  )
+
+  it.live("but this test would see one", () =>
+    Effect.gen(function* () {
+      const leaky = yield* observeFailure(
+        Effect.fail(new Error(`client_secret=${encodeURIComponent(secrets.clientSecret)}`))
+      )
+      assert.throws(() => assertNone(leaky))
     })
   )
 })

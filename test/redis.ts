@@ -11,7 +11,7 @@ export const isMissing = spawnSync("redis-server", ["--version"]).status !== 0 &
 
 if (isMissing) console.warn("redis-server is not installed: the tests of the shared quota are SKIPPED")
 
-const freePort = async () => {
+export const freePort = async () => {
   const server = createServer().listen(0, "127.0.0.1")
   await once(server, "listening")
   const address = server.address()

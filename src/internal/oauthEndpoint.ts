@@ -55,8 +55,7 @@ const reasonOf = (status: number, said: Said.Said): AccessTokenError["reason"] =
   isInvalidGrant(said) ? "ReconnectRequired" : isTransient(status) ? "Unreachable" : "Refused"
 
 /** Whether the bearer of `/oauth/locationToken` was refused as invalid, which another one may cure. */
-export const isInvalidToken = ({ messages, status }: AccessTokenError) =>
-  status === 401 && Said.unauthorizedReason(messages) === "InvalidToken"
+export const isInvalidToken = ({ messages }: AccessTokenError) => Said.unauthorizedReason(messages) === "InvalidToken"
 
 const unreachable = (messages: ReadonlyArray<string>, cause?: unknown) =>
   new AccessTokenError({ reason: "Unreachable", messages, cause })

@@ -9,19 +9,26 @@ import { InvalidOptions } from "../HighLevelError.ts"
 
 export const invalid = (option: string, expected: string) => Effect.fail(new InvalidOptions({ option, expected }))
 
-const isVisible = (text: string) => /^[\x21-\x7e]+$/.test(text)
+/** What can stand in a header. */
+export const isVisible = (text: string) => /^[\x21-\x7e]+$/.test(text)
 
 /**
  * The token without the white space around it: a trailing line break in an
  * environment value is a classic. What is left must be able to stand in a
  * header; an HTTP client would otherwise fail with a message that repeats it.
  */
-export const token = (token: Redacted.Redacted, option = "token") => {
-  if (!Redacted.isRedacted(token)) return invalid(option, "a Redacted value: Redacted.make(token)")
-  const value = Redacted.value(token).trim()
-  if (value === "") return invalid(option, "a token, got none")
-  if (!isVisible(value)) return invalid(option, "a token of visible ASCII characters, without spaces")
-  return Effect.succeed(Redacted.make(value))
+export const token = (token: Redacted.Redacted) =>
+  Effect.flatMap(secret(token, "token"), (trimmed) =>
+    isVisible(Redacted.value(trimmed))
+      ? Effect.succeed(trimmed)
+      : invalid("token", "a token of visible ASCII characters, without spaces")
+  )
+
+/** A secret without the white space around it. */
+export const secret = (secret: Redacted.Redacted, option: string) => {
+  if (!Redacted.isRedacted(secret)) return invalid(option, `a Redacted value: Redacted.make(${option})`)
+  const value = Redacted.value(secret).trim()
+  return value === "" ? invalid(option, `a ${option}, got none`) : Effect.succeed(Redacted.make(value))
 }
 
 export const clientId = (clientId: string) =>

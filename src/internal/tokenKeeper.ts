@@ -199,10 +199,9 @@ export const make = Effect.fnUntraced(function* (options: {
       const latest = yield* Effect.option(load(key))
       if (Option.isNone(latest)) continue
       const { record, text } = latest.value
-      // It was stored after all, and only the answer was lost.
-      if (record !== undefined && areSame(record.tokens, tokens)) return true
-      // Somebody took the claim over, but has nothing better to put there.
+      // What is there is as new: somebody else's, or these, whose arrival was not told.
       if (record !== undefined && !areSame(record.tokens, before.tokens)) return false
+      // Somebody took the claim over, but has nothing better to put there.
       current = text
     }
   })
