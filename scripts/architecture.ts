@@ -6,12 +6,13 @@ import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 
 const rows: ReadonlyArray<ReadonlyArray<string>> = [
-  ["internal/tolerant", "internal/version", "internal/redaction"],
+  ["internal/tolerant", "internal/version", "internal/redaction", "internal/course"],
   ["internal/safeCause"],
   ["internal/transport"],
   ["Conversation"],
   ["ConversationUpdate", "ErrorBody"],
-  ["HighLevelApi", "HighLevelError", "OAuthApi", "QuotaStore", "UpdateMetrics"],
+  ["HighLevelApi", "HighLevelError", "OAuthApi", "QuotaStore", "UpdateMetrics", "internal/ledger"],
+  ["Journal"],
   ["internal/options", "internal/said", "internal/bucket", "internal/retry"],
   ["AccessToken", "internal/answer"],
   ["internal/quotaRedis"],
@@ -25,6 +26,7 @@ const rows: ReadonlyArray<ReadonlyArray<string>> = [
   ["internal/attempt"],
   ["internal/policy"],
   ["Conversations"],
+  ["Bulk"],
   ["index"],
   ["testing/SandboxModel"],
   ["testing/internal/oauthState", "testing/internal/requestErrors"],

@@ -23,6 +23,7 @@ import type { Answer, ConversationUpdate } from "./ConversationUpdate.ts"
 import { ApiVersion } from "./HighLevelApi.ts"
 import { type InvalidOptions, RequestTimeout, type UpdateError } from "./HighLevelError.ts"
 import * as Attempt from "./internal/attempt.ts"
+import { Course } from "./internal/course.ts"
 import * as OptionsCheck from "./internal/options.ts"
 import * as Policy from "./internal/policy.ts"
 import * as Request from "./internal/request.ts"
@@ -281,8 +282,9 @@ const makeWith = Effect.fnUntraced(function* (
     const version = yield* Request.version(valid, callOptions?.version ?? clientVersion)
     const timeout =
       callOptions?.timeout === undefined ? clientTimeout : yield* Request.timeout(valid, callOptions.timeout)
-    const progress = { attempts: 0 }
-    const performed = perform(valid, version, progress)
+    const course = yield* Course
+    const progress = course ?? { attempts: 0 }
+    const performed = perform(valid, version, progress, course !== undefined)
     if (!Duration.isFinite(timeout)) return yield* performed
     return yield* Effect.timeoutOrElse(performed, {
       duration: timeout,

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
 import type * as Redacted from "effect/Redacted"
@@ -19,6 +20,7 @@ import type { Observation } from "../QuotaStore.ts"
 import * as UpdateMetrics from "../UpdateMetrics.ts"
 import type { Subject } from "./answer.ts"
 import type { Attempted } from "./attempt.ts"
+import type { Course } from "./course.ts"
 import * as Retry from "./retry.ts"
 
 const number = (text: string | undefined) => {
@@ -85,11 +87,6 @@ const withoutToken = (
     : new HighLevelError.TokenUnavailable({ ...said, reason, ...(cause === undefined ? {} : { cause }) })
 }
 
-/** How many requests were sent for an update so far; outlives a call that is timed out. */
-export interface Progress {
-  attempts: number
-}
-
 /** An attempt, the token it was made with, and what its answer told the quota. */
 interface Observed {
   readonly attempted: Attempted
@@ -114,7 +111,14 @@ export const make = (options: {
   const leaseMillis = Math.min(Duration.toMillis(attemptTimeout), 600_000)
 
   /** One attempt in its place of the quota, counted when it starts. */
-  const inQuota = (update: ConversationUpdate, version: ApiVersion, progress: Progress) => {
+  const inQuota = (
+    update: ConversationUpdate,
+    version: ApiVersion,
+    progress: Course,
+    around: (
+      effect: Effect.Effect<{ readonly value: Observed; readonly observation: Observation }>
+    ) => Effect.Effect<{ readonly value: Observed; readonly observation: Observation }> = identity
+  ) => {
     const { conversationId, locationId } = update
     return quota.use(
       { app, locationId },
@@ -161,15 +165,35 @@ export const make = (options: {
             )
           }
           return { value: { attempted, observation, token: token.success }, observation }
-        })
+        }, around)
       }
+    )
+  }
+
+  /** The same, of a job that stops: its waits end at once, and what was sent comes to its end. */
+  const inQuotaToItsEnd = (update: ConversationUpdate, version: ApiVersion, progress: Course) => {
+    let observed: Observed | undefined
+    const landed = (effect: Effect.Effect<{ readonly value: Observed; readonly observation: Observation }>) =>
+      Effect.uninterruptible(
+        Effect.tap(effect, ({ value }) =>
+          Effect.sync(() => {
+            observed = value
+          })
+        )
+      )
+    return inQuota(update, version, progress, landed).pipe(
+      Effect.interruptible,
+      Effect.exit,
+      Effect.flatMap((exit) => (observed === undefined ? exit : Effect.succeed(observed)))
     )
   }
 
   return Effect.fnUntraced(function* (
     update: ConversationUpdate,
     version: ApiVersion,
-    progress: Progress
+    // How many requests were sent so far; outlives a call that is timed out.
+    progress: Course,
+    toItsEnd: boolean
   ): Effect.fn.Return<Answer, HighLevelError.UpdateError> {
     const { conversationId, locationId } = update
     const spent = (resetsAtMillis: number) =>
@@ -183,7 +207,8 @@ export const make = (options: {
     let failures = 0
     let isRenewed = false
     while (true) {
-      const { attempted, observation, token } = yield* inQuota(update, version, progress).pipe(
+      const inPlace = toItsEnd ? inQuotaToItsEnd : inQuota
+      const { attempted, observation, token } = yield* inPlace(update, version, progress).pipe(
         Effect.catchTags({
           BudgetSpent: ({ resetsAtMillis }) => Effect.fail(spent(resetsAtMillis)),
           StoreUnavailable: ({ cause }) =>
@@ -215,7 +240,7 @@ export const make = (options: {
         "highlevel.retry.delay_milliseconds": delay,
         "highlevel.retry.error": error._tag
       })
-      yield* Effect.sleep(delay)
+      yield* toItsEnd ? Effect.interruptible(Effect.sleep(delay)) : Effect.sleep(delay)
     }
   })
 }

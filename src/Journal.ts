@@ -1,0 +1,223 @@
+/**
+ * A record of a job, so that it can be run again: what was applied is skipped,
+ * what failed is retried, and a line that has changed is done anew.
+ *
+ * The record is a file of JSON lines, one for each update that ended, written and
+ * synced to the disk before the outcome is reported. One run at a time may use it.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
+import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { ConversationUpdate } from "./ConversationUpdate.ts"
+import * as Ledger from "./internal/ledger.ts"
+
+/**
+ * The journal cannot be read or written. `line` is the line that is not one of a
+ * journal.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class JournalError extends Data.TaggedError("JournalError")<{
+  readonly path: string
+  readonly line?: number | undefined
+  readonly cause: unknown
+}> {
+  override get message() {
+    return this.line === undefined
+      ? `The journal ${this.path} cannot be read or written: ${String(this.cause)}`
+      : `Line ${this.line} of ${this.path} is not one of a journal: nothing was done`
+  }
+}
+
+/**
+ * How an update ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Ended {
+  /** Which of the inputs it is, the first being 0. */
+  readonly position: number
+  readonly update: ConversationUpdate
+  readonly outcome: "Applied" | "Failed"
+  /** The tag of the error. */
+  readonly error?: string | undefined
+  readonly attempts: number
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Journal {
+  /**
+   * Why an input need not be done, if so: it was applied, or a later one of the
+   * same conversation was. Asked once for each input, in their order.
+   */
+  readonly skip: (position: number, update: ConversationUpdate) => "Applied" | "Superseded" | undefined
+
+  /** Records how an update ended; durable when it returns. */
+  readonly append: (ended: Ended) => Effect.Effect<void, JournalError>
+}
+
+const Entry = Schema.Struct({
+  position: Schema.Int,
+  conversationId: Schema.String,
+  locationId: Schema.String,
+  /** Tells whether the input at that position is still the same. */
+  hash: Schema.Finite,
+  outcome: Schema.Literals(["Applied", "Failed"]),
+  error: Schema.optionalKey(Schema.String),
+  attempts: Schema.Int,
+  at: Schema.String,
+  /** Failed updates of the same conversation that need not be tried again. */
+  supersedes: Schema.optionalKey(Schema.Array(Schema.Int))
+})
+const EntryText = Schema.fromJsonString(Entry)
+const decodeEntry = Schema.decodeEffect(EntryText)
+const encodeEntry = Schema.encodeSync(EntryText)
+
+const newline = 10
+
+/**
+ * Opens the journal at a path, or begins it there. A last line that a crash has
+ * torn is cut off; any other line that is not one of a journal is an error.
+ *
+ * **Example** (A job that is run twice)
+ *
+ * ```ts
+ * import { Bulk, Conversations, Journal } from "effect-highlevel"
+ * import { Sandbox } from "effect-highlevel/testing"
+ * import * as NodeServices from "@effect/platform-node/NodeServices"
+ * import * as Effect from "effect/Effect"
+ * import * as Exit from "effect/Exit"
+import * as FileSystem from "effect/FileSystem"
+ * import * as Layer from "effect/Layer"
+ * import * as Redacted from "effect/Redacted"
+ * import * as Stream from "effect/Stream"
+ *
+ * const ids = { conversationId: "tDtDnQdgm2LXpyiqYvZ6", locationId: "tDtDnQdgm2LXpyiqYvZ6" }
+ *
+ * const run = (path: string) =>
+ *   Effect.gen(function* () {
+ *     const journal = yield* Journal.open({ path })
+ *     const outcomes = Bulk.updateAll(Stream.make({ ...ids, unreadCount: 0 }), { journal })
+ *     return yield* Stream.runCollect(Stream.map(outcomes, ({ _tag }) => _tag))
+ *   }).pipe(Effect.scoped)
+ *
+ * const program = Effect.gen(function* () {
+ *   const fileSystem = yield* FileSystem.FileSystem
+ *   const path = `${yield* fileSystem.makeTempDirectoryScoped()}/journal.ndjson`
+ *   return [...(yield* run(path)), ...(yield* run(path))]
+ * }).pipe(Effect.scoped)
+ *
+ * const layer = Conversations.layer({ token: Redacted.make("sandbox-token") }).pipe(
+ *   Layer.provide(Sandbox.layer()),
+ *   Layer.merge(NodeServices.layer)
+ * )
+ *
+ * await Effect.runPromise(program.pipe(Effect.provide(layer))) // => ["Applied", "Skipped"]
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const open = Effect.fnUntraced(function* (options: {
+  readonly path: string
+}): Effect.fn.Return<Journal, JournalError, FileSystem.FileSystem | Scope.Scope> {
+  const { path } = options
+  const fileSystem = yield* FileSystem.FileSystem
+  const failing = Effect.mapError((cause: unknown) => new JournalError({ path, cause }))
+
+  const ledger = Ledger.make()
+  if (yield* failing(fileSystem.exists(path))) {
+    const text = new TextDecoder()
+    let pending = ""
+    let line = 0
+    let whole = 0
+    let seen = 0
+    const read = Effect.fnUntraced(function* (chunk: Uint8Array) {
+      const last = chunk.lastIndexOf(newline)
+      if (last !== -1) whole = seen + last + 1
+      seen += chunk.length
+      const lines = (pending + text.decode(chunk, { stream: true })).split("\n")
+      pending = lines.pop() ?? ""
+      for (const entry of lines) {
+        line++
+        ledger.record(yield* Effect.mapError(decodeEntry(entry), (cause) => new JournalError({ path, line, cause })))
+      }
+    })
+    yield* fileSystem.stream(path).pipe(
+      Stream.mapError((cause) => new JournalError({ path, cause })),
+      Stream.runForEach(read)
+    )
+    // What follows the last line break was being written when the run ended.
+    if (seen > whole) yield* failing(fileSystem.truncate(path, whole))
+  }
+
+  const file = yield* failing(fileSystem.open(path, { flag: "a", mode: 0o600 }))
+  const encoder = new TextEncoder()
+  // All that came while the last lines were being synced goes with the next ones.
+  let waiting: { lines: Array<string>; readonly written: Deferred.Deferred<void, JournalError> } | undefined
+  let isWriting = false
+  // After half a line nothing may be written: only the last one can be healed.
+  let broken: JournalError | undefined
+
+  const write = Effect.gen(function* () {
+    while (waiting !== undefined) {
+      const { lines, written } = waiting
+      waiting = undefined
+      const bytes = encoder.encode(lines.join(""))
+      const result = yield* Effect.exit(
+        broken === undefined ? failing(Effect.andThen(file.writeAll(bytes), file.sync)) : Effect.fail(broken)
+      )
+      broken ??= Option.getOrUndefined(Exit.findErrorOption(result))
+      Deferred.doneUnsafe(written, result)
+    }
+    isWriting = false
+  })
+
+  return {
+    skip: ledger.skip,
+    append: ({ attempts, error, outcome, position, update }) =>
+      Effect.uninterruptible(
+        Effect.gen(function* () {
+          const at = DateTime.formatIso(DateTime.makeUnsafe(yield* Clock.currentTimeMillis))
+          // What JavaScript passes may be no strings.
+          const [conversationId, locationId] = [String(update.conversationId), String(update.locationId)]
+          const hash = Ledger.hashOf(update)
+          const supersedes = ledger.end({ position, conversationId, locationId, hash, outcome })
+          const line = encodeEntry({
+            position,
+            conversationId,
+            locationId,
+            hash,
+            outcome,
+            ...(error === undefined ? {} : { error }),
+            attempts,
+            at,
+            ...(supersedes.length === 0 ? {} : { supersedes })
+          })
+          waiting ??= { lines: [], written: Deferred.makeUnsafe() }
+          waiting.lines.push(`${line}\n`)
+          const { written } = waiting
+          if (!isWriting) {
+            isWriting = true
+            yield* write
+          }
+          yield* Deferred.await(written)
+        })
+      )
+  }
+})

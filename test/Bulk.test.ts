@@ -1,0 +1,480 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { Bulk, Conversations, type ConversationUpdate, HighLevelError, Journal } from "effect-highlevel"
+import { Sandbox } from "effect-highlevel/testing"
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { layerSandbox } from "./oauth.ts"
+
+const directory = mkdtempSync(join(tmpdir(), "journal-"))
+afterAll(() => rmSync(directory, { recursive: true }))
+let journals = 0
+const newPath = () => join(directory, `journal-${++journals}.ndjson`)
+
+const seeds = (count: number, locationId = "location") =>
+  Array.from({ length: count }, (_, index) => ({ id: `${locationId}-${index}`, locationId, unreadCount: 1 }))
+
+const read = (id: string, unreadCount = 0, locationId = "location") => ({
+  conversationId: id,
+  locationId,
+  unreadCount
+})
+
+const unlimited = { max: 1_000_000, intervalMillis: 1000, daily: 10_000_000 }
+
+/** The sandbox on a real socket and the client that talks to it. */
+const layer = (conversations: ReadonlyArray<Sandbox.Seed>, options?: Conversations.Options) =>
+  Layer.unwrap(
+    Effect.map(Sandbox.url, (baseUrl) =>
+      Conversations.layer({ token: Redacted.make(Sandbox.defaultToken), baseUrl, retry: false, ...options })
+    )
+  ).pipe(
+    Layer.provide(FetchHttpClient.layer),
+    Layer.provideMerge(layerSandbox({ conversations, rateLimit: unlimited })),
+    Layer.merge(NodeServices.layer)
+  )
+
+/** A client of which each update waits until the test lets it go, and which tells what is on its way. */
+const held = () => {
+  const onTheWay: Array<string> = []
+  const begun: Array<string> = []
+  const gates = new Map<string, Deferred.Deferred<void, HighLevelError.UpdateError>>()
+  const gateOf = (id: string) => {
+    const gate = gates.get(id) ?? Deferred.makeUnsafe<void, HighLevelError.UpdateError>()
+    gates.set(id, gate)
+    return gate
+  }
+  const service = Layer.succeed(Conversations.Conversations, {
+    update: ({ conversationId, unreadCount }) =>
+      Effect.suspend(() => {
+        const id = `${conversationId}:${unreadCount}`
+        begun.push(id)
+        onTheWay.push(id)
+        return Deferred.await(gateOf(id)).pipe(
+          Effect.ensuring(Effect.sync(() => onTheWay.splice(onTheWay.indexOf(id), 1))),
+          Effect.as({ success: true, conversation: { id: conversationId } })
+        )
+      })
+  })
+  return {
+    service,
+    begun,
+    onTheWay,
+    open: (id: string) => Effect.asVoid(Deferred.succeed(gateOf(id), undefined)),
+    fail: (id: string) =>
+      Effect.asVoid(
+        Deferred.fail(
+          gateOf(id),
+          new HighLevelError.TransportFailure({ conversationId: id, locationId: "location", cause: "no" })
+        )
+      )
+  }
+}
+
+const settle = Effect.gen(function* () {
+  for (let turn = 0; turn < 50; turn++) yield* Effect.yieldNow
+})
+
+const openJournal = (path: string) => Effect.provide(Journal.open({ path }), NodeServices.layer)
+
+/** A run of updates with a journal, and what came out, in input order. */
+const runWith = (path: string, updates: ReadonlyArray<ConversationUpdate.ConversationUpdate>, options?: Bulk.Options) =>
+  Effect.gen(function* () {
+    const journal = yield* openJournal(path)
+    const outcomes = yield* Stream.runCollect(Bulk.updateAll(Stream.fromIterable(updates), { journal, ...options }))
+    return outcomes
+      .toSorted((one, other) => one.position - other.position)
+      .map((outcome) => (outcome._tag === "Skipped" ? outcome.reason : outcome._tag))
+  }).pipe(Effect.scoped)
+
+describe("a job", () => {
+  it.effect("gives one outcome for each input, whatever becomes of it", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.refuse({ status: 422, conversationId: "location-1" })
+      const inputs = [
+        ...seeds(4).map(({ id }) => read(id)),
+        read("unknown"),
+        { ...read("location-0"), unreadCount: -1 },
+        read("..")
+      ]
+      const outcomes = yield* Stream.runCollect(Bulk.updateAll(Stream.fromIterable(inputs)))
+      const byPosition = outcomes.toSorted((one, other) => one.position - other.position)
+      assert.deepStrictEqual(
+        byPosition.map((outcome) => (outcome._tag === "Failed" ? outcome.error._tag : outcome._tag)),
+        ["Applied", "Unprocessable", "Applied", "Applied", "BadRequest", "InvalidRequest", "InvalidRequest"]
+      )
+      byPosition.forEach(({ update }, index) => assert.strictEqual(update, inputs[index]))
+      const [first] = byPosition
+      assert(first?._tag === "Applied")
+      assert.deepStrictEqual(
+        Option.map(first.answer, ({ conversation }) => conversation.unreadCount),
+        Option.some(0)
+      )
+      assert.strictEqual((yield* sandbox.applied).length, 3)
+    }).pipe(Effect.provide(layer(seeds(4))))
+  )
+
+  it.effect("tells how many requests each took", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.refuse({ status: 503, conversationId: "location-1", times: 2 })
+      yield* sandbox.refuse({ status: 503, conversationId: "location-2", times: 3 })
+      const fiber = yield* Effect.forkChild(
+        Stream.runCollect(Bulk.updateAll(Stream.fromIterable(seeds(3).map(({ id }) => read(id)))))
+      )
+      while (fiber.pollUnsafe() === undefined) {
+        yield* TestClock.adjust("1 second")
+        yield* TestClock.withLive(Effect.sleep("5 millis"))
+      }
+      const outcomes = (yield* Fiber.join(fiber)).toSorted((one, other) => one.position - other.position)
+      assert.deepStrictEqual(
+        outcomes.map((outcome) => [outcome._tag, "attempts" in outcome ? outcome.attempts : 0]),
+        [
+          ["Applied", 1],
+          ["Applied", 3],
+          ["Failed", 3]
+        ]
+      )
+    }).pipe(Effect.provide(layer(seeds(3), { retry: { maxAttempts: 3 }, quota: false })))
+  )
+
+  it.effect("has so many on their way at once, in all and in a location, and reads no further", () => {
+    const { begun, onTheWay, open, service } = held()
+    return Effect.gen(function* () {
+      let pulled = 0
+      const inputs = Stream.fromIterable(
+        Array.from({ length: 1000 }, (_, index) => index),
+        { chunkSize: 1 }
+      ).pipe(
+        Stream.map((index) => {
+          pulled++
+          return read(String(index), 0, `location ${Math.floor(index / 20) % 50}`)
+        })
+      )
+      const fiber = yield* Effect.forkChild(
+        Stream.runCollect(Bulk.updateAll(inputs, { concurrency: 10, concurrencyPerLocation: 4 }))
+      )
+      yield* settle
+      // Twenty of the first location are waiting; those of the next ones pass them.
+      assert.deepStrictEqual(
+        onTheWay.toSorted(),
+        ["0", "1", "2", "20", "21", "22", "23", "3"].map((id) => `${id}:0`).toSorted()
+      )
+      assert.isAtMost(pulled, 10 * 4 + 2)
+      for (let index = 0; index < 1000; index++) yield* open(`${index}:0`)
+      const outcomes = yield* Fiber.join(fiber)
+      assert.strictEqual(outcomes.length, 1000)
+      assert.strictEqual(new Set(begun).size, 1000)
+    }).pipe(Effect.provide(service))
+  })
+
+  it.effect("makes two updates of one conversation one after the other, and lets others pass", () => {
+    const { begun, open, service } = held()
+    return Effect.gen(function* () {
+      const outcomes: Array<number> = []
+      const inputs = [read("a", 1), read("a", 2), read("b", 1), read("a", 3), read("a", 1, "another location")]
+      const fiber = yield* Effect.forkChild(
+        Stream.runForEach(Bulk.updateAll(Stream.fromIterable(inputs)), ({ position }) =>
+          Effect.sync(() => outcomes.push(position))
+        )
+      )
+      yield* settle
+      assert.deepStrictEqual(begun, ["a:1", "b:1", "a:1"])
+      yield* open("b:1")
+      yield* settle
+      yield* open("a:1")
+      yield* settle
+      assert.deepStrictEqual(begun, ["a:1", "b:1", "a:1", "a:2"])
+      yield* open("a:3")
+      yield* open("a:2")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(begun.slice(3), ["a:2", "a:3"])
+      assert.strictEqual(outcomes[0], 2)
+      assert.deepStrictEqual(outcomes.slice(-2), [1, 3])
+    }).pipe(Effect.provide(service))
+  })
+
+  it.effect("whose input fails reports what came before, and then fails", () =>
+    Effect.gen(function* () {
+      const outcomes: Array<string> = []
+      const inputs = Stream.concat(Stream.fromIterable([read("location-0"), read("location-1")]), Stream.fail("torn"))
+      const error = yield* Effect.flip(
+        Stream.runForEach(Bulk.updateAll(inputs), ({ _tag }) => Effect.sync(() => outcomes.push(_tag)))
+      )
+      assert.strictEqual(error, "torn")
+      assert.deepStrictEqual(outcomes, ["Applied", "Applied"])
+    }).pipe(Effect.provide(layer(seeds(2))))
+  )
+
+  it.effect("that is dry sends nothing and still finds what is wrong", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const path = newPath()
+      yield* runWith(path, [read("location-0")])
+      const before = (yield* sandbox.requests).length
+      assert.deepStrictEqual(
+        yield* runWith(path, [read("location-0"), read("location-1"), read("..")], { dryRun: true }),
+        ["Applied", "Planned", "Failed"]
+      )
+      assert.strictEqual((yield* sandbox.requests).length, before)
+      assert.strictEqual(readFileSync(path, "utf8").split("\n").length, 2)
+    }).pipe(Effect.provide(layer(seeds(2))))
+  )
+})
+
+describe("a job that is stopped", () => {
+  // The sandbox answers after a second of its clock, and has applied by then.
+  const slow = Effect.gen(function* () {
+    const sandbox = yield* Sandbox.Sandbox
+    yield* sandbox.fault({ kind: "slow-headers", delay: "1 second", times: Infinity })
+    return sandbox
+  })
+  const inputs = seeds(20).map(({ id }) => read(id))
+
+  const untilSent = (sandbox: Sandbox.Service, count: number) =>
+    Effect.gen(function* () {
+      while ((yield* sandbox.requests).length < count) yield* TestClock.withLive(Effect.sleep("5 millis"))
+    })
+
+  it.effect("begins nothing more, and reports what it had sent", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* slow
+      const stop = yield* Deferred.make<void>()
+      const path = newPath()
+      const fiber = yield* Effect.forkChild(runWith(path, inputs, { concurrency: 3, stop: Deferred.await(stop) }))
+      yield* untilSent(sandbox, 3)
+      yield* Deferred.succeed(stop, undefined)
+      yield* TestClock.withLive(Effect.sleep("50 millis"))
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), ["Applied", "Applied", "Applied"])
+      assert.strictEqual((yield* sandbox.requests).length, 3)
+      assert.strictEqual(readFileSync(path, "utf8").trim().split("\n").length, 3)
+    }).pipe(Effect.provide(layer(seeds(20), { quota: false })))
+  )
+
+  it.effect("by an interruption has journaled what it had sent", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* slow
+      const path = newPath()
+      const fiber = yield* Effect.forkChild(runWith(path, inputs, { concurrency: 3 }))
+      yield* untilSent(sandbox, 3)
+      const interruption = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* TestClock.withLive(Effect.sleep("50 millis"))
+      assert.isUndefined(interruption.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(interruption)
+      const lines = readFileSync(path, "utf8").trim().split("\n")
+      assert.deepStrictEqual(lines.map((line) => JSON.parse(line).position).toSorted(), [0, 1, 2])
+      assert.strictEqual((yield* sandbox.requests).length, 3)
+    }).pipe(Effect.provide(layer(seeds(20), { quota: false })))
+  )
+
+  it.effect("does not wait for the quota or for a retry", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.limit({ max: 2, intervalMillis: 3_600_000 })
+      yield* sandbox.refuse({ status: 503, conversationId: "location-0" })
+      const stop = yield* Deferred.make<void>()
+      const fiber = yield* Effect.forkChild(
+        runWith(newPath(), inputs.slice(0, 5), { concurrency: 3, stop: Deferred.await(stop) })
+      )
+      yield* untilSent(sandbox, 2)
+      yield* TestClock.withLive(Effect.sleep("50 millis"))
+      yield* Deferred.succeed(stop, undefined)
+      assert.deepStrictEqual(yield* Fiber.join(fiber), ["Applied"])
+      assert.strictEqual((yield* sandbox.requests).length, 2)
+    }).pipe(Effect.provide(layer(seeds(20), { retry: { baseDelay: "30 seconds" } })))
+  )
+})
+
+describe("a journal", () => {
+  it.effect("is for its owner alone, and one line for each outcome, written before it is reported", () =>
+    Effect.gen(function* () {
+      const path = newPath()
+      const journal = yield* openJournal(path)
+      yield* Stream.runForEach(
+        Bulk.updateAll(Stream.fromIterable([...seeds(10).map(({ id }) => read(id)), read("unknown")]), { journal }),
+        ({ position, update: { conversationId } }) =>
+          Effect.sync(() => {
+            const lines = readFileSync(path, "utf8").split("\n").slice(0, -1)
+            const line = lines.map((text) => JSON.parse(text)).find((entry) => entry.position === position)
+            assert.strictEqual(line?.conversationId, conversationId)
+            assert.strictEqual(line?.outcome, conversationId === "unknown" ? "Failed" : "Applied")
+            assert.strictEqual(line?.error, conversationId === "unknown" ? "BadRequest" : undefined)
+          })
+      )
+      assert.strictEqual(statSync(path).mode & 0o777, 0o600)
+    }).pipe(Effect.scoped, Effect.provide(layer(seeds(10))))
+  )
+
+  it.effect("skips what was applied and retries what failed", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const path = newPath()
+      const inputs = seeds(4).map(({ id }) => read(id))
+      yield* sandbox.refuse({ status: 422, conversationId: "location-2" })
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied", "Failed", "Applied"])
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied", "Applied", "Applied"])
+      assert.deepStrictEqual(
+        (yield* sandbox.applied).map(({ conversationId }) => conversationId).toSorted(),
+        inputs.map(({ conversationId }) => conversationId)
+      )
+      yield* runWith(path, inputs)
+      assert.strictEqual((yield* sandbox.requests).length, 5)
+    }).pipe(Effect.provide(layer(seeds(4))))
+  )
+
+  it.effect("does not retry what a later line of the same conversation has made good", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const path = newPath()
+      const inputs = [read("location-0", 5), read("location-0", 6), read("location-1", 5), read("location-0", 7)]
+      yield* sandbox.refuse({ status: 422, conversationId: "location-0", times: 2 })
+      yield* sandbox.refuse({ status: 422, conversationId: "location-1" })
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Failed", "Failed", "Failed", "Applied"])
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Superseded", "Superseded", "Applied", "Applied"])
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Superseded", "Superseded", "Applied", "Applied"])
+      const held = yield* sandbox.conversation("location-0")
+      assert.deepStrictEqual(
+        Option.map(held, ({ unreadCount }) => unreadCount),
+        Option.some(7)
+      )
+    }).pipe(Effect.provide(layer(seeds(2))))
+  )
+
+  it.effect("retries what failed last, though an earlier line of the conversation was applied", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const path = newPath()
+      const inputs = [read("location-0", 5), read("location-0", 6)]
+      yield* sandbox.refuse({ status: 503, conversationId: "location-1" })
+      const service = yield* Conversations.Conversations
+      let calls = 0
+      const second = Layer.succeed(Conversations.Conversations, {
+        update: (update) =>
+          ++calls === 2
+            ? Effect.fail(new HighLevelError.TransportFailure({ ...update, cause: "no" }))
+            : service.update(update)
+      })
+      assert.deepStrictEqual(yield* Effect.provide(runWith(path, inputs), second), ["Applied", "Failed"])
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied"])
+      assert.strictEqual((yield* sandbox.requests).length, 2)
+    }).pipe(Effect.provide(layer(seeds(2))))
+  )
+
+  it.effect("knows a line that has changed, and what comes after it in the conversation", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const path = newPath()
+      yield* runWith(path, [read("location-0", 1), read("location-1", 1), read("location-0", 2), read("location-2", 1)])
+      // The second line is another now, of the first conversation: its last value must win again.
+      assert.deepStrictEqual(
+        yield* runWith(path, [
+          read("location-0", 1),
+          read("location-0", 9),
+          read("location-0", 2),
+          { ...read("location-2", 1), starred: true }
+        ]),
+        ["Applied", "Applied", "Applied", "Applied"]
+      )
+      assert.deepStrictEqual(
+        (yield* sandbox.applied)
+          .slice(4)
+          .map(({ conversationId, unreadCount }) => [conversationId, unreadCount])
+          .toSorted(),
+        [
+          ["location-0", 2],
+          ["location-0", 9],
+          ["location-2", 1]
+        ]
+      )
+      const held = yield* sandbox.conversation("location-0")
+      assert.deepStrictEqual(
+        Option.map(held, ({ unreadCount }) => unreadCount),
+        Option.some(2)
+      )
+    }).pipe(Effect.provide(layer(seeds(3))))
+  )
+
+  it.effect("heals a last line that was torn anywhere", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const path = newPath()
+      const inputs = [read("location-0"), { ...read("location-1"), feedback: { note: "zwölf €" } }]
+      yield* runWith(path, inputs.slice(0, 1))
+      const whole = readFileSync(path)
+      yield* runWith(path, inputs)
+      const all = readFileSync(path)
+      const applied = (yield* sandbox.applied).length
+      const cuts = [whole.length + 1, whole.length + 20, all.length - 2, all.length - 1]
+      for (const cut of cuts) {
+        writeFileSync(path, all.subarray(0, cut))
+        assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied"])
+        const lines = readFileSync(path, "utf8").split("\n")
+        assert.strictEqual(lines.length, 3)
+        lines.slice(0, -1).forEach((line) => JSON.parse(line))
+      }
+      assert.strictEqual((yield* sandbox.applied).length, applied + cuts.length)
+    }).pipe(Effect.provide(layer(seeds(2))))
+  )
+
+  it.effect("that is something else is not written to, and the line is named", () =>
+    Effect.gen(function* () {
+      const path = newPath()
+      yield* runWith(path, [read("location-0")])
+      appendFileSync(path, "id,unread\n1,2\n")
+      const before = readFileSync(path, "utf8")
+      const error = yield* Effect.flip(runWith(path, [read("location-0")]))
+      assert(error._tag === "JournalError")
+      assert.strictEqual(error.line, 2)
+      assert.strictEqual(readFileSync(path, "utf8"), before)
+      const nowhere = yield* Effect.flip(runWith(join(directory, "missing", "journal"), []))
+      assert.strictEqual(nowhere._tag, "JournalError")
+    }).pipe(Effect.provide(layer(seeds(1))))
+  )
+
+  it.effect("that cannot be written ends the job with its error", () =>
+    Effect.gen(function* () {
+      const journal: Journal.Journal = {
+        skip: () => undefined,
+        append: () => Effect.fail(new Journal.JournalError({ path: "full", cause: "no space left" }))
+      }
+      const error = yield* Effect.flip(
+        Stream.runCollect(Bulk.updateAll(Stream.fromIterable(seeds(3).map(({ id }) => read(id))), { journal }))
+      )
+      assert(error._tag === "JournalError")
+      assert.include(error.message, "no space left")
+    }).pipe(Effect.provide(layer(seeds(3))))
+  )
+
+  it.effect("takes many lines with one sync each, none of them torn", () =>
+    Effect.gen(function* () {
+      const path = newPath()
+      const scope = yield* Scope.make()
+      const journal = yield* Scope.provide(openJournal(path), scope)
+      yield* Effect.forEach(
+        Array.from({ length: 500 }, (_, position) => position),
+        (position) => journal.append({ position, update: read(`id ${position}`), outcome: "Applied", attempts: 1 }),
+        { concurrency: "unbounded", discard: true }
+      )
+      const again = yield* openJournal(path)
+      for (let position = 0; position < 500; position++) {
+        assert.strictEqual(again.skip(position, read(`id ${position}`)), "Applied")
+      }
+      assert.isUndefined(again.skip(500, read("id 500")))
+    }).pipe(Effect.scoped)
+  )
+})
