@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 
 const rows: ReadonlyArray<ReadonlyArray<string>> = [
-  ["internal/tolerant", "internal/version", "internal/redaction", "internal/course"],
+  ["internal/tolerant", "internal/version", "internal/redaction", "internal/course", "internal/hash"],
   ["internal/safeCause"],
   ["internal/transport"],
   ["Conversation"],
@@ -20,6 +20,7 @@ const rows: ReadonlyArray<ReadonlyArray<string>> = [
   ["internal/tokenFile", "internal/tokenRedis"],
   ["TokenStore"],
   ["internal/oauthEndpoint"],
+  ["internal/tokenRecord"],
   ["internal/tokenKeeper"],
   ["OAuth"],
   ["internal/request"],

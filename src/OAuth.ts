@@ -33,6 +33,7 @@ import type { InvalidOptions } from "./HighLevelError.ts"
 import * as OAuthEndpoint from "./internal/oauthEndpoint.ts"
 import * as OptionsCheck from "./internal/options.ts"
 import * as TokenKeeper from "./internal/tokenKeeper.ts"
+import type * as TokenRecord from "./internal/tokenRecord.ts"
 import type { UserType } from "./OAuthApi.ts"
 import * as TokenStore from "./TokenStore.ts"
 
@@ -62,8 +63,9 @@ export interface Options {
   readonly refreshBefore?: Duration.Input | undefined
 
   /**
-   * How long one request to the OAuth server may take. Four tries have to fit into
-   * the 30 seconds in which HighLevel repeats its answer.
+   * How long one request to the OAuth server may take, at most 12 seconds: what is
+   * lost has to be repeated within the 30 seconds in which HighLevel repeats its
+   * answer.
    *
    * @default "6 seconds"
    */
@@ -71,7 +73,7 @@ export interface Options {
 
   /**
    * How long a refresh keeps other processes from the same one; how long a crash in
-   * the middle of one is waited for. Longer than `attemptTimeout`.
+   * the middle of one is waited for. Longer than `attemptTimeout`, at most 20 seconds.
    *
    * @default "10 seconds"
    */
@@ -158,21 +160,22 @@ export interface Service {
    * The page on which a customer chooses what to connect, and the `state` to keep
    * in the session of this browser until {@link Service.connect} compares it.
    */
-  readonly authorize: (options: AuthorizeOptions) => Effect.Effect<{
-    readonly url: string
-    readonly state: Redacted.Redacted
-  }>
+  readonly authorize: (
+    options: AuthorizeOptions
+  ) => Effect.Effect<{ readonly url: string; readonly state: Redacted.Redacted }, InvalidOptions>
 
   /**
    * Ends an authorization with what HighLevel's redirect brought: compares the
-   * `state`, exchanges the code and stores the tokens. Connecting anew replaces the
-   * tokens that were stored.
+   * `state`, exchanges the code and stores the tokens, also when the caller has left.
+   * Connecting anew replaces the tokens that were stored; other processes see it
+   * within a minute.
    */
   readonly connect: (callback: Callback, options: ConnectOptions) => Effect.Effect<Connected, AuthorizationFailed>
 
   /**
    * Stores a refresh token that you already have, unless the stored tokens came of
-   * it, or of an authorization. It is used up by the first refresh.
+   * it, of one that was adopted after it, or of an authorization. It is used up by
+   * the first refresh.
    */
   readonly adopt: (
     account: Account,
@@ -312,10 +315,8 @@ export class OAuth extends Context.Service<OAuth, Service>()("effect-highlevel/O
  */
 export const defaultPage = "https://marketplace.gohighlevel.com/oauth/chooselocation"
 
-const accountOf = (account: Account): TokenKeeper.Account =>
-  "locationId" in account
-    ? { userType: "Location", id: account.locationId }
-    : { userType: "Company", id: account.companyId }
+const maximumAttemptTimeout = Duration.seconds(12)
+const maximumLease = Duration.seconds(20)
 
 const authorizationFailed = ({ cause, error, messages, reason, status, traceId }: AccessToken.AccessTokenError) =>
   new AuthorizationFailed({
@@ -332,13 +333,6 @@ const bytesOf = (text: string) => new TextEncoder().encode(text)
 const areEqual = (expected: Redacted.Redacted, received: string) =>
   Mac.timingSafeEqual(bytesOf(Redacted.value(expected)), bytesOf(received))
 
-/** Where the tokens of a grant belong; none if the answer does not say. */
-const granteeOf = ({ companyId, locationId, userType }: OAuthEndpoint.Grant): TokenKeeper.Account | undefined => {
-  if (userType !== "Company" && locationId !== undefined) return { userType: "Location", id: locationId }
-  if (userType !== "Location" && companyId !== undefined) return { userType: "Company", id: companyId }
-  return undefined
-}
-
 /**
  * Makes the service. Fails with `InvalidOptions`, which names the option.
  *
@@ -351,13 +345,29 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const clientId = yield* OptionsCheck.clientId(options.clientId)
   const clientSecret = yield* OptionsCheck.secret(options.clientSecret, "clientSecret")
   const baseUrl = yield* OptionsCheck.baseUrl(options.baseUrl ?? OptionsCheck.defaultBaseUrl)
+  const accountOf = (account: Account): TokenRecord.Account =>
+    "locationId" in account
+      ? { clientId, userType: "Location", id: account.locationId }
+      : { clientId, userType: "Company", id: account.companyId }
+
+  /** Where the tokens of a grant belong; none if the answer does not say. */
+  const granteeOf = ({ companyId, locationId, userType }: OAuthEndpoint.Grant): TokenRecord.Account | undefined => {
+    if (userType !== "Company" && locationId !== undefined) return accountOf({ locationId })
+    if (userType !== "Location" && companyId !== undefined) return accountOf({ companyId })
+    return undefined
+  }
+
   const refreshBefore = yield* OptionsCheck.timeout(options.refreshBefore ?? "5 minutes", "refreshBefore")
   const attemptTimeout = yield* OptionsCheck.timeout(options.attemptTimeout ?? "6 seconds", "attemptTimeout")
   const lease = yield* OptionsCheck.timeout(options.lease ?? "10 seconds", "lease")
   const patience = yield* OptionsCheck.timeout(options.patience ?? "1 minute", "patience")
   const idleTimeToLive = yield* OptionsCheck.timeout(options.idleTimeToLive ?? "10 minutes", "idleTimeToLive")
-  if (Duration.isLessThanOrEqualTo(lease, attemptTimeout)) {
-    return yield* OptionsCheck.invalid("lease", "a duration over attemptTimeout")
+  // What is lost has to be repeated, and what died to be taken over, within HighLevel's 30 seconds.
+  if (Duration.isGreaterThan(attemptTimeout, maximumAttemptTimeout)) {
+    return yield* OptionsCheck.invalid("attemptTimeout", "a duration of 12 seconds at most")
+  }
+  if (Duration.isLessThanOrEqualTo(lease, attemptTimeout) || Duration.isGreaterThan(lease, maximumLease)) {
+    return yield* OptionsCheck.invalid("lease", "a duration over attemptTimeout, of 20 seconds at most")
   }
   const endpoint = yield* OAuthEndpoint.make({ httpClient, baseUrl, clientId, clientSecret, attemptTimeout })
   const keeper = yield* TokenKeeper.make({
@@ -369,17 +379,22 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     idleTimeToLive
   })
 
-  const authorize = ({ page = defaultPage, redirectUri, scopes = ["conversations.write"] }: AuthorizeOptions) =>
-    Effect.sync(() => {
-      const state = Base64Url.encode(SecureRandom.randomBytesUnsafe(32))
-      const url = new URL(page)
-      url.searchParams.set("response_type", "code")
-      url.searchParams.set("redirect_uri", redirectUri)
-      url.searchParams.set("client_id", clientId)
-      url.searchParams.set("scope", scopes.join(" "))
-      url.searchParams.set("state", state)
-      return { url: url.href, state: Redacted.make(state) }
-    })
+  const authorize = Effect.fnUntraced(function* ({
+    page = defaultPage,
+    redirectUri,
+    scopes = ["conversations.write"]
+  }: AuthorizeOptions) {
+    if (!URL.canParse(String(page))) return yield* OptionsCheck.invalid("page", "an absolute URL")
+    if (!URL.canParse(redirectUri)) return yield* OptionsCheck.invalid("redirectUri", "an absolute URL")
+    const state = Base64Url.encode(SecureRandom.randomBytesUnsafe(32))
+    const url = new URL(page)
+    url.searchParams.set("response_type", "code")
+    url.searchParams.set("redirect_uri", redirectUri)
+    url.searchParams.set("client_id", clientId)
+    url.searchParams.set("scope", scopes.join(" "))
+    url.searchParams.set("state", state)
+    return { url: url.href, state: Redacted.make(state) }
+  })
 
   const connect = Effect.fnUntraced(function* (
     callback: Callback,
@@ -398,15 +413,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         messages: [callback.error_description ?? "the redirect brought no code"]
       })
     }
-    const startedAt = yield* Clock.currentTimeMillis
     const code = Redacted.make(callback.code)
-    // A code is used up by its exchange: whoever left, the tokens are stored.
-    const grant = yield* Effect.uninterruptible(
-      Effect.tap(endpoint.exchange(code, redirectUri, userType), (grant) => {
-        const account = granteeOf(grant)
-        return account === undefined ? Effect.void : keeper.put(account, TokenKeeper.tokensOf(grant, startedAt))
-      })
-    ).pipe(Effect.mapError(authorizationFailed))
+    const grant = yield* Effect.mapError(
+      keeper.connect(endpoint.exchange(code, redirectUri, userType), granteeOf),
+      authorizationFailed
+    )
     const account = granteeOf(grant)
     if (account === undefined) {
       return yield* new AuthorizationFailed({
@@ -450,7 +461,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     clientId,
     authorize,
     connect,
-    adopt: (account, refreshToken) => keeper.adopt(accountOf(account), refreshToken),
+    adopt: (account, refreshToken) =>
+      OptionsCheck.secret(refreshToken, "refreshToken").pipe(
+        Effect.mapError((error) => new AccessToken.AccessTokenError({ reason: "Refused", messages: [error.message] })),
+        Effect.flatMap((trimmed) => keeper.adopt(accountOf(account), trimmed))
+      ),
     token: (account) => keeper.get(accountOf(account)),
     renew: (account, refused) => keeper.renew(accountOf(account), refused),
     locationToken

@@ -10,6 +10,7 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { AccessToken, Conversations, OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { answering } from "./harness.ts"
@@ -121,6 +122,8 @@ describe("the first authorization", () => {
       const sandbox = yield* Sandbox.Sandbox
       const redirectUri = "https://app.example/callback"
       const options = { state: Redacted.make("state"), redirectUri }
+      const badPage = yield* Effect.flip(oauth.authorize({ redirectUri, page: "nope" }))
+      assert.propertyVal(badPage, "option", "page")
       const denied = yield* Effect.flip(
         oauth.connect({ state: "state", error: "access_denied", error_description: "the user said no" }, options)
       )
@@ -160,8 +163,10 @@ describe("the first authorization", () => {
       yield* sandbox.fault({ kind: "slow-headers", delay: "1 second", operation: "token" })
       const fiber = yield* Effect.forkChild(connect())
       yield* until(Effect.map(sandbox.requests, (requests) => requests.length === 1))
-      yield* running(Fiber.interrupt(fiber))
-      assert.include(yield* stored(), "sandbox-refresh-")
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(yield* stored(), "")
+      yield* TestClock.adjust("1 second")
+      yield* until(Effect.map(stored(), (text) => text.includes("sandbox-refresh-")))
     }).pipe(Effect.provide(Helper.layer()))
   )
 
@@ -362,7 +367,7 @@ describe("a refresh that fails", () => {
       const sandbox = yield* Sandbox.Sandbox
       const error = yield* Effect.flip(star)
       assert(error._tag === "ReconnectRequired")
-      assert.deepStrictEqual(error.messages, [`no tokens are stored for location:${locationId}`])
+      assert.deepStrictEqual(error.messages, [`no tokens are stored for sandbox-app:location:${locationId}`])
       assert.deepStrictEqual(yield* sandbox.requests, [])
     }).pipe(Effect.provide(Helper.layer()))
   )
@@ -374,46 +379,124 @@ describe("a refresh that fails", () => {
         const sandbox = yield* Sandbox.Sandbox
         yield* connect()
         yield* TestClock.adjust("1 day")
-        yield* sandbox.fault({ kind, operation: "token", times: 3 })
+        yield* sandbox.fault({ kind, operation: "token", times: 6 })
+        const before = yield* Clock.currentTimeMillis
         yield* running(star)
         const tries = (yield* refreshes).map(({ body }) => body)
-        assert.strictEqual(tries.length, 4)
+        assert.strictEqual(tries.length, 7)
+        assert.isBelow((yield* Clock.currentTimeMillis) - before, 25_000)
         assert.strictEqual(new Set(tries).size, 1)
         yield* TestClock.adjust("1 day")
         yield* star
       }).pipe(Effect.provide(Helper.layer()))
   )
 
-  it.effect("for good is Unreachable with its cause, is retried by the call, and the claim is given up", () =>
+  it.effect("for good is Unreachable with its cause, after the grace, and the claim is given up", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
       yield* connect()
       yield* TestClock.adjust("1 day")
       yield* sandbox.fault({ kind: "disconnect", operation: "token", times: Infinity })
+      const before = yield* Clock.currentTimeMillis
       const error = yield* running(Effect.flip(star))
       assert(error._tag === "TokenUnavailable")
       assert.strictEqual(error.reason, "Unreachable")
       assert.include(error.message, "other side closed")
       assert.strictEqual(error.attempts, 0)
-      assert.strictEqual((yield* refreshes).length, 8)
+      const passed = (yield* Clock.currentTimeMillis) - before
+      assert.isAbove(passed, 24_000)
+      assert.isBelow(passed, 32_000)
       assert.notInclude(yield* stored(), "refreshing")
-    }).pipe(Effect.provide(Helper.layer({ client: { retry: { maxAttempts: 2, baseDelay: "5 seconds" } } })))
+    }).pipe(Effect.provide(Helper.layer()))
   )
 
-  it.effect("before its time does not keep a token that is still alive from being used", () =>
+  it.effect("is retried by the call, as other failures that may pass are, also after a 401", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* connect()
+      yield* TestClock.adjust("1 hour")
+      yield* sandbox.revoke(JSON.parse(yield* stored()).tokens.accessToken)
+      yield* sandbox.fault({ kind: "disconnect", operation: "token", times: 11 })
+      yield* running(star)
+      assert.isAbove((yield* refreshes).length, 11)
+    }).pipe(Effect.provide(Helper.layer({ client: { retry: { maxAttempts: 3 } } })))
+  )
+
+  it.effect("before its time does not keep a token that is alive from being used, nor is it given up", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
       yield* connect()
       yield* TestClock.adjust("1437 minutes")
-      yield* sandbox.fault({ kind: "disconnect", operation: "token", times: Infinity })
+      yield* sandbox.fault({ kind: "reset-body", operation: "token", times: 5 })
+      const before = yield* Clock.currentTimeMillis
       yield* running(star)
-      assert.strictEqual((yield* refreshes).length, 4)
-      // Not tried again by each call.
+      assert.isBelow((yield* Clock.currentTimeMillis) - before, 3000)
+      assert.strictEqual((yield* updates).length, 1)
+      const old = bearerOf((yield* updates)[0])
+      // Nobody asks again, and still the pair that HighLevel has rotated is fetched in time.
+      yield* running(
+        Effect.gen(function* () {
+          while (!(yield* stored()).includes("sandbox-refresh-3")) yield* Effect.sleep("50 millis")
+        })
+      )
+      yield* TestClock.adjust("3 minutes")
       yield* star
-      assert.strictEqual((yield* refreshes).length, 4)
-      yield* TestClock.adjust("5 minutes")
-      assert.strictEqual((yield* running(Effect.flip(star)))._tag, "TokenUnavailable")
+      assert.notStrictEqual(bearerOf((yield* updates)[1]), old)
     }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("by a refusal of somebody on the way, after an answer was lost, is tried on within the grace", () =>
+    Effect.gen(function* () {
+      const requests: Array<number> = []
+      // Rotates, loses the answer; then a firewall; then HighLevel repeats itself.
+      const server = Layer.succeed(
+        HttpClient.HttpClient,
+        HttpClient.make((request) =>
+          Effect.sync(() => {
+            requests.push(1)
+            const [body, status] =
+              requests.length === 1
+                ? ["{", 200]
+                : requests.length < 5
+                  ? ["<html>error 1010</html>", 403]
+                  : [JSON.stringify({ access_token: "access", refresh_token: "next", expires_in: 86_399 }), 200]
+            return HttpClientResponse.fromWeb(request, new Response(String(body), { status: Number(status) }))
+          })
+        )
+      )
+      const program = Effect.gen(function* () {
+        const oauth = yield* OAuth.OAuth
+        yield* oauth.adopt({ locationId }, Redacted.make("refresh"))
+        return Redacted.value(yield* oauth.token({ locationId }))
+      })
+      const layer = OAuth.layer(Sandbox.defaultApp).pipe(
+        Layer.provide(server),
+        Layer.provideMerge(TokenStore.layerMemory)
+      )
+      assert.strictEqual(yield* running(program.pipe(Effect.provide(layer))), "access")
+      assert.strictEqual(requests.length, 5)
+    })
+  )
+
+  it.effect("by a refusal that is no invalid_grant is tried again after some seconds", () =>
+    Effect.gen(function* () {
+      const http = answering(403, "<html>error 1010</html>")
+      const program = Effect.gen(function* () {
+        const oauth = yield* OAuth.OAuth
+        yield* oauth.adopt({ locationId }, Redacted.make("refresh"))
+        for (const pause of ["2 seconds", "4 seconds"] as const) {
+          assert.strictEqual((yield* Effect.flip(oauth.token({ locationId }))).reason, "Refused")
+          yield* TestClock.adjust(pause)
+        }
+        yield* Effect.flip(oauth.token({ locationId }))
+      })
+      const layer = OAuth.layer(Sandbox.defaultApp).pipe(
+        Layer.provide(http.layer),
+        Layer.provideMerge(TokenStore.layerMemory)
+      )
+      yield* program.pipe(Effect.provide(layer))
+      assert.strictEqual(http.requests.length, 2)
+    })
   )
 
   it.effect("to answer is given up in time", () =>
@@ -468,6 +551,8 @@ describe("the new pair", () => {
       yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(closing)
       assert.notStrictEqual(JSON.parse(yield* stored()).tokens.refreshToken, JSON.parse(before).tokens.refreshToken)
+      const late = yield* Effect.flip(oauth.token({ locationId }))
+      assert.strictEqual(late.reason, "Unreachable")
     }).pipe(Effect.provide(Helper.layer({ store: layer })))
   })
 
@@ -508,7 +593,7 @@ describe("the new pair", () => {
     return Effect.gen(function* () {
       const store = yield* TokenStore.TokenStore
       const put = Effect.fnUntraced(function* (record: unknown) {
-        const key = `location:${locationId}`
+        const key = `sandbox-app:location:${locationId}`
         yield* store.replace(key, yield* store.get(key), Redacted.make(JSON.stringify(record)))
       })
       yield* connect()
@@ -522,7 +607,7 @@ describe("the new pair", () => {
           put({ ...JSON.parse(text), refreshing: { owner: "somebody", until: 1e15 } })
         ).pipe(Effect.provideService(TokenStore.TokenStore, store), Effect.orDie)
       }
-      yield* star
+      yield* running(star)
       const ours = JSON.parse(yield* stored())
       assert.notProperty(ours, "refreshing")
       assert.include(String(bearerOf((yield* updates)[0])), ours.tokens.accessToken)
@@ -546,7 +631,7 @@ describe("the new pair", () => {
           })
         ).pipe(Effect.orDie)
       }
-      yield* star
+      yield* running(star)
       assert.strictEqual(bearerOf((yield* updates)[1]), `Bearer ${Redacted.value(theirs.accessToken)}`)
       assert.include(yield* stored(), Redacted.value(theirs.refreshToken))
     }).pipe(Effect.provide(Helper.layer({ store: layer })))
@@ -575,6 +660,42 @@ describe("what a server may do", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("it may bring back the token that it refuses: that is not tried in circles", () => {
+    const { layer, requests } = withAnswer({ access_token: "access", refresh_token: "next", expires_in: 86_399 })
+    return Effect.gen(function* () {
+      const oauth = yield* OAuth.OAuth
+      yield* oauth.adopt({ locationId }, Redacted.make("refresh"))
+      const token = yield* oauth.token({ locationId })
+      yield* TestClock.adjust("1 hour")
+      assert.isFalse(yield* oauth.renew({ locationId }, token))
+      assert.strictEqual(requests.length, 2)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("it may grant for ever, or what no clock can hold", () =>
+    Effect.gen(function* () {
+      const { layer } = withAnswer({ access_token: "access", refresh_token: "next", expires_in: 1e306 })
+      yield* Effect.gen(function* () {
+        const oauth = yield* OAuth.OAuth
+        yield* oauth.adopt({ locationId }, Redacted.make("refresh"))
+        assert.strictEqual(Redacted.value(yield* oauth.token({ locationId })), "access")
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.effect("its clock or ours may have been wrong: a token from the future is renewed all the same", () => {
+    const { layer, requests } = withAnswer({ access_token: "access", refresh_token: "next", expires_in: 86_399 })
+    return Effect.gen(function* () {
+      const oauth = yield* OAuth.OAuth
+      yield* TestClock.adjust("30 days")
+      yield* oauth.adopt({ locationId }, Redacted.make("refresh"))
+      const token = yield* oauth.token({ locationId })
+      yield* TestClock.setTime(0)
+      yield* oauth.renew({ locationId }, token)
+      assert.strictEqual(requests.length, 2)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("it may grant a token that is expired at once, or never: neither is refreshed in circles", () =>
     Effect.gen(function* () {
       for (const [expiry, expected] of [
@@ -597,6 +718,85 @@ describe("what a server may do", () => {
   )
 })
 
+describe("what a store may do", () => {
+  it.effect("it may hang while a customer connects: the caller leaves in time, and the tokens are stored", () => {
+    const { hooks, layer } = steered()
+    return Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      hooks.before = () => Deferred.await(gate)
+      const fiber = yield* Effect.forkChild(Effect.exit(Effect.timeout(connect(), "1 second")))
+      yield* until(
+        Effect.map(
+          Effect.flatMap(Sandbox.Sandbox, (sandbox) => sandbox.requests),
+          ({ length }) => length === 1
+        )
+      )
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(Exit.isFailure(yield* Fiber.join(fiber)))
+      yield* Deferred.succeed(gate, undefined)
+      yield* until(Effect.map(stored(), (text) => text.includes("sandbox-refresh-")))
+    }).pipe(Effect.provide(Helper.layer({ store: layer })))
+  })
+
+  it.effect("it may fail while a customer connects: his tokens are stored once it is back", () => {
+    const { hooks, layer } = steered()
+    return Effect.gen(function* () {
+      let failures = 0
+      hooks.before = () =>
+        ++failures > 5 ? Effect.void : Effect.fail(new TokenStore.TokenStoreError({ cause: new Error("away") }))
+      yield* running(connect())
+      assert.include(yield* stored(), "sandbox-refresh-")
+    }).pipe(Effect.provide(Helper.layer({ store: layer })))
+  })
+
+  it.effect("it may throw: that is a typed error, and a pair in hand is stored all the same", () => {
+    const { hooks, layer } = steered()
+    return Effect.gen(function* () {
+      yield* connect()
+      yield* TestClock.adjust("1 day")
+      let defects = 0
+      hooks.before = (next) =>
+        next.includes("refreshing") || ++defects > 3 ? Effect.void : Effect.die(new Error(`driver bug ${next}`))
+      yield* running(star)
+      assert.strictEqual((yield* refreshes).length, 1)
+      hooks.before = (next) => Effect.die(new Error(`driver bug ${next}`))
+      yield* TestClock.adjust("1 day")
+      const error = yield* running(Effect.flip(star))
+      assert(error._tag === "TokenUnavailable")
+      assert.strictEqual(error.reason, "Unreachable")
+      assert.notInclude(error.message, "sandbox-refresh")
+    }).pipe(Effect.provide(Helper.layer({ store: layer, client: { retry: false } })))
+  })
+
+  it.effect("it may be another app's, too: each has its own tokens", () =>
+    Effect.gen(function* () {
+      yield* connect()
+      const before = yield* stored()
+      const other = yield* Layer.build(Helper.layerOAuth({ clientId: "another-app" }))
+      yield* Effect.flatMap(OAuth.OAuth, (oauth) =>
+        oauth.adopt({ locationId }, Redacted.make("its refresh token"))
+      ).pipe(Effect.provide(other))
+      assert.strictEqual(yield* stored(), before)
+      yield* TestClock.adjust("1 day")
+      yield* star
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("it may be written by another process: tokens that a customer granted there are used within a minute", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const oauth = yield* OAuth.OAuth
+      const { refreshToken } = yield* sandbox.issue({ locationId, scopes: ["contacts.readonly"] })
+      yield* oauth.adopt({ locationId }, refreshToken)
+      assert.strictEqual((yield* Effect.flip(star))._tag, "Unauthorized")
+      const elsewhere = yield* Layer.build(Helper.layerOAuth())
+      yield* connect().pipe(Effect.provide(elsewhere))
+      yield* TestClock.adjust("1 minute")
+      yield* star
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+})
+
 describe("a process that died in the middle of a refresh", () => {
   // Its claim is there, HighLevel has rotated, and the answer is lost.
   const died = Effect.gen(function* () {
@@ -608,7 +808,7 @@ describe("a process that died in the middle of a refresh", () => {
     const store = yield* TokenStore.TokenStore
     const now = yield* Clock.currentTimeMillis
     const claimed = { ...JSON.parse(before), refreshing: { owner: "the dead", until: now + 10_000 } }
-    const key = `location:${locationId}`
+    const key = `sandbox-app:location:${locationId}`
     yield* store.replace(key, yield* store.get(key), Redacted.make(JSON.stringify(claimed)))
     return lost
   })
@@ -632,7 +832,7 @@ describe("a process that died in the middle of a refresh", () => {
     Effect.gen(function* () {
       const lost = yield* died
       const store = yield* TokenStore.TokenStore
-      const key = `location:${locationId}`
+      const key = `sandbox-app:location:${locationId}`
       const text = yield* store.get(key)
       const record = JSON.parse(yield* stored())
       record.refreshing.until += 3_600_000
@@ -666,7 +866,7 @@ describe("a refresh token that somebody else used up", () => {
       const store = yield* TokenStore.TokenStore
       yield* connect()
       yield* TestClock.adjust("1 day")
-      const key = `location:${locationId}`
+      const key = `sandbox-app:location:${locationId}`
       const theirs = yield* sandbox.issue({ locationId })
       let isFirst = true
       // We have claimed; he, who was held up for longer than the grace, stores what he got.
@@ -689,11 +889,37 @@ describe("a refresh token that somebody else used up", () => {
           yield* store.replace(key, current, Redacted.make(JSON.stringify(record)))
         })
       }
-      yield* star
+      yield* running(star)
       assert.strictEqual(bearerOf((yield* updates)[0]), `Bearer ${Redacted.value(theirs.accessToken)}`)
       assert.strictEqual((yield* refreshes)[0]?.status, 400)
     }).pipe(Effect.provide(Helper.layer({ store: layer })))
   })
+})
+
+describe("a refresh token that is brought along", () => {
+  it.effect("is never taken twice, also after another one was", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const oauth = yield* OAuth.OAuth
+      const account = { locationId }
+      const one = (yield* sandbox.issue({ locationId })).refreshToken
+      const other = (yield* sandbox.issue({ locationId })).refreshToken
+      for (const refreshToken of [one, other]) {
+        yield* oauth.adopt(account, refreshToken)
+        yield* oauth.token(account)
+      }
+      const before = yield* stored()
+      // A deployment that is rolled back, a line break in an environment value.
+      yield* oauth.adopt(account, one)
+      yield* oauth.adopt(account, Redacted.make(`${Redacted.value(other)}\n`))
+      assert.strictEqual(yield* stored(), before)
+      for (const none of [Redacted.make(" "), "not redacted" as unknown as Redacted.Redacted]) {
+        const error = yield* Effect.flip(oauth.adopt(account, none))
+        assert.deepStrictEqual([error.reason, error.messages.length], ["Refused", 1])
+      }
+      assert.strictEqual(yield* stored(), before)
+    }).pipe(Effect.provide(Helper.layer()))
+  )
 })
 
 describe("one location", () => {
@@ -741,17 +967,15 @@ describe("many locations", () => {
     const { hooks, layer } = steered()
     return Effect.gen(function* () {
       yield* connect()
-      assert.strictEqual(hooks.gets, 1)
-      yield* TestClock.adjust("11 minutes")
       yield* star
-      assert.strictEqual(hooks.gets, 2)
-      yield* TestClock.adjust("9 minutes")
+      const gets = hooks.gets
+      yield* TestClock.adjust("9 seconds")
       yield* star
-      assert.strictEqual(hooks.gets, 2)
-      yield* TestClock.adjust("11 minutes")
+      assert.strictEqual(hooks.gets, gets)
+      yield* TestClock.adjust("11 seconds")
       yield* star
-      assert.strictEqual(hooks.gets, 3)
-    }).pipe(Effect.provide(Helper.layer({ store: layer })))
+      assert.strictEqual(hooks.gets, gets + 1)
+    }).pipe(Effect.provide(Helper.layer({ store: layer, oauth: { idleTimeToLive: "10 seconds" } })))
   })
 
   it.effect("each have their own token, and their quota is the app's", () =>
@@ -770,7 +994,7 @@ describe("many locations", () => {
   it.effect("whose stored text is something else are Refused, not forgotten", () =>
     Effect.gen(function* () {
       const store = yield* TokenStore.TokenStore
-      yield* store.replace(`location:${locationId}`, Option.none(), Redacted.make("not ours"))
+      yield* store.replace(`sandbox-app:location:${locationId}`, Option.none(), Redacted.make("not ours"))
       const error = yield* Effect.flip(star)
       assert(error._tag === "TokenUnavailable")
       assert.strictEqual(error.reason, "Refused")
@@ -821,7 +1045,7 @@ describe("an agency", () => {
       yield* connect({ companyId }, "Company")
       yield* star
       yield* TestClock.adjust("1 hour")
-      const text = Option.getOrThrow(yield* store.get(`company:${companyId}`))
+      const text = Option.getOrThrow(yield* store.get(`sandbox-app:company:${companyId}`))
       yield* sandbox.revoke(JSON.parse(Redacted.value(text)).tokens.accessToken)
       yield* sandbox.revoke(String(bearerOf((yield* updates)[0])).replace("Bearer ", ""))
       yield* star
@@ -872,6 +1096,9 @@ describe("options", () => {
     ["baseUrl", { baseUrl: "http://example.com" }],
     ["refreshBefore", { refreshBefore: 0 }],
     ["lease", { lease: "6 seconds", attemptTimeout: "6 seconds" }],
+    ["lease", { lease: "Infinity" }],
+    ["lease", { lease: "21 seconds" }],
+    ["attemptTimeout", { attemptTimeout: "13 seconds", lease: "15 seconds" }],
     ["patience", { patience: -1 }]
   ] as const)("that cannot work are named: %s", ([option, options]) =>
     Effect.gen(function* () {

@@ -140,7 +140,7 @@ describe.each(stores)("processes that share their tokens in $name", ({ isSkipped
               .map(({ body }) => new URLSearchParams(body).get("refresh_token"))
           )
           for (const locationId of locations) {
-            const text = Option.getOrThrow(yield* store.get(`location:${locationId}`))
+            const text = Option.getOrThrow(yield* store.get(`sandbox-app:location:${locationId}`))
             if (answered.has(JSON.parse(Redacted.value(text)).tokens.refreshToken)) cutOff++
           }
         }
@@ -153,7 +153,7 @@ describe.each(stores)("processes that share their tokens in $name", ({ isSkipped
         assert.deepStrictEqual(others, [])
         // Each of them still has a refresh token that works.
         for (const locationId of locations) {
-          const text = Option.getOrThrow(yield* store.get(`location:${locationId}`))
+          const text = Option.getOrThrow(yield* store.get(`sandbox-app:location:${locationId}`))
           const fresh = yield* OAuth.OAuth
           assert.include(Redacted.value(text), "refreshToken")
           yield* fresh.token({ locationId })

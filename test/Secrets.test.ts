@@ -241,7 +241,7 @@ describe("the secrets of OAuth are nowhere", () => {
     Conversations.layer({ retry: false }).pipe(
       Layer.provide(OAuth.layerLocations),
       Layer.provideMerge(
-        OAuth.layer({ clientId: "app", clientSecret: Redacted.make(secrets.clientSecret), patience: "5 seconds" })
+        OAuth.layer({ clientId: "app", clientSecret: Redacted.make(secrets.clientSecret), patience: "1 second" })
       ),
       Layer.provideMerge(store),
       Layer.provide(httpClient)

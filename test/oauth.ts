@@ -52,7 +52,7 @@ export const connect = Effect.fnUntraced(function* (
   const oauth = yield* OAuth.OAuth
   const sandbox = yield* Sandbox.Sandbox
   const redirectUri = "https://app.example/callback"
-  const { state, url } = yield* oauth.authorize({ redirectUri })
+  const { state, url } = yield* Effect.orDie(oauth.authorize({ redirectUri }))
   return yield* oauth.connect(yield* sandbox.approve(url, choice), { state, redirectUri, userType })
 })
 
@@ -74,5 +74,5 @@ export const bearerOf = (request: Sandbox.ReceivedRequest | undefined) => reques
 /** The text that a store holds for a location. */
 export const stored = Effect.fnUntraced(function* (location = locationId) {
   const store = yield* TokenStore.TokenStore
-  return Option.getOrUndefined(Option.map(yield* store.get(`location:${location}`), Redacted.value)) ?? ""
+  return Option.getOrUndefined(Option.map(yield* store.get(`sandbox-app:location:${location}`), Redacted.value)) ?? ""
 })

@@ -3,10 +3,11 @@
  * of those conversations only for which something failed or has changed.
  */
 import type { ConversationUpdate } from "../ConversationUpdate.ts"
+import * as Hash from "./hash.ts"
 
-// Two FNV-1a lanes over UTF-16, of which 53 bits fit a number: one input in 9e15 is taken for another.
+/** Tells one input in 9e15 for another. */
 export const hashOf = ({ conversationId, feedback, locationId, starred, unreadCount }: ConversationUpdate): number =>
-  hashOfText(textOf([conversationId, locationId, unreadCount, starred, feedback]))
+  Hash.make(textOf([conversationId, locationId, unreadCount, starred, feedback]))
 
 // What JSON cannot write cannot be applied either.
 const textOf = (fields: ReadonlyArray<unknown>) => {
@@ -15,19 +16,6 @@ const textOf = (fields: ReadonlyArray<unknown>) => {
   } catch {
     return ""
   }
-}
-
-const hashOfText = (text: string) => {
-  let one = 0x811c9dc5
-  let other = 0x050c5d1f
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    one = Math.imul(one ^ code, 0x01000193)
-    other = Math.imul(other ^ code ^ (index & 0xff), 0x85ebca6b)
-    other ^= other >>> 13
-  }
-  // Zero is kept for what is not there.
-  return ((one >>> 0) * 0x200000 + (other >>> 11)) % (2 ** 53 - 1) || 1
 }
 
 export interface Entry {

@@ -11,6 +11,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { AccessTokenError } from "../AccessToken.ts"
 import { AgencyAuthorization, OAuthApi, TokenAnswer, type UserType } from "../OAuthApi.ts"
 import * as Redaction from "./redaction.ts"
+import * as SafeCause from "./safeCause.ts"
 import * as Said from "./said.ts"
 import * as Transport from "./transport.ts"
 
@@ -33,15 +34,16 @@ const grantOf = (answer: typeof TokenAnswer.Type): Grant | undefined => {
   const accessToken = answer.access_token ?? answer.accessToken
   if (accessToken == null || Redacted.value(accessToken) === "") return undefined
   const refreshToken = answer.refresh_token ?? answer.refreshToken ?? undefined
+  // An empty id is none.
   return {
     accessToken,
     refreshToken: refreshToken === undefined || Redacted.value(refreshToken) === "" ? undefined : refreshToken,
     expiresIn: answer.expires_in ?? answer.expiresIn ?? undefined,
-    scope: answer.scope ?? undefined,
-    userType: answer.userType ?? undefined,
-    locationId: answer.locationId ?? undefined,
-    companyId: answer.companyId ?? undefined,
-    userId: answer.userId ?? undefined
+    scope: answer.scope || undefined,
+    userType: answer.userType || undefined,
+    locationId: answer.locationId || undefined,
+    companyId: answer.companyId || undefined,
+    userId: answer.userId || undefined
   }
 }
 
@@ -55,7 +57,8 @@ const reasonOf = (status: number, said: Said.Said): AccessTokenError["reason"] =
   isInvalidGrant(said) ? "ReconnectRequired" : isTransient(status) ? "Unreachable" : "Refused"
 
 /** Whether the bearer of `/oauth/locationToken` was refused as invalid, which another one may cure. */
-export const isInvalidToken = ({ messages }: AccessTokenError) => Said.unauthorizedReason(messages) === "InvalidToken"
+export const isInvalidToken = ({ messages, status }: AccessTokenError) =>
+  status === 401 && Said.unauthorizedReason(messages) === "InvalidToken"
 
 const unreachable = (messages: ReadonlyArray<string>, cause?: unknown) =>
   new AccessTokenError({ reason: "Unreachable", messages, cause })
@@ -115,6 +118,7 @@ export const make = Effect.fnUntraced(function* (options: {
   ): Effect.Effect<Grant, AccessTokenError> => {
     const redact = Redaction.make(clientSecret, secret)
     return request.pipe(
+      SafeCause.failingDefects,
       Effect.mapError((error) => unreachable([], Transport.causeOf(error, redact))),
       Effect.flatMap((response) => read(response, redact)),
       Effect.timeoutOrElse({

@@ -25,7 +25,7 @@ export const token = (token: Redacted.Redacted) =>
   )
 
 /** A secret without the white space around it. */
-export const secret = (secret: Redacted.Redacted, option: string) => {
+export const secret = (secret: Redacted.Redacted, option: string): Effect.Effect<Redacted.Redacted, InvalidOptions> => {
   if (!Redacted.isRedacted(secret)) return invalid(option, `a Redacted value: Redacted.make(${option})`)
   const value = Redacted.value(secret).trim()
   return value === "" ? invalid(option, `a ${option}, got none`) : Effect.succeed(Redacted.make(value))

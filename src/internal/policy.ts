@@ -216,14 +216,15 @@ export const make = (options: {
         })
       )
       if (Result.isSuccess(attempted.result)) return attempted.result.success
-      const error = attempted.result.failure
+      let error = attempted.result.failure
       if (isRefusedToken(error) && token !== undefined && accessToken.renew !== undefined && !isRenewed) {
-        isRenewed = true
-        const hasAnother = yield* Effect.mapError(accessToken.renew(locationId, token), (error) =>
-          withoutToken({ conversationId, locationId, ...progress }, error)
-        )
-        yield* event("token.renew", { "highlevel.token.renewed": hasAnother })
-        if (hasAnother) continue
+        const renewed = yield* Effect.result(accessToken.renew(locationId, token))
+        isRenewed = Result.isSuccess(renewed)
+        yield* event("token.renew", { "highlevel.token.renewed": Result.isSuccess(renewed) && renewed.success })
+        if (Result.isSuccess(renewed) && renewed.success) continue
+        if (Result.isFailure(renewed)) {
+          error = withoutToken({ conversationId, locationId, ...progress }, renewed.failure)
+        }
       }
       const now = yield* Clock.currentTimeMillis
       failures++

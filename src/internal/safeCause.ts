@@ -1,4 +1,5 @@
 /** What an HTTP client reported, without what it may hold: requests, sockets, raw bytes, tokens. */
+import * as Effect from "effect/Effect"
 import type { Redaction } from "./redaction.ts"
 
 const textOf = (value: unknown): string => {
@@ -24,3 +25,7 @@ export const make = (cause: unknown, redact: Redaction, depth = 8): Error => {
   safe.name = redact(cause.name)
   return code === undefined ? safe : Object.assign(safe, { code: redact(code) })
 }
+
+/** Defects of a store or of an HTTP client are failures of it, too. */
+export const failingDefects = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, unknown, R> =>
+  Effect.catchDefect(effect, (defect) => Effect.fail<unknown>(defect))

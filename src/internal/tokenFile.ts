@@ -73,6 +73,7 @@ export const make = (fileSystem: FileSystem.FileSystem, path: Path.Path, directo
     const { names, number, value } = yield* read(folder)
     if (Option.getOrUndefined(value) !== Option.getOrUndefined(Option.map(current, Redacted.value))) return false
     yield* fileSystem.makeDirectory(folder, { recursive: true, mode: 0o700 })
+    if (number === 0) yield* syncFolder(directory)
     const aside = yield* writeAside(folder, Redacted.value(next))
     const linked = yield* fileSystem.link(aside, path.join(folder, String(number + 1))).pipe(
       Effect.as(true),

@@ -2,99 +2,53 @@
  * Keeps the tokens of accounts fresh: one refresh at a time for an account,
  * whatever asks for it, and never a pair of tokens lost.
  *
- * What is stored under an account is a record of its tokens and of who refreshes
- * them, until when. Before a refresh the record is claimed, and the claim is
- * repeated before each try; after it the new pair takes the place of the claim.
- * Each of these steps fails if somebody else wrote in between. A claim that was
- * left behind ends with its lease, and the refresh is repeated: within 30 seconds
+ * Before a refresh the record in the store is claimed, and the claim is repeated
+ * before each try; after it the new pair takes the place of the claim. Each of
+ * these steps fails if somebody else wrote in between. A claim that was left
+ * behind ends with its lease, and the refresh is repeated: within 30 seconds
  * HighLevel answers the same refresh token with the same new pair.
+ *
+ * What must not be cut off (a refresh, the storing of its answer) is a flight: it
+ * goes on when its callers have left, and the layer's end waits for it.
  */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Hash from "effect/Hash"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as RcMap from "effect/RcMap"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import * as Hex from "effect/encoding/Hex"
 import { AccessTokenError } from "../AccessToken.ts"
-import type * as TokenStore from "../TokenStore.ts"
 import type { UserType } from "../OAuthApi.ts"
+import { TokenStoreError } from "../TokenStore.ts"
+import type * as TokenStore from "../TokenStore.ts"
+import * as Hash from "./hash.ts"
 import type { Grant } from "./oauthEndpoint.ts"
 import * as Redaction from "./redaction.ts"
 import * as SafeCause from "./safeCause.ts"
-
-/** An agency or a sub-account, and where its tokens are stored. */
-export interface Account {
-  readonly userType: UserType
-  readonly id: string
-}
-
-export const keyOf = ({ id, userType }: Account) => `${userType.toLowerCase()}:${id}`
-
-const Secret = Schema.RedactedFromValue(Schema.String)
-
-const Tokens = Schema.Struct({
-  /** Missing where only a refresh token was brought along. */
-  accessToken: Schema.optionalKey(Secret),
-  refreshToken: Schema.optionalKey(Secret),
-  /** In epoch milliseconds, by the clock of the process that asked for them. */
-  obtainedAt: Schema.Finite,
-  /** Missing where HighLevel did not say. */
-  expiresAt: Schema.optionalKey(Schema.Finite),
-  scope: Schema.optionalKey(Schema.String),
-  userId: Schema.optionalKey(Schema.String),
-  companyId: Schema.optionalKey(Schema.String)
-})
-
-export type Tokens = typeof Tokens.Type
-
-const Record = Schema.Struct({
-  tokens: Tokens,
-  /** Who refreshes the tokens, and until when nobody else may. */
-  refreshing: Schema.optionalKey(Schema.Struct({ owner: Schema.String, until: Schema.Finite })),
-  /** Which refresh token, by its hash, the first tokens were brought along as. */
-  adopted: Schema.optionalKey(Schema.Number)
-})
-
-type Record = typeof Record.Type
-
-const RecordText = Schema.fromJsonString(Record)
-const decodeRecord = Schema.decodeEffect(RecordText)
-const encodeRecord = Schema.encodeSync(RecordText)
-const textOf = (record: Record) => Redacted.make(encodeRecord(record))
-
-const valueOf = (secret: Redacted.Redacted | undefined) => (secret === undefined ? undefined : Redacted.value(secret))
-
-const areSame = (one: Tokens, other: Tokens) =>
-  valueOf(one.accessToken) === valueOf(other.accessToken) && valueOf(one.refreshToken) === valueOf(other.refreshToken)
-
-export const tokensOf = (grant: Grant, now: number, previous?: Tokens): Tokens => {
-  const { accessToken, companyId, expiresIn, scope, userId } = grant
-  // A server may leave the refresh token as it is, and then need not repeat it.
-  const refreshToken = grant.refreshToken ?? previous?.refreshToken
-  return {
-    accessToken,
-    obtainedAt: now,
-    ...(refreshToken === undefined ? {} : { refreshToken }),
-    ...(expiresIn === undefined ? {} : { expiresAt: now + expiresIn * 1000 }),
-    ...(scope === undefined ? {} : { scope }),
-    ...(userId === undefined ? {} : { userId }),
-    ...(companyId === undefined ? {} : { companyId })
-  }
-}
-
-const isAlive = ({ accessToken, expiresAt }: Tokens, now: number) =>
-  accessToken !== undefined && (expiresAt === undefined || now < expiresAt)
+import {
+  type Account,
+  areSame,
+  decode,
+  isAlive,
+  keyOf,
+  secretsIn,
+  textOf,
+  type TokenRecord,
+  type Tokens,
+  tokensOf,
+  valueOf
+} from "./tokenRecord.ts"
 
 /** What this process knows of an account while it is open. */
 interface Session {
   tokens: Tokens | undefined
+  /** When they were read from the store, or put there. */
+  readAt: number
   flight: Deferred.Deferred<Tokens, AccessTokenError> | undefined
   /** Why the last look at the store or at HighLevel brought nothing; not looked again until then. */
   failure: { readonly error: AccessTokenError; readonly until: number } | undefined
@@ -105,6 +59,7 @@ interface Session {
 
 const makeSession = Effect.sync((): Session => ({
   tokens: undefined,
+  readAt: 0,
   flight: undefined,
   failure: undefined,
   refused: undefined
@@ -117,17 +72,28 @@ const forget = (session: Session) => {
   session.refused = undefined
 }
 
-// All tries of a refresh, each at most `attemptTimeout` long, fit into the grace of 30 seconds.
-const maximumTries = 4
-const tryDelayMillis = 250
+// A try whose answer was lost is repeated for as long as HighLevel repeats the answer, less some.
+const graceMillis = 25_000
+const firstPauseMillis = 250
+const maximumPauseMillis = 5000
 const pollMillis = 100
 const failureMillis = 1000
-const refusalMillis = 60_000
+const invalidGrantMillis = 60_000
+const refusalMillis = 5000
+// Tokens that another process, or a customer who reconnects, has stored are seen after this long.
+const rereadMillis = 60_000
+// Whoever has a token that is alive waits no longer for a better one.
+const aliveMillis = 2000
 // A token that was refused this soon after its refresh will not be cured by another.
 const minimumAgeMillis = 10_000
-const maximumPauseMillis = 5000
 
 const reconnect = (message: string) => new AccessTokenError({ reason: "ReconnectRequired", messages: [message] })
+const unreachable = (message: string) => new AccessTokenError({ reason: "Unreachable", messages: [message] })
+
+const pause = (laps: number) =>
+  Effect.flatMap(Random.next, (random) =>
+    Effect.sleep(Math.min(firstPauseMillis * 2 ** laps, maximumPauseMillis) * (0.5 + random / 2))
+  )
 
 export type TokenKeeper = Effect.Success<ReturnType<typeof make>>
 
@@ -141,74 +107,134 @@ export const make = Effect.fnUntraced(function* (options: {
 }) {
   const { leaseMillis, patienceMillis, refreshBeforeMillis } = options
   const owner = Hex.random(16)
+  let isClosed = false
   const sessions = yield* RcMap.make({
     lookup: (_key: string) => makeSession,
     idleTimeToLive: options.idleTimeToLive
   })
 
+  /** What is under way, as its end to wait for. */
+  const flights = new Set<Effect.Effect<unknown>>()
+  // What is under way is not cut off: the answer to it exists nowhere else.
+  yield* Effect.addFinalizer(() => {
+    isClosed = true
+    const landed = Effect.gen(function* () {
+      while (flights.size > 0) yield* Effect.all(flights)
+    })
+    return Effect.timeoutOrElse(landed, {
+      duration: patienceMillis,
+      orElse: () =>
+        Effect.logError(`${flights.size} refreshes of tokens did not end, or their tokens could not be stored`)
+    })
+  })
+
+  const within = <A>(flight: Deferred.Deferred<A, AccessTokenError>, millis: number) =>
+    Effect.timeoutOrElse(Deferred.await(flight), {
+      duration: millis,
+      orElse: () => Effect.fail(unreachable(`no tokens within ${millis} ms`))
+    })
+
+  /** Goes on to its end, whoever leaves. */
+  const launch = <A>(
+    flight: Deferred.Deferred<A, AccessTokenError>,
+    effect: Effect.Effect<A, AccessTokenError>,
+    onEnd: (exit: Exit.Exit<A, AccessTokenError>, now: number) => void = () => {}
+  ) => {
+    const landed = Effect.exit(Deferred.await(flight))
+    flights.add(landed)
+    return effect.pipe(
+      Effect.onExit((exit) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          onEnd(exit, now)
+          flights.delete(landed)
+          Deferred.doneUnsafe(flight, exit)
+        })
+      ),
+      Effect.interruptible,
+      Effect.forkDetach
+    )
+  }
+
   // A tenth of a short life is soon enough.
   const isFresh = (tokens: Tokens, now: number) => {
     const { expiresAt, obtainedAt } = tokens
     if (expiresAt === undefined) return isAlive(tokens, now)
-    return isAlive(tokens, now + Math.min(refreshBeforeMillis, (expiresAt - obtainedAt) / 10))
+    return isAlive(tokens, now + Math.min(refreshBeforeMillis, Math.max(0, expiresAt - obtainedAt) / 10))
   }
 
-  const storeFailure = (what: string, secrets: ReadonlyArray<Redacted.Redacted | undefined>) =>
-    Effect.mapError(({ cause }: TokenStore.TokenStoreError) => {
-      const redact = Redaction.make(...secrets.filter((secret) => secret !== undefined))
+  const ofStore = <A>(
+    what: string,
+    effect: Effect.Effect<A, TokenStore.TokenStoreError>,
+    ...texts: ReadonlyArray<Redacted.Redacted>
+  ) =>
+    Effect.mapError(SafeCause.failingDefects(effect), (error) => {
+      const redact = Redaction.make(...texts.flatMap(secretsIn))
+      const cause = error instanceof TokenStoreError ? error.cause : error
       return new AccessTokenError({ reason: "Unreachable", messages: [what], cause: SafeCause.make(cause, redact) })
     })
 
-  const replace = (key: string, current: Option.Option<Redacted.Redacted>, next: Record) =>
-    options.store
-      .replace(key, current, textOf(next))
-      .pipe(
-        storeFailure("the token store cannot be written", [
-          Option.getOrUndefined(current),
-          textOf(next),
-          next.tokens.accessToken,
-          next.tokens.refreshToken
-        ])
-      )
+  const get = (key: string) => ofStore("the token store cannot be read", options.store.get(key))
+
+  const replace = (key: string, current: Option.Option<Redacted.Redacted>, next: TokenRecord) => {
+    const text = textOf(next)
+    return ofStore(
+      "the token store cannot be written",
+      options.store.replace(key, current, text),
+      ...Option.toArray(current),
+      text
+    )
+  }
 
   /** What is stored, as a text to replace and as the record it is. */
   const load = Effect.fnUntraced(function* (key: string) {
-    const text = yield* storeFailure("the token store cannot be read", [])(options.store.get(key))
+    const text = yield* get(key)
     if (Option.isNone(text)) return { text, record: undefined }
     const record = yield* Effect.mapError(
-      decodeRecord(Redacted.value(text.value)),
+      decode(Redacted.value(text.value)),
       () => new AccessTokenError({ reason: "Refused", messages: [`the token store holds something else for ${key}`] })
     )
     return { text, record }
   })
 
-  /** Stores new tokens in the place of those they were refreshed from; none if newer ones are there. */
-  const keep = Effect.fnUntraced(function* (key: string, claimed: Redacted.Redacted, before: Record, tokens: Tokens) {
-    const next = { ...before, tokens }
-    let current = Option.some(claimed)
-    let pause = tryDelayMillis
-    // Nobody else has these tokens: while this process lives, it tries to store them.
-    while (true) {
-      const stored = yield* Effect.result(replace(key, current, next))
-      if (Result.isSuccess(stored) && stored.success) return true
+  /** Stores what nobody else has: while this process lives, it tries. */
+  const persist = Effect.fnUntraced(function* <A>(
+    key: string,
+    attempt: Effect.Effect<Option.Option<A>, AccessTokenError>
+  ) {
+    for (let laps = 0; ; laps++) {
+      const stored = yield* Effect.result(attempt)
+      if (Result.isSuccess(stored) && Option.isSome(stored.success)) return stored.success.value
       if (Result.isFailure(stored)) {
-        yield* Effect.logWarning(`The new tokens of ${key} could not be stored yet`, stored.failure.cause)
-        yield* Effect.sleep(pause)
-        pause = Math.min(pause * 2, maximumPauseMillis)
+        yield* Effect.logWarning(`The tokens of ${key} could not be stored yet`, stored.failure.cause)
       }
-      const latest = yield* Effect.option(load(key))
-      if (Option.isNone(latest)) continue
-      const { record, text } = latest.value
-      // What is there is as new: somebody else's, or these, whose arrival was not told.
-      if (record !== undefined && !areSame(record.tokens, before.tokens)) return false
-      // Somebody took the claim over, but has nothing better to put there.
-      current = text
+      yield* pause(laps)
     }
   })
 
+  /** Stores new tokens in the place of those they were refreshed from; false if newer ones are there. */
+  const keep = (key: string, claimed: Redacted.Redacted, before: TokenRecord, tokens: Tokens) => {
+    const next = { ...before, tokens }
+    let current: Option.Option<Redacted.Redacted> = Option.some(claimed)
+    let isFirst = true
+    return persist(
+      key,
+      Effect.gen(function* () {
+        if (!isFirst) {
+          const { record, text } = yield* load(key)
+          // What is there is as new: somebody else's, or these, whose arrival was not told.
+          if (record !== undefined && !areSame(record.tokens, before.tokens)) return Option.some(false)
+          // Somebody took the claim over, but has nothing better to put there.
+          current = text
+        }
+        isFirst = false
+        return (yield* replace(key, current, next)) ? Option.some(true) : Option.none()
+      })
+    )
+  }
+
   /** Refreshes under a claim that nobody else can make; none if somebody else was faster. */
   const refresh = Effect.fnUntraced(
-    function* (account: Account, session: Session, found: Redacted.Redacted, record: Record) {
+    function* (account: Account, session: Session, found: Redacted.Redacted, record: TokenRecord) {
       const key = keyOf(account)
       const { refreshing: _, ...before } = record
       const { refreshToken } = before.tokens
@@ -216,19 +242,32 @@ export const make = Effect.fnUntraced(function* (options: {
         return yield* reconnect(`the tokens of ${key} are expired and came without a refresh token`)
       }
       let current = found
-      for (let tries = 1; ; tries++) {
+      // Since when HighLevel may have rotated the tokens without our knowing.
+      let lostAt: number | undefined
+      for (let laps = 0; ; laps++) {
         const startedAt = yield* Clock.currentTimeMillis
         const claim = { ...before, refreshing: { owner, until: startedAt + leaseMillis } }
-        if (!(yield* replace(key, Option.some(current), claim))) return undefined
-        current = textOf(claim)
-        const result = yield* Effect.result(options.refresh(refreshToken, account.userType))
-        if (Result.isSuccess(result)) {
-          const tokens = tokensOf(result.success, startedAt, before.tokens)
-          return (yield* keep(key, current, before, tokens)) ? tokens : undefined
+        const claimed = yield* Effect.result(replace(key, Option.some(current), claim))
+        let error: AccessTokenError
+        if (Result.isFailure(claimed)) {
+          error = claimed.failure
+          if (lostAt === undefined) return yield* error
+        } else {
+          if (!claimed.success) return undefined
+          current = textOf(claim)
+          const result = yield* Effect.result(options.refresh(refreshToken, account.userType))
+          if (Result.isSuccess(result)) {
+            const tokens = tokensOf(result.success, startedAt, before.tokens)
+            return (yield* keep(key, current, before, tokens)) ? tokens : undefined
+          }
+          error = result.failure
         }
-        const error = result.failure
-        if (error.reason === "Unreachable" && tries < maximumTries) {
-          yield* Effect.sleep(tryDelayMillis * 2 ** (tries - 1) * (0.5 + (yield* Random.next) / 2))
+        const now = yield* Clock.currentTimeMillis
+        if (error.reason === "Unreachable") lostAt ??= startedAt
+        // A refusal of what was perhaps granted before comes from somebody on the way.
+        const mayBeGranted = lostAt !== undefined && error.reason !== "ReconnectRequired"
+        if (mayBeGranted && now - (lostAt ?? now) < graceMillis) {
+          yield* pause(laps)
           continue
         }
         // The claim is given up, unless somebody has taken it over; left behind, it expires.
@@ -237,7 +276,7 @@ export const make = Effect.fnUntraced(function* (options: {
         // Another process may have refreshed while this one was held up.
         const latest = yield* load(key)
         if (latest.record !== undefined && !areSame(latest.record.tokens, before.tokens)) return undefined
-        const until = (yield* Clock.currentTimeMillis) + refusalMillis
+        const until = now + (error.reason === "ReconnectRequired" ? invalidGrantMillis : refusalMillis)
         session.refused = { refreshToken: valueOf(refreshToken), error, until }
         return yield* error
       }
@@ -260,16 +299,16 @@ export const make = Effect.fnUntraced(function* (options: {
       if (record === undefined || Option.isNone(text)) return yield* reconnect(`no tokens are stored for ${key}`)
       const { refreshing, tokens } = record
       session.tokens = tokens
+      session.readAt = now
       if (isAcceptable(tokens, now)) return tokens
       const { refused } = session
       if (refused !== undefined && refused.refreshToken === valueOf(tokens.refreshToken) && now < refused.until) {
         return yield* refused.error
       }
-      const isClaimed = refreshing !== undefined && refreshing.owner !== owner && now < refreshing.until
-      if (isClaimed) {
+      if (refreshing !== undefined && refreshing.owner !== owner && now < refreshing.until) {
         // By our clock too, since the claim was made by another one.
-        const found = Redacted.value(text.value)
-        if (watched?.text !== found) watched = { text: found, since: now }
+        const claim = Redacted.value(text.value)
+        if (watched?.text !== claim) watched = { text: claim, since: now }
         if (now - watched.since < leaseMillis) {
           yield* Effect.sleep(Math.min(pollMillis, leaseMillis))
           continue
@@ -278,104 +317,97 @@ export const make = Effect.fnUntraced(function* (options: {
       const refreshed = yield* refresh(account, session, text.value, record)
       if (refreshed !== undefined) {
         session.tokens = refreshed
+        session.readAt = yield* Clock.currentTimeMillis
         return refreshed
       }
+      yield* Effect.sleep(Math.min(pollMillis, leaseMillis))
     }
   })
 
-  const flights = new Set<Deferred.Deferred<Tokens, AccessTokenError>>()
-  // A refresh under way is not cut off: its answer exists nowhere else.
-  yield* Effect.addFinalizer(() =>
-    Effect.timeoutOrElse(
-      Effect.forEach(flights, (flight) => Effect.exit(Deferred.await(flight)), { concurrency: "unbounded" }),
-      {
-        duration: patienceMillis,
-        orElse: () =>
-          Effect.logError(`${flights.size} refreshes of tokens did not end, or their tokens could not be stored`)
-      }
+  const using = <A>(
+    account: Account,
+    use: (session: Session) => Effect.Effect<A, AccessTokenError>
+  ): Effect.Effect<A, AccessTokenError> =>
+    Effect.suspend(() =>
+      isClosed
+        ? Effect.fail(unreachable("the layer of the OAuth has ended"))
+        : Effect.scoped(Effect.flatMap(RcMap.get(sessions, keyOf(account)), use))
     )
-  )
 
-  /** Joins the flight of an account, or starts it. It goes on when its callers have left. */
+  /** The tokens that are not to be had in time, if they are alive, else what comes of waiting on. */
+  const unlessAlive = (session: Session, waiting: Effect.Effect<Tokens, AccessTokenError>) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      session.tokens !== undefined && isAlive(session.tokens, now) ? Effect.succeed(session.tokens) : waiting
+    )
+
+  /**
+   * Joins the flight of an account, or starts it. Whoever is content with a token
+   * that is alive does not wait long for a better one.
+   */
   const join = (
     account: Account,
     session: Session,
-    isAcceptable: (tokens: Tokens, now: number) => boolean
+    isAcceptable: (tokens: Tokens, now: number) => boolean,
+    isContent: boolean
   ): Effect.Effect<Tokens, AccessTokenError> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         const wait = (flight: Deferred.Deferred<Tokens, AccessTokenError>) =>
           restore(
-            Effect.timeoutOrElse(Deferred.await(flight), {
-              duration: patienceMillis,
-              orElse: () =>
-                Effect.fail(
-                  new AccessTokenError({
-                    reason: "Unreachable",
-                    messages: [`no token for ${keyOf(account)} within ${patienceMillis} ms`]
-                  })
-                )
-            })
+            isContent
+              ? Effect.timeoutOrElse(Deferred.await(flight), {
+                  duration: Math.min(aliveMillis, patienceMillis),
+                  orElse: () => unlessAlive(session, within(flight, patienceMillis))
+                })
+              : within(flight, patienceMillis)
           )
         if (session.flight !== undefined) return wait(session.flight)
         const flight = Deferred.makeUnsafe<Tokens, AccessTokenError>()
         session.flight = flight
-        flights.add(flight)
-        return using(account, () => obtain(account, session, isAcceptable)).pipe(
-          Effect.onExit((exit) =>
-            Effect.map(Clock.currentTimeMillis, (now) => {
-              const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
-              session.failure = failure === undefined ? undefined : { error: failure, until: now + failureMillis }
-              session.flight = undefined
-              flights.delete(flight)
-              Deferred.doneUnsafe(flight, exit)
-            })
-          ),
-          Effect.interruptible,
-          Effect.forkDetach,
-          Effect.flatMap(() => wait(flight))
+        const obtained = using(account, () => obtain(account, session, isAcceptable))
+        return Effect.andThen(
+          launch(flight, obtained, (exit, now) => {
+            const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
+            session.failure = failure === undefined ? undefined : { error: failure, until: now + failureMillis }
+            session.flight = undefined
+          }),
+          wait(flight)
         )
       })
     )
 
-  const using = <A, E>(account: Account, use: (session: Session) => Effect.Effect<A, E>) =>
-    Effect.scoped(Effect.flatMap(RcMap.get(sessions, keyOf(account)), use))
-
-  /** Fresh tokens that are not the refused ones, unless the last try has only just failed. */
+  /** Fresh tokens, others than the refused ones if there are, unless the last try has only just failed. */
   const settle = Effect.fnUntraced(function* (account: Account, session: Session, refused?: Redacted.Redacted) {
     const startedAt = yield* Clock.currentTimeMillis
     // As new as can be is good enough, however short HighLevel lets it live.
     const isAcceptable = (tokens: Tokens, now: number) =>
-      (isFresh(tokens, now) || tokens.obtainedAt >= startedAt) &&
       tokens.accessToken !== undefined &&
-      (refused === undefined || Redacted.value(tokens.accessToken) !== Redacted.value(refused))
+      ((tokens.obtainedAt >= startedAt && tokens.obtainedAt <= now) ||
+        (isFresh(tokens, now) && (refused === undefined || valueOf(tokens.accessToken) !== Redacted.value(refused))))
     while (true) {
       const now = yield* Clock.currentTimeMillis
-      if (session.tokens !== undefined && isAcceptable(session.tokens, now)) return session.tokens
-      if (session.failure !== undefined && now < session.failure.until) return yield* session.failure.error
-      yield* join(account, session, isAcceptable)
+      const { failure, readAt, tokens } = session
+      if (tokens !== undefined && isAcceptable(tokens, now) && now - readAt < rereadMillis) return tokens
+      if (failure !== undefined && now < failure.until) return yield* failure.error
+      const joined = yield* join(account, session, isAcceptable, refused === undefined)
+      const joinedAt = yield* Clock.currentTimeMillis
+      if (isAcceptable(joined, joinedAt)) return joined
+      if (refused === undefined && session.flight !== undefined && isAlive(joined, joinedAt)) return joined
     }
   })
-
-  const accessTokenOf = (account: Account, { accessToken }: Tokens) =>
-    accessToken === undefined
-      ? Effect.fail(reconnect(`no access token is stored for ${keyOf(account)}`))
-      : Effect.succeed(accessToken)
 
   return {
     /** The access token, refreshed if it is about to expire. */
     get: (account: Account): Effect.Effect<Redacted.Redacted, AccessTokenError> =>
       using(account, (session) =>
         settle(account, session).pipe(
-          Effect.catch((error) =>
-            // It could not be refreshed before its time, but its time is not over.
-            Effect.flatMap(Clock.currentTimeMillis, (now) =>
-              session.tokens !== undefined && isAlive(session.tokens, now)
-                ? Effect.succeed(session.tokens)
-                : Effect.fail(error)
-            )
-          ),
-          Effect.flatMap((tokens) => accessTokenOf(account, tokens))
+          // It could not be refreshed before its time, but its time may not be over.
+          Effect.catch((error) => unlessAlive(session, Effect.fail(error))),
+          Effect.flatMap(({ accessToken }) =>
+            accessToken === undefined
+              ? Effect.fail(reconnect(`no access token is stored for ${keyOf(account)}`))
+              : Effect.succeed(accessToken)
+          )
         )
       ),
 
@@ -383,46 +415,59 @@ export const make = Effect.fnUntraced(function* (options: {
     renew: (account: Account, refused: Redacted.Redacted): Effect.Effect<boolean, AccessTokenError> =>
       using(account, (session) =>
         Effect.gen(function* () {
-          const now = yield* Clock.currentTimeMillis
           const held = session.tokens
-          if (
-            valueOf(held?.accessToken) === Redacted.value(refused) &&
-            now - (held?.obtainedAt ?? 0) < minimumAgeMillis
-          ) {
+          const age = (yield* Clock.currentTimeMillis) - (held?.obtainedAt ?? 0)
+          if (valueOf(held?.accessToken) === Redacted.value(refused) && age >= 0 && age < minimumAgeMillis) {
             return false
           }
-          yield* settle(account, session, refused)
-          return true
+          const { accessToken } = yield* settle(account, session, refused)
+          return valueOf(accessToken) !== Redacted.value(refused)
         })
       ),
 
-    /** Stores the tokens of a new authorization, whatever was there. */
-    put: (account: Account, tokens: Tokens): Effect.Effect<void, AccessTokenError> =>
-      using(account, (session) =>
-        Effect.gen(function* () {
-          const key = keyOf(account)
-          while (true) {
-            const text = yield* storeFailure("the token store cannot be read", [])(options.store.get(key))
-            if (yield* replace(key, text, { tokens })) break
-          }
-          forget(session)
+    /** Asks for tokens that can be had once, and stores them, whatever was there. */
+    connect: <A extends Grant>(
+      exchange: Effect.Effect<A, AccessTokenError>,
+      accountOf: (grant: A) => Account | undefined
+    ): Effect.Effect<A, AccessTokenError> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.suspend(() => {
+          const flight = Deferred.makeUnsafe<A, AccessTokenError>()
+          const connected = Effect.gen(function* () {
+            const startedAt = yield* Clock.currentTimeMillis
+            const grant = yield* exchange
+            const account = accountOf(grant)
+            if (account === undefined) return grant
+            const key = keyOf(account)
+            const tokens = tokensOf(grant, startedAt)
+            const stored = Effect.gen(function* () {
+              return (yield* replace(key, yield* get(key), { tokens })) ? Option.some(true) : Option.none()
+            })
+            yield* persist(key, stored)
+            yield* using(account, (session) => Effect.sync(() => forget(session)))
+            return grant
+          })
+          return Effect.andThen(launch(flight, connected), restore(within(flight, patienceMillis)))
         })
       ),
 
     /**
      * Stores a refresh token that was brought along, unless the tokens that are
-     * stored came of it, or of an authorization.
+     * stored came of it, of a newer one, or of an authorization.
      */
     adopt: (account: Account, refreshToken: Redacted.Redacted): Effect.Effect<void, AccessTokenError> =>
       using(account, (session) =>
         Effect.gen(function* () {
           const key = keyOf(account)
-          const adopted = Hash.string(Redacted.value(refreshToken))
-          while (true) {
+          const hash = Hash.make(Redacted.value(refreshToken))
+          for (let laps = 0; ; laps++) {
             const { record, text } = yield* load(key)
-            if (record !== undefined && (record.adopted === undefined || record.adopted === adopted)) return
+            const adopted = record?.adopted ?? []
+            if (record !== undefined && (record.adopted === undefined || adopted.includes(hash))) return
             const obtainedAt = yield* Clock.currentTimeMillis
-            if (yield* replace(key, text, { tokens: { refreshToken, obtainedAt }, adopted })) break
+            const tokens = { refreshToken, obtainedAt }
+            if (yield* replace(key, text, { tokens, adopted: [hash, ...adopted].slice(0, 100) })) break
+            yield* pause(laps)
           }
           forget(session)
         })
