@@ -38,8 +38,9 @@ const rows: ReadonlyArray<ReadonlyArray<string>> = [
   ["testing/index"],
   ["cli/ExitCode", "cli/Output"],
   ["cli/CliFailure"],
-  ["cli/Token"],
-  ["cli/Update", "cli/Serve"],
+  ["cli/Token", "cli/Input", "cli/Progress", "cli/Shared"],
+  ["cli/Credentials", "cli/Report"],
+  ["cli/Update", "cli/UpdateAll", "cli/Serve"],
   ["cli/Cli"],
   ["cli/main"]
 ]

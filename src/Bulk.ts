@@ -94,7 +94,7 @@ export type Outcome<A extends ConversationUpdate = ConversationUpdate> =
  * @category options
  * @since 0.1.0
  */
-export interface Options {
+export interface Options<A extends ConversationUpdate = ConversationUpdate> {
   /**
    * How many updates may be on their way at once.
    *
@@ -119,6 +119,14 @@ export interface Options {
    * @default never
    */
   readonly stop?: Effect.Effect<unknown> | undefined
+
+  /**
+   * Which of the inputs an update is, such as its line in a file: what the journal
+   * knows it by. Increases from each update to the next.
+   *
+   * @default its place in the stream
+   */
+  readonly position?: ((update: A) => number) | undefined
 
   /**
    * Sends nothing: each valid update is `Planned`, or `Skipped`.
@@ -184,7 +192,7 @@ interface Ticket<A> {
  */
 export const updateAll = <A extends ConversationUpdate, E, R>(
   updates: Stream.Stream<A, E, R>,
-  options: Options = {}
+  options: Options<A> = {}
 ): Stream.Stream<Outcome<A>, E | JournalError, R | Conversations> => {
   const { concurrency = 64, concurrencyPerLocation = 16, dryRun = false, journal } = options
 
@@ -208,13 +216,13 @@ export const updateAll = <A extends ConversationUpdate, E, R>(
 
       const keyOf = ({ conversationId, locationId }: A) => JSON.stringify([locationId, conversationId])
 
-      let position = -1
+      let count = 0
       const ticketOf = (update: A): Ticket<A> => {
         const key = keyOf(update)
         const previous = last.get(key)
         const ended = Deferred.makeUnsafe<void>()
         last.set(key, ended)
-        position++
+        const position = options.position?.(update) ?? count++
         return { position, update, skip: journal?.skip(position, update), previous, ended }
       }
 

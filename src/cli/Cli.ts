@@ -13,10 +13,11 @@ import { version } from "../internal/version.ts"
 import * as ExitCode from "./ExitCode.ts"
 import { sandbox } from "./Serve.ts"
 import { update } from "./Update.ts"
+import { updateAll } from "./UpdateAll.ts"
 
 const root = Command.make("effect-highlevel").pipe(
   Command.withDescription("Update conversations in HighLevel"),
-  Command.withSubcommands([update, sandbox])
+  Command.withSubcommands([update, updateAll, sandbox])
 )
 
 // Help that was asked for is output; help after a mistake is not.
@@ -64,7 +65,13 @@ export const run = (args: ReadonlyArray<string>) => {
   return Command.runWith(root, { version })(args).pipe(
     Effect.as(ExitCode.done),
     Effect.catchTag("CliFailure", (failure) =>
-      Effect.as(Console.error(failure.asJson === true ? JSON.stringify(failure.json) : failure.text), failure.exitCode)
+      // A job has said all that it has to say.
+      failure.text === ""
+        ? Effect.succeed(failure.exitCode)
+        : Effect.as(
+            Console.error(failure.asJson === true ? JSON.stringify(failure.json) : failure.text),
+            failure.exitCode
+          )
     ),
     Effect.catchIf(CliError.isCliError, () => Effect.succeed(ExitCode.usage)),
     Effect.catchCause((cause) =>

@@ -1,4 +1,5 @@
 /** A failure on its way out of the process: what to print and how to exit. */
+import type * as Config from "effect/Config"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -23,7 +24,11 @@ export const as = ({ exitCode, json, text }: CliFailure, asJson: boolean) =>
   new CliFailure({ exitCode, json, text, asJson })
 
 const Reported = Schema.toCodecJson(Schema.Union([HighLevelError.UpdateError, HighLevelError.InvalidOptions]))
-const encode = Schema.encodeEffect(Reported)
+const encodeReported = Schema.encodeEffect(Reported)
+
+/** An error as JSON; its tag and its message where it holds what JSON cannot. */
+export const encode = (error: HighLevelError.UpdateError | HighLevelError.InvalidOptions) =>
+  Effect.orElseSucceed(encodeReported(error), (): Schema.Json => ({ _tag: error._tag, message: error.message }))
 
 const advice = (error: HighLevelError.UpdateError | HighLevelError.InvalidOptions) => {
   if (error._tag !== "Unauthorized") return ""
@@ -44,14 +49,28 @@ const advice = (error: HighLevelError.UpdateError | HighLevelError.InvalidOption
 }
 
 export const fromError = (error: HighLevelError.UpdateError | HighLevelError.InvalidOptions) =>
-  encode(error).pipe(
-    Effect.orElseSucceed(() => ({ _tag: error._tag, message: error.message })),
-    Effect.map(
-      (json) =>
-        new CliFailure({
-          exitCode: ExitCode.fromError(error),
-          text: `${error._tag}: ${Output.printable(error.message)}${advice(error)}`,
-          json
-        })
+  Effect.map(
+    encode(error),
+    (json) =>
+      new CliFailure({
+        exitCode: ExitCode.fromError(error),
+        text: `${error._tag}: ${Output.printable(error.message)}${advice(error)}`,
+        json
+      })
+  )
+
+/** Whatever a command fails with, as what to print and how to exit. */
+export const catchErrors = <A, R>(
+  effect: Effect.Effect<
+    A,
+    CliFailure | Config.ConfigError | HighLevelError.UpdateError | HighLevelError.InvalidOptions,
+    R
+  >
+): Effect.Effect<A, CliFailure, R> =>
+  effect.pipe(
+    Effect.catchTag("ConfigError", (error) => Effect.fail(usage(error.message))),
+    Effect.catchIf(
+      (error) => error._tag !== "CliFailure",
+      (error) => Effect.flatMap(fromError(error), Effect.fail)
     )
   )

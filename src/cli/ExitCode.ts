@@ -16,6 +16,12 @@ export const unauthorized = 77
 /** Interrupted. */
 export const interrupted = 130
 
+// Of many outcomes, the one that calls for somebody's attention first.
+const severity = [done, usage, refused, failed, temporary, unauthorized, interrupted]
+
+export const worst = (one: number, other: number): number =>
+  severity.indexOf(one) >= severity.indexOf(other) ? one : other
+
 const fromUnexpectedStatus = ({ messages, status }: HighLevelError.UnexpectedStatus) => {
   if (status === 403) return unauthorized
   if (status === 404) return refused

@@ -16,7 +16,11 @@ export const token = Effect.gen(function* () {
   if (Option.isSome(given) && Redacted.value(given.value).trim() !== "") return given.value
   const { stderrIsTerminal, stdinIsTerminal } = yield* Stdio.Stdio
   if ((yield* stdinIsTerminal) && (yield* stderrIsTerminal)) {
-    return yield* Prompt.run(Prompt.Hidden({ message: "HighLevel token" }))
+    return yield* Effect.catchTag(
+      Prompt.run(Prompt.Hidden({ message: "HighLevel token" })),
+      "QuitError",
+      () => Effect.interrupt
+    )
   }
   return yield* CliFailure.usage("No token: set HIGHLEVEL_TOKEN, or run this in a terminal to be asked for it.")
 })

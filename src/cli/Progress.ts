@@ -1,0 +1,109 @@
+/** How far a job is: a bar on a terminal, else a line every few seconds. */
+
+/** What a job knows of itself. */
+export interface State {
+  readonly startedAt: number
+  /** How many lines there are, if that is known. */
+  readonly total: number | undefined
+  applied: number
+  skipped: number
+  planned: number
+  failed: number
+  invalid: number
+  /** What HighLevel said last of the interval and of the day. */
+  quota: { readonly remaining?: number; readonly max?: number; readonly daily?: number }
+}
+
+export const make = (startedAt: number, total: number | undefined): State => ({
+  startedAt,
+  total,
+  applied: 0,
+  skipped: 0,
+  planned: 0,
+  failed: 0,
+  invalid: 0,
+  quota: {}
+})
+
+const doneOf = ({ applied, failed, invalid, planned, skipped }: State) => applied + failed + invalid + planned + skipped
+
+/** In the two largest units: `2 h 47 min`. */
+export const span = (millis: number): string => {
+  const seconds = Math.round(millis / 1000)
+  if (seconds < 60) return `${seconds} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
+
+const perSecond = (state: State, now: number) => {
+  // What was skipped took no time, and says nothing of what is to come.
+  const made = state.applied + state.failed
+  return made === 0 || now <= state.startedAt ? 0 : (made * 1000) / (now - state.startedAt)
+}
+
+const facts = (state: State, now: number): ReadonlyArray<string> => {
+  const done = doneOf(state)
+  const rate = perSecond(state, now)
+  const { daily, max, remaining } = state.quota
+  const bad = state.failed + state.invalid
+  return [
+    state.total === undefined ? `${done} done` : `${done}/${state.total}`,
+    ...(bad === 0 ? [] : [`${bad} failed`]),
+    ...(rate === 0 ? [] : [`${rate.toFixed(1)}/s`]),
+    ...(rate === 0 || state.total === undefined || done >= state.total
+      ? []
+      : [`${span(((state.total - done) * 1000) / rate)} left`]),
+    ...(remaining === undefined ? [] : [`quota ${remaining}${max === undefined ? "" : `/${max}`}`]),
+    ...(daily === undefined ? [] : [`day ${daily}`])
+  ]
+}
+
+export const line = (state: State, now: number): string => facts(state, now).join(", ")
+
+const maximumBar = 30
+const minimumBar = 5
+
+/** One line that fits the window: what does not fit is left out, the least important first. */
+export const bar = (state: State, now: number, columns: number, colors: boolean): string => {
+  const paint = (code: number, text: string) => (colors && text !== "" ? `\u001b[${code}m${text}\u001b[39m` : text)
+  // The last column would wrap.
+  const room = Math.max(1, columns - 1)
+  const shown: Array<string> = []
+  for (const fact of facts(state, now)) {
+    if ([...shown, fact].join("  ").length > room) break
+    shown.push(fact)
+  }
+  const text = shown.join("  ")
+  const colored = shown.map((fact) => (fact.endsWith(" failed") ? paint(31, fact) : fact)).join("  ")
+  const width = Math.min(maximumBar, room - text.length - 3)
+  if (state.total === undefined || state.total === 0 || width < minimumBar) return colored
+  const filled = Math.min(width, Math.floor((doneOf(state) / state.total) * width))
+  return `[${paint(32, "=".repeat(filled))}${" ".repeat(width - filled)}] ${colored}`
+}
+
+/** What became of it all, in one line. */
+export const summary = (state: State, now: number): string => {
+  const { applied, failed, invalid, planned, skipped } = state
+  const parts = [
+    ...(planned > 0 ? [`${planned} to apply`] : [`${applied} applied`]),
+    ...(skipped > 0 ? [`${skipped} skipped`] : []),
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(invalid > 0 ? [`${invalid} invalid`] : [])
+  ]
+  const rate = perSecond(state, now)
+  const speed = rate === 0 ? "" : ` (${rate.toFixed(1)}/s)`
+  return `${doneOf(state)} lines: ${parts.join(", ")} in ${span(now - state.startedAt)}${speed}`
+}
+
+export const json = (state: State, now: number) => ({
+  lines: doneOf(state),
+  total: state.total ?? null,
+  applied: state.applied,
+  skipped: state.skipped,
+  planned: state.planned,
+  failed: state.failed,
+  invalid: state.invalid,
+  perSecond: Number(perSecond(state, now).toFixed(1)),
+  millis: now - state.startedAt
+})

@@ -1,0 +1,154 @@
+/** What a job says: an outcome a line on stdout, how far it is on stderr. */
+import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import * as Stdio from "effect/Stdio"
+import * as HttpClient from "effect/http/HttpClient"
+import type { Bulk, HighLevelError } from "../index.ts"
+import * as CliFailure from "./CliFailure.ts"
+import * as ExitCode from "./ExitCode.ts"
+import * as Output from "./Output.ts"
+import * as Progress from "./Progress.ts"
+
+const barMillis = 100
+const lineMillis = 5000
+
+const clear = "\r\u001b[K"
+
+/** Waits until the text is taken, so that a slow reader slows the job and not its memory. */
+const write = (stream: NodeJS.WriteStream, text: string) =>
+  Effect.callback<void, CliFailure.CliFailure>((resume) => {
+    stream.write(text, (error) => {
+      resume(
+        error == null
+          ? Effect.void
+          : Effect.fail(
+              new CliFailure.CliFailure({
+                exitCode: ExitCode.failed,
+                text: `Cannot write outcomes: ${error.message}`,
+                json: { _tag: "WriteFailed", message: error.message }
+              })
+            )
+      )
+    })
+  })
+
+const number = (text: string | undefined) => (text === undefined || text === "" ? Number.NaN : Number(text))
+const known = <Name extends string>(name: Name, value: number) => (Number.isFinite(value) ? { [name]: value } : {})
+
+export const make = Effect.fnUntraced(function* (state: Progress.State, json: boolean) {
+  const { stderrIsTerminal, stdoutIsTerminal } = yield* Stdio.Stdio
+  const term = yield* Config.option(Config.String("TERM"))
+  const noColor = yield* Config.option(Config.String("NO_COLOR"))
+  const isBar = !json && (yield* stderrIsTerminal) && !Option.contains(term, "dumb")
+  const isShared = isBar && (yield* stdoutIsTerminal)
+  const colors = Option.isNone(noColor) || noColor.value === ""
+  let exitCode = ExitCode.done
+  // A reader that has gone is told by the write that fails.
+  process.stdout.on("error", () => {})
+
+  const show = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    process.stderr.write(
+      isBar
+        ? clear + Progress.bar(state, now, process.stderr.columns ?? 80, colors)
+        : `${json ? JSON.stringify({ _tag: "Progress", ...Progress.json(state, now) }) : Progress.line(state, now)}\n`
+    )
+  })
+
+  const print = (values: ReadonlyArray<Schema.Json>) =>
+    Effect.suspend(() => {
+      // The bar stands where the next line goes.
+      if (isShared) process.stderr.write(clear)
+      return write(process.stdout, values.map((value) => `${Output.printable(JSON.stringify(value))}\n`).join(""))
+    })
+
+  const fail = (error: HighLevelError.UpdateError) => {
+    exitCode = ExitCode.worst(exitCode, ExitCode.fromError(error))
+    return CliFailure.encode(error)
+  }
+
+  const record = (line: number, outcome: Bulk.Outcome) => {
+    const { conversationId, locationId } = outcome.update
+    const ids = { line, conversationId, locationId, outcome: outcome._tag }
+    switch (outcome._tag) {
+      case "Applied":
+        state.applied++
+        return Effect.succeed<Schema.Json>({ ...ids, attempts: outcome.attempts })
+      case "Skipped":
+        state.skipped++
+        return Effect.succeed<Schema.Json>({ ...ids, reason: outcome.reason })
+      case "Planned":
+        state.planned++
+        return Effect.succeed<Schema.Json>(ids)
+      case "Failed":
+        state.failed++
+        return Effect.map(fail(outcome.error), (error): Schema.Json => ({ ...ids, attempts: outcome.attempts, error }))
+    }
+  }
+
+  return {
+    /** Sees what HighLevel says of the quota. */
+    watch: HttpClient.tap(({ headers }) =>
+      Effect.sync(() => {
+        state.quota = {
+          ...state.quota,
+          ...known("remaining", number(headers["x-ratelimit-remaining"])),
+          ...known("max", number(headers["x-ratelimit-max"])),
+          ...known("daily", number(headers["x-ratelimit-daily-remaining"]))
+        }
+      })
+    ),
+
+    /** A line that is no update. */
+    invalid: (
+      line: number,
+      error: HighLevelError.InvalidRequest | { readonly _tag: "InvalidLine"; readonly message: string }
+    ) =>
+      Effect.gen(function* () {
+        state.invalid++
+        exitCode = ExitCode.worst(exitCode, ExitCode.usage)
+        const said =
+          error._tag === "InvalidLine" ? { message: error.message } : { error: yield* CliFailure.encode(error) }
+        yield* print([{ line, outcome: "Invalid", ...said }])
+      }),
+
+    outcomes: (outcomes: ReadonlyArray<{ readonly line: number; readonly outcome: Bulk.Outcome }>) =>
+      Effect.flatMap(
+        Effect.forEach(outcomes, ({ line, outcome }) => record(line, outcome)),
+        print
+      ),
+
+    /** Says how far it is, for as long as it takes. */
+    showing: <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+      Effect.gen(function* () {
+        yield* show.pipe(
+          isBar ? (self) => self : Effect.delay(lineMillis),
+          Effect.andThen(Effect.sleep(isBar ? barMillis : 0)),
+          Effect.forever,
+          Effect.forkScoped
+        )
+        return yield* effect
+      }).pipe(
+        Effect.scoped,
+        Effect.ensuring(
+          Effect.gen(function* () {
+            const now = yield* Clock.currentTimeMillis
+            if (isBar) process.stderr.write(clear)
+            process.stderr.write(
+              `${json ? JSON.stringify({ _tag: "Summary", ...Progress.json(state, now) }) : Progress.summary(state, now)}\n`
+            )
+          })
+        )
+      ),
+
+    /** Ends with the worst that has happened; it has been said already. */
+    end: Effect.suspend(() =>
+      exitCode === ExitCode.done
+        ? Effect.void
+        : Effect.fail(new CliFailure.CliFailure({ exitCode, text: "", json: null }))
+    )
+  }
+})

@@ -1,0 +1,76 @@
+/** What several commands take and say alike. */
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Flag from "effect/cli/Flag"
+import { type Conversations, ConversationUpdate, HighLevelApi } from "../index.ts"
+import * as CliFailure from "./CliFailure.ts"
+
+const decodeFeedback = Schema.decodeUnknownEffect(Schema.fromJsonString(ConversationUpdate.Feedback))
+
+const readFeedback = (text: string) =>
+  text === "positive" || text === "negative"
+    ? Effect.succeed(text)
+    : Effect.mapError(decodeFeedback(text), () =>
+        CliFailure.usage("--feedback: expected a JSON object, positive or negative")
+      )
+
+/** What to change. */
+export const changeFlags = {
+  unreadCount: Flag.Int("unread-count").pipe(Flag.withDescription("Unread messages: 0 marks as read"), Flag.optional),
+  starred: Flag.Boolean("starred").pipe(
+    Flag.withDescription("Star the conversation; --no-starred takes the star away"),
+    Flag.optional
+  ),
+  feedback: Flag.String("feedback").pipe(
+    Flag.withDescription("Feedback: a JSON object, positive or negative"),
+    Flag.withMetavar("json"),
+    Flag.optional
+  )
+}
+
+/** Which server, and how. */
+export const serverFlags = {
+  version: Flag.Literals("api-version", HighLevelApi.ApiVersion.literals).pipe(
+    Flag.withDescription("The Version header (HIGHLEVEL_API_VERSION, else 2021-07-28)"),
+    Flag.optional
+  ),
+  baseUrl: Flag.String("base-url").pipe(
+    Flag.withDescription("Another server (HIGHLEVEL_BASE_URL, else HighLevel)"),
+    Flag.withMetavar("url"),
+    Flag.optional
+  )
+}
+
+const present = <Name extends string, Value>(name: Name, value: Option.Option<Value>) =>
+  Option.match(value, { onNone: () => ({}), onSome: (value) => ({ [name]: value }) })
+
+/** The fields that are given. */
+export const changes = Effect.fnUntraced(function* ({
+  feedback,
+  starred,
+  unreadCount
+}: {
+  readonly unreadCount: Option.Option<number>
+  readonly starred: Option.Option<boolean>
+  readonly feedback: Option.Option<string>
+}) {
+  const parsed = Option.isSome(feedback)
+    ? Option.some(yield* readFeedback(feedback.value))
+    : Option.none<ConversationUpdate.Feedback>()
+  return { ...present("unreadCount", unreadCount), ...present("starred", starred), ...present("feedback", parsed) }
+})
+
+/** The client's options that are given, the tokens being the context's. */
+export const clientOptions = ({
+  baseUrl,
+  version
+}: {
+  readonly baseUrl: Option.Option<string>
+  readonly version: Option.Option<HighLevelApi.ApiVersion>
+}): Omit<Conversations.ConfigOptions, "token"> & { readonly token: false } => ({
+  token: false,
+  ...(Option.isSome(baseUrl) ? { baseUrl: Config.succeed(baseUrl.value) } : {}),
+  ...(Option.isSome(version) ? { version: Config.succeed(version.value) } : {})
+})

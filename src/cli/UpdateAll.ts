@@ -1,0 +1,158 @@
+/** `effect-highlevel update-all`: many updates from a file or a pipe. */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import { Bulk, Conversations, type ConversationUpdate, Journal } from "../index.ts"
+import * as CliFailure from "./CliFailure.ts"
+import * as Credentials from "./Credentials.ts"
+import * as ExitCode from "./ExitCode.ts"
+import * as Input from "./Input.ts"
+import * as Progress from "./Progress.ts"
+import * as Report from "./Report.ts"
+import * as Shared from "./Shared.ts"
+
+export const inputFlags = {
+  input: Flag.String("input").pipe(
+    Flag.withDescription("Updates as JSON objects, or bare conversation ids, one a line; - is stdin"),
+    Flag.withMetavar("file"),
+    Flag.withDefault("-")
+  ),
+  locationId: Flag.String("location-id").pipe(
+    Flag.withDescription("The location of lines that do not say theirs"),
+    Flag.optional
+  )
+}
+
+/** The bytes of the input, and how many lines they have if that can be known. */
+export const open = Effect.fnUntraced(function* (input: string) {
+  const fileSystem = yield* FileSystem.FileSystem
+  const stdio = yield* Stdio.Stdio
+  const unreadable = (error: { readonly message: string }) => CliFailure.usage(`Cannot read ${input}: ${error.message}`)
+  if (input === "-") {
+    if (yield* stdio.stdinIsTerminal) {
+      return yield* CliFailure.usage("No input: give --input <file>, or pipe updates or ids in.")
+    }
+    return { bytes: Stream.mapError(stdio.stdin, unreadable), total: undefined }
+  }
+  const bytes = Stream.mapError(fileSystem.stream(input), unreadable)
+  const { type } = yield* Effect.mapError(fileSystem.stat(input), unreadable)
+  // A pipe can be read once.
+  const total = type === "File" ? yield* Stream.runCount(Input.lines(bytes)) : undefined
+  return { bytes, total }
+})
+
+const journalFailed = (error: Journal.JournalError) =>
+  new CliFailure.CliFailure({
+    exitCode: error.line === undefined ? ExitCode.failed : ExitCode.usage,
+    text: error.message,
+    json: { _tag: error._tag, message: error.message }
+  })
+
+export const updateAll = Command.make(
+  "update-all",
+  {
+    ...inputFlags,
+    ...Shared.changeFlags,
+    ...Shared.serverFlags,
+    journal: Flag.String("journal").pipe(
+      Flag.withDescription("Record outcomes in this file; run again, it skips what was applied"),
+      Flag.withMetavar("file"),
+      Flag.optional
+    ),
+    dryRun: Flag.Boolean("dry-run").pipe(
+      Flag.withDescription("Send nothing; say what would be"),
+      Flag.withDefault(false)
+    ),
+    concurrency: Flag.Int("concurrency").pipe(
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 }))),
+      Flag.withDescription("How many updates may be on their way at once (64, and 16 in a location)"),
+      Flag.optional
+    ),
+    json: Flag.Boolean("json").pipe(
+      Flag.withDescription("Say progress, summary and errors in JSON, too"),
+      Flag.withDefault(false)
+    )
+  },
+  Effect.fnUntraced(
+    function* ({ concurrency, dryRun, input, journal: journalPath, json, ...given }) {
+      const changes = yield* Shared.changes(given)
+      const defaults = { changes, locationId: Option.getOrUndefined(given.locationId) }
+      const { bytes, total } = yield* open(input)
+      const state = Progress.make(yield* Clock.currentTimeMillis, total)
+      const report = yield* Report.make(state, json)
+      const stop = yield* Deferred.make<void>()
+      const lineOf = new WeakMap<ConversationUpdate.ConversationUpdate, number>()
+
+      const job = Effect.gen(function* () {
+        const journal = Option.isSome(journalPath)
+          ? yield* Effect.mapError(Journal.open({ path: journalPath.value }), journalFailed)
+          : undefined
+        const updates = Input.lines(bytes).pipe(
+          Stream.mapEffect((line) =>
+            Input.parse(line, defaults).pipe(
+              Effect.tap((update) => Effect.sync(() => lineOf.set(update, line.number))),
+              Effect.asSome,
+              Effect.catch((error) => Effect.as(report.invalid(line.number, error), Option.none()))
+            )
+          ),
+          Stream.filterMap((update) => Result.fromOption(update, () => undefined))
+        )
+        const outcomes = Bulk.updateAll(updates, {
+          ...(journal === undefined ? {} : { journal }),
+          ...(Option.isSome(concurrency)
+            ? { concurrency: concurrency.value, concurrencyPerLocation: concurrency.value }
+            : {}),
+          position: (update) => (lineOf.get(update) ?? 0) - 1,
+          stop: Deferred.await(stop),
+          dryRun
+        })
+        yield* Stream.runForEachArray(outcomes, (some) =>
+          report.outcomes(some.map((outcome) => ({ line: outcome.position + 1, outcome })))
+        ).pipe(Effect.catchTag("JournalError", (error) => Effect.fail(journalFailed(error))))
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          Conversations.layerConfig({
+            ...Shared.clientOptions(given),
+            // A long backlog is patient, and what passes is retried for long.
+            retry: { maxAttempts: 10 },
+            transformClient: report.watch
+          }).pipe(Layer.provide(Credentials.layer(given)))
+        ),
+        CliFailure.catchErrors
+      )
+
+      const fiber = yield* Effect.forkChild(job)
+      yield* report.showing(
+        Fiber.join(fiber).pipe(
+          // What was sent comes to its end, and is reported.
+          Effect.onInterrupt(() => Effect.andThen(Deferred.succeed(stop, undefined), Fiber.await(fiber)))
+        )
+      )
+      return yield* report.end
+    },
+    (effect, { json }) => Effect.catchTag(effect, "CliFailure", (failure) => Effect.fail(CliFailure.as(failure, json)))
+  )
+).pipe(
+  Command.withDescription("Update many conversations, one outcome a line"),
+  Command.withExamples([
+    {
+      command: "effect-highlevel update-all --input ids.txt --location-id <id> --unread-count 0 --journal read.ndjson",
+      description: "Mark as read; run it again to go on"
+    },
+    {
+      command: "effect-highlevel update-all --input updates.ndjson --dry-run",
+      description: "Say what would be sent"
+    }
+  ])
+)
