@@ -28,6 +28,7 @@ const rows: ReadonlyArray<ReadonlyArray<string>> = [
   ["internal/policy"],
   ["Conversations"],
   ["Bulk"],
+  ["UpdateQueue"],
   ["index"],
   ["testing/SandboxModel"],
   ["testing/internal/oauthState", "testing/internal/requestErrors"],
@@ -38,9 +39,10 @@ const rows: ReadonlyArray<ReadonlyArray<string>> = [
   ["testing/index"],
   ["cli/ExitCode", "cli/Output"],
   ["cli/CliFailure"],
-  ["cli/Token", "cli/Input", "cli/Progress", "cli/Shared"],
-  ["cli/Credentials", "cli/Report"],
-  ["cli/Update", "cli/UpdateAll", "cli/Serve"],
+  ["cli/Token", "cli/Input", "cli/Progress", "cli/RedisConnection"],
+  ["cli/Credentials", "cli/Report", "cli/Shared"],
+  ["cli/Enqueue", "cli/Work"],
+  ["cli/Update", "cli/UpdateAll", "cli/QueueCommands", "cli/Serve"],
   ["cli/Cli"],
   ["cli/main"]
 ]

@@ -9,8 +9,10 @@ execFileSync("tsc", ["-p", "tsconfig.build.json"], { stdio: "inherit" })
 // Bundled, so that it starts fast and an operator needs nothing but Node.
 await build({
   entryPoints: ["src/cli/main.ts"],
-  outfile: "dist/cli/main.js",
+  outdir: "dist/cli",
   bundle: true,
+  // What a command alone needs is loaded by it alone.
+  splitting: true,
   platform: "node",
   format: "esm",
   target: "node22",

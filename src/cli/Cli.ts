@@ -11,13 +11,14 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { version } from "../internal/version.ts"
 import * as ExitCode from "./ExitCode.ts"
+import { enqueue, work } from "./QueueCommands.ts"
 import { sandbox } from "./Serve.ts"
 import { update } from "./Update.ts"
 import { updateAll } from "./UpdateAll.ts"
 
 const root = Command.make("effect-highlevel").pipe(
   Command.withDescription("Update conversations in HighLevel"),
-  Command.withSubcommands([update, updateAll, sandbox])
+  Command.withSubcommands([update, updateAll, enqueue, work, sandbox])
 )
 
 // Help that was asked for is output; help after a mistake is not.

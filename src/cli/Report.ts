@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
 import * as HttpClient from "effect/http/HttpClient"
-import type { Bulk, HighLevelError } from "../index.ts"
+import type { Bulk, HighLevelError, UpdateQueue } from "../index.ts"
 import * as CliFailure from "./CliFailure.ts"
 import * as ExitCode from "./ExitCode.ts"
 import * as Output from "./Output.ts"
@@ -118,6 +118,25 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
     outcomes: (outcomes: ReadonlyArray<{ readonly line: number; readonly outcome: Bulk.Outcome }>) =>
       Effect.flatMap(
         Effect.forEach(outcomes, ({ line, outcome }) => record(line, outcome)),
+        print
+      ),
+
+    /** Outcomes of a worker. */
+    worked: (outcomes: ReadonlyArray<UpdateQueue.Made | UpdateQueue.Missed>) =>
+      Effect.flatMap(
+        Effect.forEach(outcomes, (outcome) => {
+          const { attempts, job, update } = outcome
+          const { conversationId, locationId } = update
+          const said = { job, conversationId, locationId, outcome: outcome._tag, attempts }
+          if (outcome._tag === "Applied") {
+            state.applied++
+            return Effect.succeed<Schema.Json>(said)
+          }
+          // What is back in the queue is not over.
+          if (outcome.isFinal) state.failed++
+          const error = outcome.isFinal ? fail(outcome.error) : CliFailure.encode(outcome.error)
+          return Effect.map(error, (error): Schema.Json => ({ ...said, isFinal: outcome.isFinal, error }))
+        }),
         print
       ),
 

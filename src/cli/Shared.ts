@@ -3,9 +3,13 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as FileSystem from "effect/FileSystem"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
 import * as Flag from "effect/cli/Flag"
 import { type Conversations, ConversationUpdate, HighLevelApi } from "../index.ts"
 import * as CliFailure from "./CliFailure.ts"
+import * as Input from "./Input.ts"
 
 const decodeFeedback = Schema.decodeUnknownEffect(Schema.fromJsonString(ConversationUpdate.Feedback))
 
@@ -73,4 +77,35 @@ export const clientOptions = ({
   token: false,
   ...(Option.isSome(baseUrl) ? { baseUrl: Config.succeed(baseUrl.value) } : {}),
   ...(Option.isSome(version) ? { version: Config.succeed(version.value) } : {})
+})
+
+/** Where updates come from. */
+export const inputFlags = {
+  input: Flag.String("input").pipe(
+    Flag.withDescription("Updates as JSON objects, or bare conversation ids, one a line; - is stdin"),
+    Flag.withMetavar("file"),
+    Flag.withDefault("-")
+  ),
+  locationId: Flag.String("location-id").pipe(
+    Flag.withDescription("The location of lines that do not say theirs"),
+    Flag.optional
+  )
+}
+
+/** The bytes of the input, and how many lines they have if that can be known. */
+export const open = Effect.fnUntraced(function* (input: string, isCounted = true) {
+  const fileSystem = yield* FileSystem.FileSystem
+  const stdio = yield* Stdio.Stdio
+  const unreadable = (error: { readonly message: string }) => CliFailure.usage(`Cannot read ${input}: ${error.message}`)
+  if (input === "-") {
+    if (yield* stdio.stdinIsTerminal) {
+      return yield* CliFailure.usage("No input: give --input <file>, or pipe updates or ids in.")
+    }
+    return { bytes: Stream.mapError(stdio.stdin, unreadable), total: undefined }
+  }
+  const bytes = Stream.mapError(fileSystem.stream(input), unreadable)
+  const { type } = yield* Effect.mapError(fileSystem.stat(input), unreadable)
+  // A pipe can be read once.
+  const total = isCounted && type === "File" ? yield* Stream.runCount(Input.lines(bytes)) : undefined
+  return { bytes, total }
 })

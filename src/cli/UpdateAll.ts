@@ -3,12 +3,10 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -21,36 +19,6 @@ import * as Progress from "./Progress.ts"
 import * as Report from "./Report.ts"
 import * as Shared from "./Shared.ts"
 
-export const inputFlags = {
-  input: Flag.String("input").pipe(
-    Flag.withDescription("Updates as JSON objects, or bare conversation ids, one a line; - is stdin"),
-    Flag.withMetavar("file"),
-    Flag.withDefault("-")
-  ),
-  locationId: Flag.String("location-id").pipe(
-    Flag.withDescription("The location of lines that do not say theirs"),
-    Flag.optional
-  )
-}
-
-/** The bytes of the input, and how many lines they have if that can be known. */
-export const open = Effect.fnUntraced(function* (input: string) {
-  const fileSystem = yield* FileSystem.FileSystem
-  const stdio = yield* Stdio.Stdio
-  const unreadable = (error: { readonly message: string }) => CliFailure.usage(`Cannot read ${input}: ${error.message}`)
-  if (input === "-") {
-    if (yield* stdio.stdinIsTerminal) {
-      return yield* CliFailure.usage("No input: give --input <file>, or pipe updates or ids in.")
-    }
-    return { bytes: Stream.mapError(stdio.stdin, unreadable), total: undefined }
-  }
-  const bytes = Stream.mapError(fileSystem.stream(input), unreadable)
-  const { type } = yield* Effect.mapError(fileSystem.stat(input), unreadable)
-  // A pipe can be read once.
-  const total = type === "File" ? yield* Stream.runCount(Input.lines(bytes)) : undefined
-  return { bytes, total }
-})
-
 const journalFailed = (error: Journal.JournalError) =>
   new CliFailure.CliFailure({
     exitCode: error.line === undefined ? ExitCode.failed : ExitCode.usage,
@@ -61,7 +29,7 @@ const journalFailed = (error: Journal.JournalError) =>
 export const updateAll = Command.make(
   "update-all",
   {
-    ...inputFlags,
+    ...Shared.inputFlags,
     ...Shared.changeFlags,
     ...Shared.serverFlags,
     journal: Flag.String("journal").pipe(
@@ -87,7 +55,7 @@ export const updateAll = Command.make(
     function* ({ concurrency, dryRun, input, journal: journalPath, json, ...given }) {
       const changes = yield* Shared.changes(given)
       const defaults = { changes, locationId: Option.getOrUndefined(given.locationId) }
-      const { bytes, total } = yield* open(input)
+      const { bytes, total } = yield* Shared.open(input)
       const state = Progress.make(yield* Clock.currentTimeMillis, total)
       const report = yield* Report.make(state, json)
       const stop = yield* Deferred.make<void>()

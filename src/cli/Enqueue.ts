@@ -1,0 +1,73 @@
+/** What `effect-highlevel enqueue` does; loaded when it is asked for, since Redis takes its time. */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as PersistedQueue from "effect/persistence/PersistedQueue"
+import { type ConversationUpdate, UpdateQueue } from "../index.ts"
+import * as CliFailure from "./CliFailure.ts"
+import * as ExitCode from "./ExitCode.ts"
+import * as Input from "./Input.ts"
+import * as RedisConnection from "./RedisConnection.ts"
+
+const queueFailed = (error: { readonly _tag: string; readonly message: string }) =>
+  new CliFailure.CliFailure({
+    exitCode: ExitCode.temporary,
+    text: `The queue cannot be written: ${error.message}. Run the same command again: what is there is not there twice.`,
+    json: { _tag: error._tag, message: error.message }
+  })
+
+export const enqueue = Effect.fnUntraced(function* (options: {
+  readonly bytes: Stream.Stream<Uint8Array, CliFailure.CliFailure>
+  readonly defaults: Input.Defaults
+  readonly job: string
+  readonly queue: Option.Option<string>
+  readonly json: boolean
+}) {
+  const { bytes, defaults, job, json, queue } = options
+  let invalid = 0
+  const updates = Input.lines(bytes).pipe(
+    Stream.mapEffect((line) =>
+      Input.parse(line, defaults).pipe(
+        Effect.asSome,
+        Effect.catch((error) => {
+          invalid++
+          const { message } = error
+          return Effect.as(
+            Console.error(
+              json
+                ? JSON.stringify({ line: line.number, outcome: "Invalid", message })
+                : `Line ${line.number}: ${message}`
+            ),
+            Option.none<ConversationUpdate.ConversationUpdate>()
+          )
+        })
+      )
+    ),
+    Stream.filter(Option.isSome),
+    Stream.map(({ value }) => value)
+  )
+  const enqueued = yield* UpdateQueue.enqueue(updates, {
+    job,
+    ...(Option.isSome(queue) ? { name: queue.value } : {})
+  }).pipe(
+    Effect.provide(
+      PersistedQueue.layer.pipe(
+        Layer.provide(PersistedQueue.layerStoreRedis({ prefix: RedisConnection.queuePrefix })),
+        Layer.provide(RedisConnection.layer)
+      )
+    ),
+    Effect.catchTags({
+      PersistedQueueError: (error) => Effect.fail(queueFailed(error)),
+      SchemaError: (error) => Effect.fail(queueFailed(error))
+    }),
+    CliFailure.catchErrors
+  )
+  yield* Console.log(
+    json
+      ? JSON.stringify({ _tag: "Enqueued", job, ...enqueued, invalid })
+      : `${enqueued.updates} updates of ${enqueued.conversations} conversations are in the queue as job ${job}${invalid === 0 ? "" : `; ${invalid} lines are invalid`}`
+  )
+  if (invalid > 0) return yield* new CliFailure.CliFailure({ exitCode: ExitCode.usage, text: "", json: null })
+})

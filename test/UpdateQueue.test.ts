@@ -1,0 +1,194 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import * as PersistedQueue from "effect/persistence/PersistedQueue"
+import * as TestClock from "effect/testing/TestClock"
+import { Conversations, UpdateQueue } from "effect-highlevel"
+import { Sandbox } from "effect-highlevel/testing"
+
+const ids = (index: number) => ({ conversationId: `conversation ${index}`, locationId: "location" })
+const read = (index: number) => ({ ...ids(index), unreadCount: 0 })
+const conversations = Array.from({ length: 20 }, (_, index) => ({
+  id: `conversation ${index}`,
+  locationId: "location",
+  unreadCount: 9
+}))
+
+const layer = (options?: Conversations.Options) =>
+  Layer.mergeAll(
+    Conversations.layer({ token: Redacted.make(Sandbox.defaultToken), retry: false, ...options }),
+    PersistedQueue.layer.pipe(Layer.provide(PersistedQueue.layerStoreMemory))
+  ).pipe(Layer.provideMerge(Sandbox.layer({ conversations, rateLimit: { max: 10_000 } })))
+
+const enqueue = (job: string, updates: ReadonlyArray<Parameters<Conversations.Service["update"]>[0]>) =>
+  UpdateQueue.enqueue(Stream.fromIterable(updates), { job })
+
+const take = (count: number, options?: UpdateQueue.WorkOptions) =>
+  UpdateQueue.work(options).pipe(Stream.take(count), Stream.runCollect)
+
+describe("a job in the queue", () => {
+  it.effect("is folded to the last value of each field of each conversation", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const enqueued = yield* enqueue("job", [
+        { ...ids(0), unreadCount: 3 },
+        { ...ids(1), unreadCount: 1 },
+        { ...ids(0), starred: true },
+        { ...ids(0), unreadCount: 0 }
+      ])
+      assert.deepStrictEqual(enqueued, { updates: 4, conversations: 2 })
+      const outcomes = yield* take(2)
+      assert.deepStrictEqual(
+        outcomes.map(({ _tag, job }) => [_tag, job]),
+        [
+          ["Applied", "job"],
+          ["Applied", "job"]
+        ]
+      )
+      assert.deepStrictEqual(
+        (yield* sandbox.applied).toSorted((one, other) => one.conversationId.localeCompare(other.conversationId)),
+        [
+          { ...ids(0), unreadCount: 0, starred: true },
+          { ...ids(1), unreadCount: 1 }
+        ]
+      )
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("is not there twice when it is enqueued again, except for what has changed", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* enqueue("job", [{ ...ids(0), unreadCount: 1 }])
+      yield* take(1)
+      yield* enqueue("job", [
+        { ...ids(0), unreadCount: 1 },
+        { ...ids(1), unreadCount: 1 }
+      ])
+      yield* take(1)
+      yield* enqueue("job", [{ ...ids(0), unreadCount: 2 }])
+      yield* enqueue("another job", [{ ...ids(0), unreadCount: 2 }])
+      yield* take(2)
+      assert.deepStrictEqual(
+        (yield* sandbox.applied).map(({ conversationId, unreadCount }) => [conversationId, unreadCount]),
+        [
+          ["conversation 0", 1],
+          ["conversation 1", 1],
+          ["conversation 0", 2],
+          ["conversation 0", 2]
+        ]
+      )
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("with an update that is not valid fails before anything is in the queue", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        enqueue("job", [
+          { ...ids(0), unreadCount: 1 },
+          { ...ids(1), unreadCount: -1 }
+        ])
+      )
+      assert.strictEqual(error._tag, "InvalidRequest")
+      const worker = yield* Effect.forkChild(take(1))
+      yield* TestClock.adjust("1 minute")
+      assert.isUndefined(worker.pollUnsafe())
+      yield* Fiber.interrupt(worker)
+    }).pipe(Effect.provide(layer()))
+  )
+})
+
+describe("a worker", () => {
+  it.effect("puts back what may pass, reports each time, and gives up after its attempts", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.refuse({ status: 503, conversationId: "conversation 0", times: 2 })
+      yield* sandbox.refuse({ status: 503, conversationId: "conversation 1", times: Infinity })
+      yield* sandbox.refuse({ status: 422, conversationId: "conversation 2" })
+      yield* enqueue("job", [0, 1, 2].map(read))
+      const fiber = yield* Effect.forkChild(take(7, { maxAttempts: 3 }))
+      while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+      const outcomes = (yield* Fiber.join(fiber)).map((outcome) => [
+        outcome.update.conversationId,
+        outcome._tag === "Applied" ? "Applied" : `${outcome.error._tag}${outcome.isFinal ? ", final" : ""}`
+      ])
+      assert.deepStrictEqual(outcomes.toSorted(), [
+        ["conversation 0", "Applied"],
+        ["conversation 0", "UnexpectedStatus"],
+        ["conversation 0", "UnexpectedStatus"],
+        ["conversation 1", "UnexpectedStatus"],
+        ["conversation 1", "UnexpectedStatus"],
+        ["conversation 1", "UnexpectedStatus, final"],
+        ["conversation 2", "Unprocessable, final"]
+      ])
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("waits for the next day when the day's requests are spent", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.limit({ daily: 3 })
+      yield* enqueue("job", [0, 1, 2, 3, 4].map(read))
+      const fiber = yield* Effect.forkChild(take(5))
+      while ((yield* sandbox.applied).length < 3) yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust("23 hours")
+      assert.strictEqual((yield* sandbox.requests).length, 3)
+      while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("1 hour")
+      const outcomes = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(new Set(outcomes.map(({ _tag }) => _tag)), new Set(["Applied"]))
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("makes so many at once", () => {
+    const state = { now: 0, most: 0 }
+    const client = Layer.succeed(Conversations.Conversations, {
+      update: () =>
+        Effect.gen(function* () {
+          state.most = Math.max(state.most, ++state.now)
+          yield* Effect.sleep("1 second")
+          state.now--
+          return { success: true, conversation: {} }
+        })
+    })
+    return Effect.gen(function* () {
+      yield* enqueue(
+        "job",
+        conversations.map((_, index) => read(index))
+      )
+      const fiber = yield* Effect.forkChild(take(20, { concurrency: 5 }))
+      while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+      assert.strictEqual(state.most, 5)
+    }).pipe(
+      Effect.provide(Layer.merge(client, PersistedQueue.layer.pipe(Layer.provide(PersistedQueue.layerStoreMemory))))
+    )
+  })
+
+  it.effect("that is stopped ends what it sent, and gives the rest back", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.fault({ kind: "slow-headers", delay: "1 second", times: 2 })
+      yield* enqueue(
+        "job",
+        conversations.map((_, index) => read(index))
+      )
+      const stop = yield* Deferred.make<void>()
+      const fiber = yield* Effect.forkChild(
+        UpdateQueue.work({ concurrency: 2, stop: Deferred.await(stop) }).pipe(Stream.runCollect)
+      )
+      while ((yield* sandbox.requests).length < 2) yield* TestClock.adjust("10 millis")
+      yield* Deferred.succeed(stop, undefined)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(
+        (yield* Fiber.join(fiber)).map(({ _tag }) => _tag),
+        ["Applied", "Applied"]
+      )
+      assert.strictEqual((yield* sandbox.requests).length, 2)
+      const rest = yield* Effect.forkChild(take(18))
+      while (rest.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* sandbox.applied).length, 20)
+    }).pipe(Effect.provide(layer({ quota: false })))
+  )
+})
