@@ -1,4 +1,4 @@
-/** A real Redis of the test's own, without persistence, that can be stopped and started. */
+/** A real Redis of the test's own, that can be stopped and started, and forgets unless it is told not to. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -20,14 +20,16 @@ export const freePort = async () => {
   return typeof address === "object" && address !== null ? address.port : 0
 }
 
-export const startRedis = async () => {
+export const startRedis = async (options?: { readonly isDurable: boolean }) => {
   const port = await freePort()
   const directory = mkdtempSync(join(tmpdir(), "redis-"))
   let child: ChildProcess | undefined
   const start = async () => {
     const started = spawn(
       "redis-server",
-      ["--port", String(port), "--save", "", "--dir", directory, "--bind", "127.0.0.1"],
+      ["--port", String(port), "--save", "", "--dir", directory, "--bind", "127.0.0.1"].concat(
+        options?.isDurable === true ? ["--appendonly", "yes", "--appendfsync", "always"] : []
+      ),
       {
         stdio: ["ignore", "pipe", "inherit"]
       }

@@ -85,9 +85,11 @@ export const parse = Effect.fnUntraced(function* ({ text }: Line, { changes, loc
   if (Result.isFailure(text)) return yield* problem(text.failure)
   const trimmed = text.success.trim()
   const location = locationId === undefined ? {} : { locationId }
-  const isObject = trimmed.startsWith("{")
-  const parsed = isObject ? parseJson(trimmed) : Result.succeed<unknown>({ conversationId: trimmed })
-  if (Result.isFailure(parsed) || !Predicate.isObject(parsed.success)) return yield* problem("not a JSON object")
+  // No id begins like this; what does is JSON, if not always an object.
+  const isJson = /^[{["]/.test(trimmed)
+  const parsed = isJson ? parseJson(trimmed) : Result.succeed<unknown>({ conversationId: trimmed })
+  if (Result.isFailure(parsed) || !Predicate.isReadonlyObject(parsed.success))
+    return yield* problem("not a JSON object")
   const update = { ...location, ...changes, ...parsed.success }
   if (!Predicate.hasProperty(update, "locationId")) return yield* problem("no locationId: give --location-id")
   if (!["unreadCount", "starred", "feedback"].some((name) => Object.hasOwn(update, name))) {

@@ -69,6 +69,13 @@ export interface Refusal {
    * @default 1
    */
   readonly times?: number | undefined
+
+  /**
+   * Only every so-many-th of the requests that it could answer.
+   *
+   * @default 1
+   */
+  readonly every?: number | undefined
 }
 
 /**
@@ -176,6 +183,13 @@ export interface Fault {
    * @default 1
    */
   readonly times?: number | undefined
+
+  /**
+   * Only every so-many-th of the requests that it could meet.
+   *
+   * @default 1
+   */
+  readonly every?: number | undefined
 }
 
 /**

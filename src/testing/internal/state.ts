@@ -78,14 +78,47 @@ export class State extends Context.Service<
   }
 >()("effect-highlevel/testing/Sandbox/State") {}
 
+/** Something that is to happen to some requests, and how many are left. */
+interface Scripted<A> {
+  readonly script: A
+  left: number
+  /** How many requests pass before the next one that it happens to. */
+  pass: number
+}
+
+type Script = { readonly times?: number | undefined; readonly every?: number | undefined }
+
+const scripted = <A extends Script>(script: A): Scripted<A> => ({
+  script,
+  left: script.times ?? 1,
+  pass: (script.every ?? 1) - 1
+})
+
+/** The first that happens to a request, if any. */
+const take = <A extends Script>(entries: ReadonlyArray<Scripted<A>>, applies: (script: A) => boolean) => {
+  const entry = entries.find((entry) => {
+    if (entry.left <= 0 || !applies(entry.script)) return false
+    if (entry.pass > 0) {
+      entry.pass--
+      return false
+    }
+    return true
+  })
+  if (entry !== undefined) {
+    entry.left--
+    entry.pass = (entry.script.every ?? 1) - 1
+  }
+  return entry?.script
+}
+
 export const make = (settings: Settings) =>
   Effect.sync(() => {
     const conversations = new Map<string, Held>()
-    const refusals: Array<{ readonly refusal: Model.Refusal; left: number }> = []
+    const refusals: Array<Scripted<Model.Refusal>> = []
     const revoked = new Set<string>()
     const received: Array<Received> = []
     let answered = 0
-    const faults: Array<{ readonly fault: Model.Fault; left: number }> = []
+    const faults: Array<Scripted<Model.Fault>> = []
     const applied: Array<Model.AppliedUpdate> = []
     const usages = new Map<string, Usage>()
     let rateLimit = settings.rateLimit
@@ -158,7 +191,7 @@ export const make = (settings: Settings) =>
         Effect.sync((): Option.Option<Conversation> => Option.fromNullishOr(conversations.get(conversationId))),
       refuse: (refusal) =>
         Effect.sync(() => {
-          refusals.push({ refusal, left: refusal.times ?? 1 })
+          refusals.push(scripted(refusal))
         }),
       issue: (grant) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
@@ -185,7 +218,7 @@ export const make = (settings: Settings) =>
         }),
       fault: (fault) =>
         Effect.sync(() => {
-          faults.push({ fault, left: fault.times ?? 1 })
+          faults.push(scripted(fault))
         }),
       limit: (changes) =>
         Effect.sync(() => {
@@ -221,19 +254,9 @@ export const make = (settings: Settings) =>
         if (!holder.scopes.includes("conversations.write")) return "The token is not authorized for this scope."
         return holder.locationId === locationId ? undefined : "This location is not accessible from this token!"
       },
-      takeRefusal: (conversationId) => {
-        const entry = refusals.find(
-          ({ refusal, left }) =>
-            left > 0 && (refusal.conversationId === undefined || refusal.conversationId === conversationId)
-        )
-        if (entry !== undefined) entry.left -= 1
-        return entry?.refusal
-      },
-      takeFault: (operation) => {
-        const entry = faults.find(({ fault, left }) => left > 0 && (fault.operation ?? "update") === operation)
-        if (entry !== undefined) entry.left -= 1
-        return entry?.fault
-      },
+      takeRefusal: (conversationId) =>
+        take(refusals, ({ conversationId: only }) => only === undefined || only === conversationId),
+      takeFault: (operation) => take(faults, ({ operation: only = "update" }) => only === operation),
       apply: (conversationId, changes) => {
         const { locationId, starred, unreadCount } = changes
         const conversation = conversations.get(conversationId)

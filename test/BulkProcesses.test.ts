@@ -1,0 +1,197 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { Sandbox } from "effect-highlevel/testing"
+import { once } from "node:events"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { inputOf, sandboxWith, token, unread } from "./bulk.ts"
+import * as Process from "./process.ts"
+import { isMissing, startRedis } from "./redis.ts"
+
+// `npm run test:kill` kills more often.
+const kills = Number(process.env["KILLS"] ?? 3)
+const cli = "src/cli/main.ts"
+
+const directory = mkdtempSync(join(tmpdir(), "bulk-"))
+afterAll(() => rmSync(directory, { recursive: true }))
+
+describe("a job that is killed", () => {
+  it.live(
+    `${kills} times is done in the end: the last value of each conversation, and few repetitions`,
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        // Answers that take a while keep requests on their way when the kill comes.
+        yield* sandbox.fault({ kind: "slow-headers", delay: "10 millis", times: Infinity })
+        const conversations = 100
+        const lines = 400 + kills * 120
+        const concurrency = 8
+        const input = join(directory, "input.ndjson")
+        const journal = join(directory, "journal.ndjson")
+        writeFileSync(
+          input,
+          Array.from({ length: lines }, (_, index) =>
+            inputOf(index % conversations, Math.floor(index / conversations))
+          ).join("\n")
+        )
+        const start = Effect.map(Sandbox.url, (url) =>
+          Process.start(
+            cli,
+            ["update-all", "--input", input, "--journal", journal, "--concurrency", String(concurrency)],
+            { HIGHLEVEL_TOKEN: token, HIGHLEVEL_BASE_URL: url }
+          )
+        )
+        for (let kill = 0; kill < kills; kill++) {
+          const before = (yield* sandbox.applied).length
+          const child = yield* start
+          child.stdout.resume()
+          const closed = once(child, "close")
+          while ((yield* sandbox.applied).length === before && child.exitCode === null) yield* Effect.sleep("2 millis")
+          yield* Effect.sleep(Math.random() * 150)
+          child.kill("SIGKILL")
+          yield* Effect.promise(() => closed)
+          // A power cut in the middle of a write, too.
+          if (kill % 3 === 0) writeFileSync(journal, readFileSync(journal).subarray(0, -5))
+        }
+        const last = yield* start
+        last.stdout.resume()
+        const [code] = yield* Effect.promise(() => once(last, "close"))
+        assert.strictEqual(code, 0)
+        assert.deepStrictEqual(
+          yield* unread(conversations),
+          Array.from({ length: conversations }, (_, index) => Math.floor((lines - 1 - index) / conversations))
+        )
+        const applied = yield* sandbox.applied
+        console.log(`${kills} kills, ${lines} updates, ${applied.length - lines} repeated`)
+        // Those on their way, and the one whose line was cut.
+        assert.isAtMost(applied.length - lines, kills * (concurrency + 1))
+        // Each conversation in its order, but for repetitions.
+        for (let index = 0; index < conversations; index++) {
+          const values = applied.flatMap(({ conversationId, unreadCount = 0 }) =>
+            conversationId === `c${index}` ? [unreadCount] : []
+          )
+          assert.isTrue(
+            values.every((value, at) => at === 0 || value >= (values[at - 1] ?? 0)),
+            `c${index}: ${values}`
+          )
+        }
+      }).pipe(Effect.provide(sandboxWith(100))),
+    60_000 + kills * 3000
+  )
+})
+
+describe.skipIf(isMissing)("a queue that four workers share", () => {
+  let redis: Awaited<ReturnType<typeof startRedis>>
+  beforeAll(async () => {
+    redis = await startRedis({ isDurable: true })
+  })
+  afterAll(() => redis.end())
+
+  const environment = Effect.map(Sandbox.url, (url) => ({
+    HIGHLEVEL_TOKEN: token,
+    HIGHLEVEL_BASE_URL: url,
+    HIGHLEVEL_REDIS_URL: `redis://127.0.0.1:${redis.port}`
+  }))
+
+  it.live(
+    `loses nothing when they are killed ${kills} times and Redis is restarted`,
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        yield* sandbox.fault({ kind: "slow-headers", delay: "20 millis", times: Infinity })
+        const conversations = 300 + kills * 100
+        const input = join(directory, "queue.ndjson")
+        writeFileSync(
+          input,
+          Array.from({ length: conversations * 2 }, (_, index) =>
+            inputOf(index % conversations, Math.floor(index / conversations), 4)
+          ).join("\n")
+        )
+        const env = yield* environment
+        const enqueued = yield* Effect.promise(() =>
+          Process.run(cli, ["enqueue", "--job", "job", "--input", input, "--json"], env)
+        )
+        assert.deepStrictEqual(
+          [enqueued.code, JSON.parse(enqueued.stdout)],
+          [0, { _tag: "Enqueued", job: "job", updates: conversations * 2, conversations, invalid: 0 }]
+        )
+
+        const stderrs: Array<string> = []
+        const worker = () => {
+          const child = Process.start(cli, ["work", "--concurrency", "4", "--lease", "3"], env)
+          child.stdout.resume()
+          child.stderr.setEncoding("utf8").on("data", (text) => stderrs.push(text))
+          return { child, closed: once(child, "close") }
+        }
+        const workers = Array.from({ length: 4 }, worker)
+        const done = Effect.map(
+          sandbox.applied,
+          (applied) => new Set(applied.map(({ conversationId }) => conversationId)).size
+        )
+        for (let kill = 0; kill < kills; kill++) {
+          const before = yield* done
+          while ((yield* done) < Math.min(conversations, before + 20)) yield* Effect.sleep("5 millis")
+          yield* Effect.sleep(Math.random() * 100)
+          const index = kill % workers.length
+          const victim = workers[index]
+          victim?.child.kill("SIGKILL")
+          yield* Effect.promise(async () => victim?.closed)
+          workers[index] = worker()
+          if (kill === Math.floor(kills / 2)) {
+            yield* Effect.promise(() => redis.stop())
+            yield* Effect.sleep("300 millis")
+            yield* Effect.promise(() => redis.start())
+          }
+        }
+        while ((yield* done) < conversations) yield* Effect.sleep("20 millis")
+        // What was taken by the dead may be made once more; then it is quiet.
+        for (const { child } of workers) child.kill("SIGINT")
+        const codes = yield* Effect.promise(() => Promise.all(workers.map(async ({ closed }) => (await closed)[0])))
+        assert.deepStrictEqual(codes, [130, 130, 130, 130])
+        assert.deepStrictEqual(
+          yield* unread(conversations),
+          Array.from({ length: conversations }, () => 1)
+        )
+        const repeated = (yield* sandbox.applied).length - conversations
+        console.log(`${kills} kills, ${conversations} conversations, ${repeated} repeated`)
+        assert.isAtMost(repeated, (kills + 4) * 4)
+        assert.notInclude(stderrs.join(""), token)
+      }).pipe(Effect.provide(sandboxWith(300 + kills * 100, 4))),
+    90_000 + kills * 10_000
+  )
+
+  it.live(
+    "ends when it is idle, if asked to, and a job that is enqueued again is not there twice",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        const env = yield* environment
+        const input = join(directory, "twice.txt")
+        writeFileSync(input, "c0\nc1\n..\n")
+        const enqueue = () =>
+          Process.run(
+            cli,
+            ["enqueue", "--job", "twice", "--queue", "twice", "--input", input, "--location-id", "l0", "--starred"],
+            env
+          )
+        for (let time = 0; time < 2; time++) {
+          const { code, stderr, stdout } = yield* Effect.promise(enqueue)
+          assert.deepStrictEqual(
+            [code, stdout],
+            [64, "2 updates of 2 conversations are in the queue as job twice; 1 lines are invalid\n"]
+          )
+          assert.include(stderr, "Line 3:")
+          const worked = yield* Effect.promise(() => Process.run(cli, ["work", "--queue", "twice", "--idle", "1"], env))
+          assert.strictEqual(worked.code, 0, worked.stderr)
+          assert.strictEqual(worked.stdout.split("\n").length, time === 0 ? 3 : 1)
+        }
+        assert.strictEqual((yield* sandbox.applied).length, 2)
+        const nowhere = yield* Effect.promise(() =>
+          Process.run(cli, ["work"], { ...env, HIGHLEVEL_REDIS_URL: "redis://127.0.0.1:1" })
+        )
+        assert.deepStrictEqual([nowhere.code, nowhere.stderr.includes("Redis cannot be reached")], [75, true])
+      }).pipe(Effect.provide(sandboxWith(2))),
+    60_000
+  )
+})

@@ -1,0 +1,217 @@
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { Sandbox } from "effect-highlevel/testing"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { inputOf, type Said, saidIn, sandboxWith, token, unread } from "./bulk.ts"
+import * as Process from "./process.ts"
+
+const directory = mkdtempSync(join(tmpdir(), "update-all-"))
+afterAll(() => rmSync(directory, { recursive: true }))
+let files = 0
+const file = (content: string | Uint8Array = "") => {
+  const path = join(directory, `file-${++files}`)
+  writeFileSync(path, content)
+  return path
+}
+const newPath = () => join(directory, `file-${++files}`)
+
+const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, env: Record<string, string> = {}) {
+  const baseUrl = yield* Sandbox.url
+  return yield* Effect.promise(() =>
+    Process.run("src/cli/main.ts", ["update-all", ...args], {
+      HIGHLEVEL_TOKEN: token,
+      HIGHLEVEL_BASE_URL: baseUrl,
+      ...env
+    })
+  )
+})
+
+const outcomes = (stdout: string) =>
+  saidIn(stdout)
+    .toSorted((one, other) => one.line - other.line)
+    .map(({ line, outcome }) => `${line} ${outcome}`)
+
+describe("effect-highlevel update-all", () => {
+  it.live(
+    "updates each line, reports the bad ones with their numbers, and exits with the worst",
+    () =>
+      Effect.gen(function* () {
+        const input = file(`\uFEFFc0\r\n\n${inputOf(1, 3)}\nunknown\n{oops\n..\nc0\n`)
+        const args = ["--input", input, "--location-id", "l0", "--unread-count", "0"]
+        const { code, stderr, stdout } = yield* run(args)
+        assert.deepStrictEqual(outcomes(stdout), [
+          "1 Applied",
+          "3 Applied",
+          "4 Failed",
+          "5 Invalid",
+          "6 Invalid",
+          "7 Applied"
+        ])
+        assert.strictEqual(code, 65)
+        assert.match(stderr, /^6 lines: 3 applied, 1 failed, 2 invalid in \d+ s \(\d+\.\d\/s\)\n$/)
+        assert.deepStrictEqual(yield* unread(2), [0, 3])
+      }).pipe(Effect.provide(sandboxWith(2))),
+    20_000
+  )
+
+  it.live(
+    "sends nothing in a dry run, says all in JSON if asked, and reads stdin",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        const url = yield* Sandbox.url
+        const child = spawn(
+          process.execPath,
+          ["--conditions=effect-highlevel-source", "src/cli/main.ts", "update-all", "--dry-run", "--json"],
+          { env: { PATH: process.env["PATH"] ?? "", HIGHLEVEL_TOKEN: token, HIGHLEVEL_BASE_URL: url } }
+        )
+        let [stdout, stderr] = ["", ""]
+        child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text))
+        child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text))
+        child.stdin.end(`${inputOf(0, 1)}\n${inputOf(1, 1)}`)
+        const [code] = yield* Effect.promise(() => once(child, "close"))
+        assert.strictEqual(code, 0)
+        assert.deepStrictEqual(outcomes(stdout), ["1 Planned", "2 Planned"])
+        assert.deepInclude(JSON.parse(stderr), { _tag: "Summary", lines: 2, planned: 2 })
+        assert.deepStrictEqual(yield* sandbox.requests, [])
+      }).pipe(Effect.provide(sandboxWith(2))),
+    20_000
+  )
+
+  it.live.each([
+    [["--input", "/nowhere"], {}, 64, "Cannot read /nowhere"],
+    [["--concurrency", "0"], {}, 64, "concurrency"],
+    [["--input", "README.md", "--journal", "package.json"], {}, 64, "Line 1 of package.json is not one of a journal"],
+    [
+      ["--input", "README.md", "--location-id", "l", "--starred"],
+      { HIGHLEVEL_BASE_URL: "http://example.com" },
+      64,
+      "baseUrl"
+    ],
+    [["--input", "README.md"], { HIGHLEVEL_TOKEN: "" }, 64, "HIGHLEVEL_TOKEN"],
+    [
+      ["--input", "README.md"],
+      { HIGHLEVEL_TOKEN: "", HIGHLEVEL_CLIENT_ID: "app", HIGHLEVEL_CLIENT_SECRET: "s" },
+      64,
+      "HIGHLEVEL_TOKENS"
+    ]
+  ] as const)(
+    "%j with %j exits with %i",
+    ([args, env, code, said]) =>
+      Effect.gen(function* () {
+        const result = yield* run(args, env)
+        assert.include(result.stderr, said)
+        assert.strictEqual(result.code, code)
+        assert.strictEqual(result.stdout, "")
+      }).pipe(Effect.provide(sandboxWith(1))),
+    20_000
+  )
+
+  it.live(
+    "goes on where it was stopped: Ctrl-C ends what was sent, and the journal has it",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        const count = 60
+        const input = file(Array.from({ length: count }, (_, index) => inputOf(index, 0)).join("\n"))
+        const journal = newPath()
+        yield* sandbox.fault({ kind: "slow-headers", delay: "100 millis", times: Infinity })
+        const url = yield* Sandbox.url
+        const args = ["--input", input, "--journal", journal, "--concurrency", "3"]
+        const child = Process.start("src/cli/main.ts", ["update-all", ...args], {
+          HIGHLEVEL_TOKEN: token,
+          HIGHLEVEL_BASE_URL: url
+        })
+        let [stdout, stderr] = ["", ""]
+        child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text))
+        child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text))
+        while ((yield* sandbox.applied).length < 10) yield* Effect.sleep("5 millis")
+        child.kill("SIGINT")
+        const [code] = yield* Effect.promise(() => once(child, "close"))
+        assert.strictEqual(code, 130)
+        const applied = (yield* sandbox.applied).length
+        assert.isBelow(applied, count)
+        assert.strictEqual(saidIn(stdout).length, applied)
+        assert.strictEqual(readFileSync(journal, "utf8").trim().split("\n").length, applied)
+        assert.match(stderr, new RegExp(`^${applied} lines: ${applied} applied in`, "m"))
+
+        const again = yield* run(args)
+        assert.strictEqual(again.code, 0)
+        assert.strictEqual(saidIn(again.stdout).filter(({ outcome }) => outcome === "Skipped").length, applied)
+        assert.strictEqual((yield* sandbox.applied).length, count)
+      }).pipe(Effect.provide(sandboxWith(60))),
+    30_000
+  )
+
+  it.live(
+    "stops when nobody reads its outcomes any more, and the journal has what was done",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        const input = file(Array.from({ length: 5000 }, (_, index) => inputOf(index % 50, 0)).join("\n"))
+        const journal = newPath()
+        const child = Process.start("src/cli/main.ts", ["update-all", "--input", input, "--journal", journal], {
+          HIGHLEVEL_TOKEN: token,
+          HIGHLEVEL_BASE_URL: yield* Sandbox.url
+        })
+        let stderr = ""
+        child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text))
+        child.stdout.once("data", () => child.stdout.destroy())
+        const [code] = yield* Effect.promise(() => once(child, "close"))
+        assert.strictEqual(code, 70)
+        assert.include(stderr, "Cannot write outcomes")
+        const applied = (yield* sandbox.applied).length
+        assert.isBelow(applied, 5000)
+        assert.strictEqual(readFileSync(journal, "utf8").trim().split("\n").length, applied)
+      }).pipe(Effect.provide(sandboxWith(50))),
+    30_000
+  )
+
+  it.live(
+    "with a fifth of all requests going wrong: journal, stdout and HighLevel agree, line by line",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        const count = 600
+        yield* sandbox.fault({ kind: "disconnect", every: 25, times: Infinity })
+        yield* sandbox.fault({ kind: "reset-body", every: 25, times: Infinity })
+        yield* sandbox.fault({ kind: "truncated-json", every: 25, times: Infinity })
+        yield* sandbox.fault({ kind: "slow-body", delay: "50 millis", every: 25, times: Infinity })
+        yield* sandbox.refuse({ status: 502, body: "<html>bad gateway</html>", every: 30, times: Infinity })
+        yield* sandbox.refuse({ status: 422, every: 60, times: Infinity })
+        yield* sandbox.refuse({ status: 429, headers: { "retry-after": "0" }, every: 60, times: Infinity })
+        const journal = newPath()
+        const input = file(Array.from({ length: count }, (_, index) => inputOf(index, 0, 3)).join("\n"))
+        const { code, stdout } = yield* run(["--input", input, "--journal", journal])
+        const said = saidIn(stdout)
+        const requests = (yield* sandbox.requests).length
+        const journaled = readFileSync(journal, "utf8")
+          .trim()
+          .split("\n")
+          .map((line): Said => {
+            const { conversationId, outcome, position } = JSON.parse(line)
+            return { line: position + 1, outcome, conversationId }
+          })
+        const rows = (all: ReadonlyArray<Said>) =>
+          all.map(({ conversationId, line, outcome }) => `${line} ${conversationId} ${outcome}`).toSorted()
+        assert.strictEqual(said.length, count)
+        assert.deepStrictEqual(rows(said), rows(journaled))
+        const applied = new Set((yield* sandbox.applied).map(({ conversationId }) => conversationId))
+        for (const { conversationId = "", outcome } of said) {
+          assert.strictEqual(applied.has(conversationId), outcome === "Applied", conversationId)
+        }
+        const failed = said.filter(({ outcome }) => outcome === "Failed").length
+        assert.isAbove(failed, 0)
+        assert.strictEqual(code, 65)
+        // And what failed is applied by the next run.
+        const again = yield* run(["--input", input, "--journal", journal])
+        assert.isBelow(saidIn(again.stdout).filter(({ outcome }) => outcome === "Failed").length, failed)
+        console.log(`${count} updates, ${requests} requests, ${failed} refused for good`)
+      }).pipe(Effect.provide(sandboxWith(600, 3))),
+    60_000
+  )
+})

@@ -1,0 +1,59 @@
+import { assert, describe, it } from "vitest"
+import * as Progress from "../src/cli/Progress.ts"
+
+const state = (over: Partial<Progress.State> = {}): Progress.State => ({
+  ...Progress.make(0, 1000),
+  applied: 240,
+  failed: 7,
+  invalid: 3,
+  quota: { remaining: 37, max: 100, daily: 199_750 },
+  ...over
+})
+
+const plain = (text: string) => text.replaceAll(/\p{Cc}\[\d+m/gu, "")
+
+describe("the progress bar", () => {
+  it("says done, failed, total, rate, time to finish and quota", () => {
+    assert.strictEqual(
+      Progress.bar(state(), 25_000, 120, false),
+      "[=======                       ] 250/1000  10 failed  9.9/s  1 min 16 s left  quota 37/100  day 199750"
+    )
+  })
+
+  it("fits every window, and leaves out the least important first", () => {
+    for (let columns = 1; columns < 200; columns++) {
+      const text = plain(Progress.bar(state(), 25_000, columns, true))
+      assert.isBelow(text.length, Math.max(columns, 2), `${columns}: ${text}`)
+    }
+    assert.strictEqual(Progress.bar(state(), 25_000, 40, false), "[==        ] 250/1000  10 failed  9.9/s")
+    assert.strictEqual(Progress.bar(state(), 25_000, 30, false), "250/1000  10 failed  9.9/s")
+    assert.strictEqual(Progress.bar(state(), 25_000, 15, false), "250/1000")
+  })
+
+  it("has colors only where they are wanted", () => {
+    assert.include(Progress.bar(state(), 25_000, 120, true), "\u001b[31m10 failed\u001b[39m")
+    assert.notInclude(Progress.bar(state(), 25_000, 120, false), "\u001b")
+  })
+
+  it("has no bar and no end where the total is not known", () => {
+    assert.strictEqual(
+      Progress.line({ ...state(), total: undefined } as Progress.State, 25_000),
+      "250 done, 10 failed, 9.9/s, quota 37/100, day 199750"
+    )
+  })
+
+  it("counts what was skipped as done, and not as speed", () => {
+    const skipped = state({ applied: 0, failed: 0, invalid: 0, skipped: 500, quota: {} })
+    assert.strictEqual(Progress.line(skipped, 10), "500/1000")
+    assert.strictEqual(Progress.summary(skipped, 10), "500 lines: 0 applied, 500 skipped in 0 s")
+  })
+
+  it.each([
+    [0, "0 s"],
+    [59_499, "59 s"],
+    [60_000, "1 min 0 s"],
+    [10_020_000, "2 h 47 min"]
+  ])("%i ms are %s", (millis, text) => {
+    assert.strictEqual(Progress.span(millis), text)
+  })
+})
