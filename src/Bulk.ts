@@ -309,8 +309,8 @@ export const updateAll = <A extends ConversationUpdate, E, R>(
           })
           return Effect.flatMap(Effect.forkChild(Effect.uninterruptible(finding)), (fiber) => {
             running.add(fiber)
+            // Whoever is interrupted waits for its children.
             return Fiber.await(fiber).pipe(
-              Effect.onInterrupt(() => Fiber.interrupt(fiber)),
               Effect.ensuring(Effect.sync(() => running.delete(fiber))),
               Effect.flatMap((exit) =>
                 found !== undefined || (isStopped && Exit.hasInterrupts(exit))

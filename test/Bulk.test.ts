@@ -355,6 +355,26 @@ describe("a journal", () => {
     }).pipe(Effect.provide(layer(seeds(2))))
   )
 
+  it.effect("still retries what failed after a line that has changed since", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const path = newPath()
+      yield* sandbox.refuse({ status: 422, conversationId: "location-0", times: 3 })
+      const inputs = [read("location-1", 1), read("location-0", 5)]
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Failed"])
+      // The first line is one of the same conversation now; the second fails again.
+      const changed = [read("location-0", 4), read("location-0", 5)]
+      assert.deepStrictEqual(yield* runWith(path, changed), ["Failed", "Failed"])
+      assert.deepStrictEqual(yield* runWith(path, changed.slice(0, 1)), ["Applied"])
+      assert.deepStrictEqual(yield* runWith(path, changed), ["Applied", "Applied"])
+      const held = yield* sandbox.conversation("location-0")
+      assert.deepStrictEqual(
+        Option.map(held, ({ unreadCount }) => unreadCount),
+        Option.some(5)
+      )
+    }).pipe(Effect.provide(layer(seeds(2))))
+  )
+
   it.effect("retries what failed last, though an earlier line of the conversation was applied", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox

@@ -95,10 +95,7 @@ export const make = () => {
     end: (entry: Entry): ReadonlyArray<number> => {
       const failures = entry.outcome === "Applied" ? [...(failed.get(keyOf(entry))?.keys() ?? [])] : []
       const supersedes = failures.filter((position) => position < entry.position)
-      const before = end
       record({ ...entry, supersedes })
-      // The end is that of the earlier runs: what this one does is not asked for again.
-      end = before
       return supersedes
     }
   }
