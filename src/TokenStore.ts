@@ -32,9 +32,9 @@ export class TokenStoreError extends Data.TaggedError("TokenStoreError")<{ reado
  * @category services
  * @since 0.1.0
  */
-export interface Service {
+export interface Service<E = TokenStoreError> {
   /** What is kept under a key, such as `location:ve9EPM428h8vShlRW1KT`. */
-  readonly get: (key: string) => Effect.Effect<Option.Option<Redacted.Redacted>, TokenStoreError>
+  readonly get: (key: string) => Effect.Effect<Option.Option<Redacted.Redacted>, E>
 
   /**
    * Puts `next` in the place of `current`, in one step, or answers `false` if
@@ -45,7 +45,7 @@ export interface Service {
     key: string,
     current: Option.Option<Redacted.Redacted>,
     next: Redacted.Redacted
-  ) => Effect.Effect<boolean, TokenStoreError>
+  ) => Effect.Effect<boolean, E>
 }
 
 /**
@@ -94,14 +94,7 @@ export class TokenStore extends Context.Service<TokenStore, Service>()("effect-h
 const failing = <A, E>(effect: Effect.Effect<A, E>) =>
   Effect.mapError(effect, (cause) => new TokenStoreError({ cause }))
 
-const over = <E>(store: {
-  readonly get: (key: string) => Effect.Effect<Option.Option<Redacted.Redacted>, E>
-  readonly replace: (
-    key: string,
-    current: Option.Option<Redacted.Redacted>,
-    next: Redacted.Redacted
-  ) => Effect.Effect<boolean, E>
-}): Service => ({
+const over = <E>(store: Service<E>): Service => ({
   get: (key) => failing(store.get(key)),
   replace: (key, current, next) => failing(store.replace(key, current, next))
 })

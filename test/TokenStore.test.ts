@@ -1,7 +1,9 @@
 import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -102,17 +104,16 @@ describe.each([
 describe("a token store in files", () => {
   const folder = (key: string) => join(directory, "inner", Buffer.from(key).toString("hex"))
 
-  it.live("is for its owner alone, one file a key, and tells keys apart that differ in case or in dots", () =>
+  it.live("is for its owner alone, and tells keys apart that differ in case or in dots", () =>
     Effect.gen(function* () {
       const store = yield* TokenStore.TokenStore
       for (const key of ["location:abc", "location:ABC", "..", "a/../b", "."]) {
         yield* store.replace(key, Option.none(), Redacted.make(key))
         yield* store.replace(key, some(key), Redacted.make(`${key} again`))
         assert.strictEqual(statSync(folder(key)).mode & 0o777, 0o700)
-        const [file = "", ...others] = readdirSync(folder(key))
-        assert.deepStrictEqual(others, [])
-        assert.strictEqual(statSync(join(folder(key), file)).mode & 0o777, 0o600)
-        assert.strictEqual(readFileSync(join(folder(key), file), "utf8"), `${key} again`)
+        assert.deepStrictEqual(readdirSync(folder(key)), ["1", "2"])
+        for (const file of ["1", "2"]) assert.strictEqual(statSync(join(folder(key), file)).mode & 0o777, 0o600)
+        assert.strictEqual(readFileSync(join(folder(key), "2"), "utf8"), `${key} again`)
       }
       assert.strictEqual(statSync(join(directory, "inner")).mode & 0o777, 0o700)
     }).pipe(Effect.provide(layerFile))
@@ -128,13 +129,62 @@ describe("a token store in files", () => {
       const young = join(folder(key), "fedcba9876543210.new")
       writeFileSync(old, "half a fi")
       writeFileSync(young, "somebody is writing this")
-      writeFileSync(join(folder(key), "1"), "one, not removed in time")
       utimesSync(old, 1, 1)
       assert.deepStrictEqual(text(yield* store.get(key)), Option.some("two"))
-      assert.isFalse(yield* store.replace(key, some("one, not removed in time"), Redacted.make("three")))
+      assert.isFalse(yield* store.replace(key, some("one"), Redacted.make("three")))
       assert.isTrue(yield* store.replace(key, some("two"), Redacted.make("three")))
-      assert.deepStrictEqual(readdirSync(folder(key)).toSorted(), ["3", "fedcba9876543210.new"])
+      assert.deepStrictEqual(readdirSync(folder(key)).toSorted(), ["1", "2", "3", "fedcba9876543210.new"])
     }).pipe(Effect.provide(layerFile))
+  )
+
+  it.live("keeps the last values for those who are held up, and no more", () =>
+    Effect.gen(function* () {
+      const store = yield* TokenStore.TokenStore
+      const key = "location:many"
+      let current = Option.none<Redacted.Redacted>()
+      for (let number = 1; number <= 40; number++) {
+        assert.isTrue(yield* store.replace(key, current, Redacted.make(String(number))))
+        current = some(String(number))
+      }
+      assert.strictEqual(readdirSync(folder(key)).length, 16)
+      assert.deepStrictEqual(text(yield* store.get(key)), Option.some("40"))
+    }).pipe(Effect.provide(layerFile))
+  )
+
+  it.live("does not take a number that is long gone for the next one", () =>
+    Effect.gen(function* () {
+      const store = yield* TokenStore.TokenStore
+      const key = "location:behind"
+      const inner = yield* FileSystem.FileSystem
+      yield* store.replace(key, Option.none(), Redacted.make("1"))
+      // Held up between reading and linking, for as long as others need to write twenty values.
+      let isFirst = true
+      const slow = FileSystem.FileSystem.of({
+        ...inner,
+        link: (from, to) =>
+          Effect.gen(function* () {
+            if (isFirst) {
+              isFirst = false
+              for (let number = 1; number <= 20; number++) {
+                assert.isTrue(
+                  yield* Effect.orDie(store.replace(key, some(String(number)), Redacted.make(String(number + 1))))
+                )
+              }
+            }
+            return yield* inner.link(from, to)
+          })
+      })
+      const behind = yield* Layer.build(
+        TokenStore.layerFile({ directory: join(directory, "inner") }).pipe(
+          Layer.provide(Layer.succeed(FileSystem.FileSystem, slow)),
+          Layer.provide(NodeServices.layer)
+        )
+      )
+      const late = Context.get(behind, TokenStore.TokenStore)
+      assert.isFalse(yield* late.replace(key, some("1"), Redacted.make("late")))
+      assert.deepStrictEqual(text(yield* store.get(key)), Option.some("21"))
+      assert.notInclude(readdirSync(folder(key)), "2")
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(layerFile, NodeServices.layer)))
   )
 
   it.live("that cannot be written says so", () =>

@@ -1,7 +1,9 @@
 /** What a job says: an outcome a line on stdout, how far it is on stderr. */
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
@@ -56,6 +58,12 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
         ? clear + Progress.bar(state, now, process.stderr.columns ?? 80, colors)
         : `${json ? JSON.stringify({ _tag: "Progress", ...Progress.json(state, now) }) : Progress.line(state, now)}\n`
     )
+  })
+
+  const summarize = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const said = json ? JSON.stringify({ _tag: "Summary", ...Progress.json(state, now) }) : Progress.summary(state, now)
+    process.stderr.write(`${isBar ? clear : ""}${said}\n`)
   })
 
   const print = (values: ReadonlyArray<Schema.Json>) =>
@@ -140,34 +148,30 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
         print
       ),
 
-    /** Says how far it is, for as long as it takes. */
-    showing: <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    /**
+     * Says how far a job is for as long as it takes, then what became of it all, and
+     * ends with the worst that has happened. An interruption stops the job: what was
+     * sent comes to its end, and is reported.
+     */
+    follow: <E, R>(job: Effect.Effect<void, E, R>, stop: Deferred.Deferred<void>) =>
       Effect.gen(function* () {
-        yield* show.pipe(
-          isBar ? (self) => self : Effect.delay(lineMillis),
-          Effect.andThen(Effect.sleep(isBar ? barMillis : 0)),
-          Effect.forever,
-          Effect.forkScoped
+        const shown = isBar ? Effect.andThen(show, Effect.sleep(barMillis)) : Effect.delay(show, lineMillis)
+        yield* Effect.forkScoped(Effect.forever(shown))
+        const fiber = yield* Effect.forkChild(job)
+        yield* Effect.onInterrupt(Fiber.join(fiber), () =>
+          Effect.andThen(Deferred.succeed(stop, undefined), Fiber.await(fiber))
         )
-        return yield* effect
       }).pipe(
         Effect.scoped,
-        Effect.ensuring(
-          Effect.gen(function* () {
-            const now = yield* Clock.currentTimeMillis
-            if (isBar) process.stderr.write(clear)
-            process.stderr.write(
-              `${json ? JSON.stringify({ _tag: "Summary", ...Progress.json(state, now) }) : Progress.summary(state, now)}\n`
-            )
-          })
+        Effect.ensuring(summarize),
+        Effect.andThen(
+          Effect.suspend(() =>
+            exitCode === ExitCode.done
+              ? Effect.void
+              : // It has been said already.
+                Effect.fail(new CliFailure.CliFailure({ exitCode, text: "", json: null }))
+          )
         )
-      ),
-
-    /** Ends with the worst that has happened; it has been said already. */
-    end: Effect.suspend(() =>
-      exitCode === ExitCode.done
-        ? Effect.void
-        : Effect.fail(new CliFailure.CliFailure({ exitCode, text: "", json: null }))
-    )
+      )
   }
 })

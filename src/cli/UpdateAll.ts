@@ -2,7 +2,6 @@
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -100,14 +99,7 @@ export const updateAll = Command.make(
         CliFailure.catchErrors
       )
 
-      const fiber = yield* Effect.forkChild(job)
-      yield* report.showing(
-        Fiber.join(fiber).pipe(
-          // What was sent comes to its end, and is reported.
-          Effect.onInterrupt(() => Effect.andThen(Deferred.succeed(stop, undefined), Fiber.await(fiber)))
-        )
-      )
-      return yield* report.end
+      return yield* report.follow(job, stop)
     },
     (effect, { json }) => Effect.catchTag(effect, "CliFailure", (failure) => Effect.fail(CliFailure.as(failure, json)))
   )

@@ -3,7 +3,6 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -71,11 +70,5 @@ export const work = Effect.fnUntraced(function* (options: {
     CliFailure.catchErrors
   )
 
-  const fiber = yield* Effect.forkChild(job)
-  yield* report.showing(
-    Fiber.join(fiber).pipe(
-      Effect.onInterrupt(() => Effect.andThen(Deferred.succeed(stop, undefined), Fiber.await(fiber)))
-    )
-  )
-  return yield* report.end
+  return yield* report.follow(job, stop)
 })

@@ -21,6 +21,8 @@ const ignoreMissing = <A>(effect: Effect.Effect<A, PlatformError>) =>
   )
 
 const abandonedMillis = 60_000
+// While they are there, nobody who was held up can take one of their numbers for the next one.
+const keptNumbers = 16
 
 const numberOf = (name: string) => (/^\d+$/.test(name) ? Number(name) : 0)
 
@@ -85,15 +87,16 @@ export const make = (fileSystem: FileSystem.FileSystem, path: Path.Path, directo
     )
     if (!linked) return false
     yield* syncFolder(folder)
-    // A number that was free because it is long gone is not the next one.
     const latest = yield* read(folder)
-    if (latest.number !== number + 1) {
-      if (latest.names.includes(String(number + 1))) {
-        yield* Effect.ignore(fileSystem.remove(path.join(folder, String(number + 1))))
-      }
-      return Option.getOrUndefined(latest.value) === Redacted.value(next)
+    // So far behind, the number was free because what had it is long gone.
+    if (latest.number - number > keptNumbers) {
+      yield* Effect.ignore(fileSystem.remove(path.join(folder, String(number + 1))))
+      return false
     }
-    const outdated = names.filter((name) => numberOf(name) <= number && numberOf(name) > 0)
+    const outdated = names.filter((name) => {
+      const old = numberOf(name)
+      return old > 0 && old <= number + 1 - keptNumbers
+    })
     const abandoned = yield* Effect.filter(names, (name) => isAbandoned(path.join(folder, name)))
     yield* Effect.forEach([...outdated, ...abandoned], (name) =>
       Effect.ignore(fileSystem.remove(path.join(folder, name)))
