@@ -1,11 +1,16 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { once } from "node:events"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { inputOf, sandboxWith, token, unread } from "./bulk.ts"
+import { layerOAuth } from "./oauth.ts"
 import * as Process from "./process.ts"
 import { isMissing, startRedis } from "./redis.ts"
 
@@ -159,6 +164,49 @@ describe.skipIf(isMissing)("a queue that four workers share", () => {
         assert.notInclude(stderrs.join(""), token)
       }).pipe(Effect.provide(sandboxWith(300 + kills * 100, 4))),
     90_000 + kills * 10_000
+  )
+
+  it.live(
+    "has the tokens of an app's customers in the same Redis, and one refresh for all",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        yield* Effect.gen(function* () {
+          const oauth = yield* OAuth.OAuth
+          yield* oauth.adopt({ locationId: "l0" }, (yield* sandbox.issue({ locationId: "l0" })).refreshToken)
+        }).pipe(
+          Effect.provide(
+            layerOAuth().pipe(
+              Layer.provide(TokenStore.layerRedis()),
+              Layer.provide(NodeRedis.layer({ socket: { host: "127.0.0.1", port: redis.port } }))
+            )
+          )
+        )
+        const input = join(directory, "customers.ndjson")
+        writeFileSync(input, Array.from({ length: 40 }, (_, index) => inputOf(index, 0)).join("\n"))
+        const env = {
+          ...(yield* environment),
+          HIGHLEVEL_TOKEN: "",
+          HIGHLEVEL_CLIENT_ID: Sandbox.defaultApp.clientId,
+          HIGHLEVEL_CLIENT_SECRET: Redacted.value(Sandbox.defaultApp.clientSecret)
+        }
+        const queue = ["--queue", "customers"]
+        const enqueued = yield* Effect.promise(() =>
+          Process.run(cli, ["enqueue", "--job", "customers", "--input", input, ...queue], env)
+        )
+        assert.strictEqual(enqueued.code, 0, enqueued.stderr)
+        yield* sandbox.fault({ kind: "slow-headers", delay: "1 second", operation: "token" })
+        const worked = yield* Effect.promise(() =>
+          Promise.all([0, 1].map(() => Process.run(cli, ["work", "--idle", "2", ...queue], env)))
+        )
+        for (const { code, stderr } of worked) {
+          assert.strictEqual(code, 0, stderr)
+          assert.notInclude(stderr, "sandbox-secret")
+        }
+        assert.strictEqual((yield* sandbox.applied).length, 40)
+        assert.strictEqual((yield* sandbox.requests).filter(({ path }) => path === "/oauth/token").length, 1)
+      }).pipe(Effect.provide(sandboxWith(40))),
+    60_000
   )
 
   it.live(

@@ -1,5 +1,9 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -7,6 +11,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { inputOf, type Said, saidIn, sandboxWith, token, unread } from "./bulk.ts"
+import { layerOAuth } from "./oauth.ts"
 import * as Process from "./process.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "update-all-"))
@@ -108,6 +113,49 @@ describe("effect-highlevel update-all", () => {
         assert.strictEqual(result.code, code)
         assert.strictEqual(result.stdout, "")
       }).pipe(Effect.provide(sandboxWith(1))),
+    20_000
+  )
+
+  it.live(
+    "takes the tokens that an app has stored of its customers, and so does update",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        const tokens = newPath()
+        yield* Effect.gen(function* () {
+          const oauth = yield* OAuth.OAuth
+          for (const locationId of ["l0", "l1"]) {
+            yield* oauth.adopt({ locationId }, (yield* sandbox.issue({ locationId })).refreshToken)
+          }
+        }).pipe(
+          Effect.provide(
+            layerOAuth().pipe(
+              Layer.provide(TokenStore.layerFile({ directory: tokens })),
+              Layer.provide(NodeServices.layer)
+            )
+          )
+        )
+        const env = {
+          HIGHLEVEL_TOKEN: "",
+          HIGHLEVEL_CLIENT_ID: Sandbox.defaultApp.clientId,
+          HIGHLEVEL_CLIENT_SECRET: Redacted.value(Sandbox.defaultApp.clientSecret),
+          HIGHLEVEL_TOKENS: tokens
+        }
+        const all = yield* run(["--input", file(`${inputOf(0, 0, 3)}\n${inputOf(1, 0, 3)}\n${inputOf(2, 0, 3)}`)], env)
+        assert.deepStrictEqual(outcomes(all.stdout), ["1 Applied", "2 Applied", "3 Failed"])
+        assert.include(all.stdout, "ReconnectRequired")
+        assert.strictEqual(all.code, 77)
+        const baseUrl = yield* Sandbox.url
+        const one = yield* Effect.promise(() =>
+          Process.run(
+            "src/cli/main.ts",
+            ["update", "c0", "--location-id", "l0", "--starred", "--base-url", baseUrl],
+            env
+          )
+        )
+        assert.deepStrictEqual([one.code, one.stderr], [0, ""])
+        assert.strictEqual((yield* sandbox.requests).filter(({ path }) => path === "/oauth/token").length, 2)
+      }).pipe(Effect.provide(sandboxWith(3, 3))),
     20_000
   )
 
