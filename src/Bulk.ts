@@ -18,8 +18,9 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import type { Answer, ConversationUpdate } from "./ConversationUpdate.ts"
 import { Conversations } from "./Conversations.ts"
-import type { UpdateError } from "./HighLevelError.ts"
+import type { InvalidOptions, UpdateError } from "./HighLevelError.ts"
 import { Course } from "./internal/course.ts"
+import * as OptionsCheck from "./internal/options.ts"
 import * as Request from "./internal/request.ts"
 import type { Journal, JournalError } from "./Journal.ts"
 
@@ -193,11 +194,16 @@ interface Ticket<A> {
 export const updateAll = <A extends ConversationUpdate, E, R>(
   updates: Stream.Stream<A, E, R>,
   options: Options<A> = {}
-): Stream.Stream<Outcome<A>, E | JournalError, R | Conversations> => {
-  const { concurrency = 64, concurrencyPerLocation = 16, dryRun = false, journal } = options
+): Stream.Stream<Outcome<A>, E | InvalidOptions | JournalError, R | Conversations> => {
+  const { dryRun = false, journal } = options
 
   return Stream.unwrap(
     Effect.gen(function* () {
+      const concurrency = yield* OptionsCheck.count(options.concurrency ?? 64, "concurrency")
+      const concurrencyPerLocation = yield* OptionsCheck.count(
+        options.concurrencyPerLocation ?? 16,
+        "concurrencyPerLocation"
+      )
       const conversations = yield* Conversations
       const total = Semaphore.makeUnsafe(concurrency)
       const locations = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()

@@ -3,7 +3,9 @@
  * what failed is retried, and a line that has changed is done anew.
  *
  * The record is a file of JSON lines, one for each update that ended, written and
- * synced to the disk before the outcome is reported. One run at a time may use it.
+ * synced to the disk before the outcome is reported. It belongs to one input, one
+ * server and one run at a time. Lines of the input may be changed and appended
+ * between runs; one that was removed is not undone.
  *
  * @since 0.1.0
  */
@@ -81,14 +83,20 @@ const Entry = Schema.Struct({
   error: Schema.optionalKey(Schema.String),
   attempts: Schema.Int,
   at: Schema.String,
+  /** What a failed update would have set. */
+  fields: Schema.optionalKey(Schema.Array(Schema.String)),
   /** Failed updates of the same conversation that need not be tried again. */
-  supersedes: Schema.optionalKey(Schema.Array(Schema.Int))
+  supersedes: Schema.optionalKey(Schema.Array(Schema.Int)),
+  /** Whether it was done anew: what comes after it in the conversation has to be, too. */
+  redo: Schema.optionalKey(Schema.Boolean)
 })
 const EntryText = Schema.fromJsonString(Entry)
 const decodeEntry = Schema.decodeEffect(EntryText)
 const encodeEntry = Schema.encodeSync(EntryText)
 
 const newline = 10
+// Of every line that was written here.
+const beginning = `{"position":`
 
 /**
  * Opens the journal at a path, or begins it there. A last line that a crash has
@@ -101,8 +109,7 @@ const newline = 10
  * import { Sandbox } from "effect-highlevel/testing"
  * import * as NodeServices from "@effect/platform-node/NodeServices"
  * import * as Effect from "effect/Effect"
- * import * as Exit from "effect/Exit"
-import * as FileSystem from "effect/FileSystem"
+ * import * as FileSystem from "effect/FileSystem"
  * import * as Layer from "effect/Layer"
  * import * as Redacted from "effect/Redacted"
  * import * as Stream from "effect/Stream"
@@ -142,6 +149,8 @@ export const open = Effect.fnUntraced(function* (options: {
 
   const ledger = Ledger.make()
   if (yield* failing(fileSystem.exists(path))) {
+    const { type } = yield* failing(fileSystem.stat(path))
+    if (type !== "File") return yield* new JournalError({ path, cause: `a journal is a file, and this is a ${type}` })
     const text = new TextDecoder()
     let pending = ""
     let line = 0
@@ -155,15 +164,20 @@ export const open = Effect.fnUntraced(function* (options: {
       pending = lines.pop() ?? ""
       for (const entry of lines) {
         line++
-        ledger.record(yield* Effect.mapError(decodeEntry(entry), (cause) => new JournalError({ path, line, cause })))
+        ledger.read(yield* Effect.mapError(decodeEntry(entry), (cause) => new JournalError({ path, line, cause })))
       }
     })
     yield* fileSystem.stream(path).pipe(
       Stream.mapError((cause) => new JournalError({ path, cause })),
       Stream.runForEach(read)
     )
-    // What follows the last line break was being written when the run ended.
-    if (seen > whole) yield* failing(fileSystem.truncate(path, whole))
+    // What follows the last line break was being written when the run ended, if it is ours.
+    if (seen > whole) {
+      const isOurs =
+        `${pending}${text.decode()}`.startsWith(beginning) || beginning.startsWith(pending) || /^\0+$/.test(pending)
+      if (!isOurs) return yield* new JournalError({ path, line: line + 1, cause: "not a line of a journal" })
+      yield* failing(fileSystem.truncate(path, whole))
+    }
   }
 
   const file = yield* failing(fileSystem.open(path, { flag: "a", mode: 0o600 }))
@@ -196,19 +210,14 @@ export const open = Effect.fnUntraced(function* (options: {
           const at = DateTime.formatIso(DateTime.makeUnsafe(yield* Clock.currentTimeMillis))
           // What JavaScript passes may be no strings.
           const [conversationId, locationId] = [String(update.conversationId), String(update.locationId)]
-          const hash = Ledger.hashOf(update)
-          const supersedes = ledger.end({ position, conversationId, locationId, hash, outcome })
-          const line = encodeEntry({
+          const entry = ledger.end(update, {
             position,
             conversationId,
             locationId,
-            hash,
-            outcome,
-            ...(error === undefined ? {} : { error }),
-            attempts,
-            at,
-            ...(supersedes.length === 0 ? {} : { supersedes })
+            hash: Ledger.hashOf(update),
+            outcome
           })
+          const line = encodeEntry({ ...entry, ...(error === undefined ? {} : { error }), attempts, at })
           waiting ??= { lines: [], written: Deferred.makeUnsafe() }
           waiting.lines.push(`${line}\n`)
           const { written } = waiting

@@ -5,14 +5,15 @@
  *
  * {@link enqueue} folds the updates of a job to the last value of each field of each
  * conversation; {@link work} takes them. An update is made at least once, and the
- * last one to arrive wins: order is kept within a job, by folding, and not from one
- * job to the next.
+ * last one to arrive wins: there is no order between what is enqueued at one time
+ * and at another, for which a failed update may come late.
  *
  * @since 0.1.0
  */
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -26,9 +27,10 @@ import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import type { Applied } from "./Bulk.ts"
 import { Conversations } from "./Conversations.ts"
 import { ConversationUpdate } from "./ConversationUpdate.ts"
-import type { InvalidRequest, UpdateError } from "./HighLevelError.ts"
+import type { InvalidOptions, InvalidRequest, UpdateError } from "./HighLevelError.ts"
 import { Course } from "./internal/course.ts"
 import * as Ledger from "./internal/ledger.ts"
+import * as OptionsCheck from "./internal/options.ts"
 import * as Request from "./internal/request.ts"
 import * as Retry from "./internal/retry.ts"
 
@@ -69,8 +71,9 @@ export interface Enqueued {
 
 /**
  * Puts the updates of a job into the queue, folded to one for each conversation. A
- * job that was cut off is enqueued again under its name: what is there, or is done,
- * is not there twice. An update that has changed since is a new one.
+ * job that was cut off is enqueued again under its name: what was accepted before,
+ * and what is done or has failed for good since, is not accepted twice. So a name is
+ * for one input; give the next one another.
  *
  * **Gotchas**
  *
@@ -169,6 +172,14 @@ export interface WorkOptions {
   readonly retrySchedule?: Schedule.Schedule<unknown, number> | undefined
 
   /**
+   * After how long without an update the worker stops. What is on its way, or was
+   * put back for a while, is waited for.
+   *
+   * @default never
+   */
+  readonly idle?: Duration.Input | undefined
+
+  /**
    * When it succeeds, the worker stops: it takes nothing more, what it sent comes to
    * its end, and the rest goes back into the queue.
    *
@@ -186,6 +197,8 @@ const mayPass = (error: UpdateError) =>
   error._tag === "Unauthorized"
 
 const restMillis = 1000
+// The longest that the queue keeps an update away that failed, if it has no schedule of yours.
+const maximumAwayMillis = 300_000
 
 /**
  * Takes updates from the queue and makes them, and tells what became of each, once
@@ -195,7 +208,8 @@ const restMillis = 1000
  *
  * - What may pass (the network, an outage, a token) goes back into the queue, to be
  *   taken again later by any worker; what HighLevel refuses for good does not.
- * - When the day's requests are spent, the worker waits for the next day.
+ * - When the day's requests of a location are spent, its updates wait in the queue
+ *   for the next day, and others pass.
  * - What a worker that died had taken is taken by others when its lock expires.
  * - An interruption stops as `stop` does, and waits for it.
  *
@@ -232,28 +246,23 @@ const restMillis = 1000
  */
 export const work = (
   options: WorkOptions = {}
-): Stream.Stream<Made | Missed, never, Conversations | PersistedQueue.PersistedQueueFactory> =>
+): Stream.Stream<Made | Missed, InvalidOptions, Conversations | PersistedQueue.PersistedQueueFactory> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const { concurrency = 16, maxAttempts = 10 } = options
+      const concurrency = yield* OptionsCheck.count(options.concurrency ?? 16, "concurrency")
+      const maxAttempts = yield* OptionsCheck.count(options.maxAttempts ?? 10, "maxAttempts")
       const conversations = yield* Conversations
       const queue = yield* queueOf({ ...options, maxAttempts })
       const outcomes = yield* Queue.bounded<Made | Missed, Cause.Done>(concurrency)
       /** Takers for which there is nothing to do, and updates under way. */
       const idle = new Set<Fiber.Fiber<unknown, unknown>>()
       const running = new Set<Fiber.Fiber<unknown, unknown>>()
-      const state = { isStopped: false }
+      const state = { isStopped: false, lastAt: yield* Clock.currentTimeMillis, returnsAt: 0 }
 
       const make = Effect.fnUntraced(function* (update: ConversationUpdate) {
-        while (true) {
-          const course = { attempts: 0 }
-          const result = yield* Effect.result(Effect.provideService(conversations.update(update), Course, course))
-          if (Result.isSuccess(result) || result.failure._tag !== "DailyQuotaExceeded") return { course, result }
-          const now = yield* Clock.currentTimeMillis
-          yield* Effect.interruptible(
-            Effect.sleep(Math.max(restMillis, DateTime.toEpochMillis(result.failure.resetsAt) - now))
-          )
-        }
+        const course = { attempts: 0 }
+        const result = yield* Effect.result(Effect.provideService(conversations.update(update), Course, course))
+        return { course, result }
       })
 
       const handle = Effect.fnUntraced(function* (
@@ -285,18 +294,33 @@ export const work = (
         if (error._tag === "AppliedUnreadable") {
           return report({ _tag: "Applied", job, update, attempts, answer: Option.none() })
         }
+        const failed = { _tag: "Failed", job, update, attempts, error } as const
+        if (error._tag === "DailyQuotaExceeded") {
+          // It waits in the queue, where it is in nobody's way, and nothing is counted against it.
+          const now = yield* Clock.currentTimeMillis
+          const delay = Math.max(restMillis, DateTime.toEpochMillis(error.resetsAt) - now)
+          yield* queue.offer({ job, update }, { delay })
+          state.returnsAt = Math.max(state.returnsAt, now + delay)
+          return report({ ...failed, isFinal: false })
+        }
         const isFinal = !mayPass(error) || deliveries >= maxAttempts
-        report({ _tag: "Failed", job, update, attempts, error, isFinal })
+        if (!isFinal) {
+          const away = Math.min(maximumAwayMillis, 1000 * 2 ** (deliveries - 1))
+          state.returnsAt = Math.max(state.returnsAt, (yield* Clock.currentTimeMillis) + away)
+        }
+        report({ ...failed, isFinal })
         if (mayPass(error)) return yield* error
       })
 
       const taker = Effect.gen(function* () {
         while (!state.isStopped) {
           let outcome: Made | Missed | undefined
+          let isTaken = false
           let self: Fiber.Fiber<unknown, unknown> | undefined
           const taking = yield* Effect.forkChild(
             queue.take((element, { attempts }) =>
               Effect.suspend(() => {
+                isTaken = true
                 if (self !== undefined) idle.delete(self)
                 return handle(element, attempts, (value) => {
                   outcome = value
@@ -308,9 +332,14 @@ export const work = (
           idle.add(taking)
           const exit = yield* Fiber.await(taking)
           idle.delete(taking)
+          if (isTaken) state.lastAt = yield* Clock.currentTimeMillis
           if (outcome !== undefined) yield* Queue.offer(outcomes, outcome)
           else if (Exit.isFailure(exit) && !state.isStopped) {
-            yield* Effect.logWarning("The queue could not be asked", exit.cause)
+            // A defect, which no error of an update is: the queue has it back.
+            yield* Effect.logError(
+              isTaken ? "An update ended in a defect, and is back in the queue" : "The queue could not be asked",
+              exit.cause
+            )
             yield* Effect.sleep(restMillis)
           }
         }
@@ -321,6 +350,17 @@ export const work = (
         return Effect.andThen(Fiber.interruptAll(idle), Fiber.interruptAll(running))
       })
       yield* Effect.forkScoped(Effect.andThen(options.stop ?? Effect.never, stop))
+      if (options.idle !== undefined) {
+        const idleMillis = Duration.toMillis(yield* OptionsCheck.timeout(options.idle, "idle"))
+        const isIdle = Effect.map(
+          Clock.currentTimeMillis,
+          (now) => running.size === 0 && now - Math.max(state.lastAt, state.returnsAt) >= idleMillis
+        )
+        const untilIdle = Effect.gen(function* () {
+          while (!(yield* isIdle)) yield* Effect.sleep(Math.min(idleMillis, restMillis))
+        })
+        yield* Effect.forkScoped(Effect.andThen(untilIdle, stop))
+      }
       const takers = yield* Effect.forkScoped(
         Effect.forEach(
           Array.from({ length: concurrency }, () => taker),

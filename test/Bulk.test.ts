@@ -218,6 +218,30 @@ describe("a job", () => {
     }).pipe(Effect.provide(layer(seeds(2))))
   )
 
+  it.effect.each([
+    ["concurrency", { concurrency: 0 }],
+    ["concurrency", { concurrency: Number.NaN }],
+    ["concurrencyPerLocation", { concurrencyPerLocation: 1.5 }]
+  ] as const)("that cannot go on with its options says which: %s", ([option, options]) =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Stream.runCollect(Bulk.updateAll(Stream.make(read("location-0")), options)))
+      assert(error._tag === "InvalidOptions")
+      assert.strictEqual(error.option, option)
+    }).pipe(Effect.provide(layer([])))
+  )
+
+  it.effect("of many updates of one conversation does not block itself", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const inputs = Array.from({ length: 300 }, (_, index) => read("location-0", index))
+      yield* Stream.runDrain(Bulk.updateAll(Stream.fromIterable(inputs), { concurrency: 1 }))
+      assert.deepStrictEqual(
+        (yield* sandbox.applied).map(({ unreadCount }) => unreadCount),
+        inputs.map(({ unreadCount }) => unreadCount)
+      )
+    }).pipe(Effect.provide(layer(seeds(1), { quota: false })))
+  )
+
   it.effect("that is dry sends nothing and still finds what is wrong", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
@@ -355,6 +379,62 @@ describe("a journal", () => {
     }).pipe(Effect.provide(layer(seeds(2))))
   )
 
+  it.effect("retries what a later line has made good only in part, and what comes after it", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const path = newPath()
+      const inputs = [
+        { ...read("location-0", 5), starred: false },
+        { conversationId: "location-0", locationId: "location", starred: true },
+        read("location-1", 5),
+        { ...read("location-1", 6), starred: true }
+      ]
+      yield* sandbox.refuse({ status: 422, conversationId: "location-0" })
+      yield* sandbox.refuse({ status: 422, conversationId: "location-1" })
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Failed", "Applied", "Failed", "Applied"])
+      const before = (yield* sandbox.applied).length
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied", "Superseded", "Applied"])
+      assert.strictEqual((yield* sandbox.applied).length, before + 2)
+      const held = Option.getOrThrow(yield* sandbox.conversation("location-0"))
+      assert.deepStrictEqual([held.unreadCount, held.starred], [5, true])
+    }).pipe(Effect.provide(layer(seeds(2))))
+  )
+
+  it.effect("knows after a stop what has to be done again, so that the last value wins", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const path = newPath()
+      yield* runWith(path, [read("location-0", 1), read("location-0", 2), read("location-0", 3)])
+      // The first line is another now; the run ends when it is done.
+      const changed = [read("location-0", 7), read("location-0", 2), read("location-0", 3)]
+      const service = yield* Conversations.Conversations
+      const stop = yield* Deferred.make<void>()
+      const stopping = Layer.succeed(Conversations.Conversations, {
+        update: (update) =>
+          update.unreadCount === 7
+            ? Effect.tap(service.update(update), () =>
+                Effect.forkDetach(Effect.delay(Deferred.succeed(stop, undefined), 1))
+              )
+            : Effect.interruptible(Effect.never)
+      })
+      const fiber = yield* Effect.forkChild(
+        runWith(path, changed, { stop: Deferred.await(stop) }).pipe(Effect.provide(stopping))
+      )
+      while (fiber.pollUnsafe() === undefined) {
+        yield* TestClock.withLive(Effect.sleep("5 millis"))
+        yield* TestClock.adjust("1 milli")
+      }
+      const reached = Option.getOrThrow(yield* sandbox.conversation("location-0")).unreadCount
+      assert.strictEqual(reached, 7)
+      yield* runWith(path, changed)
+      assert.strictEqual(Option.getOrThrow(yield* sandbox.conversation("location-0")).unreadCount, 3)
+      // And then it is quiet.
+      const before = (yield* sandbox.applied).length
+      assert.deepStrictEqual(yield* runWith(path, changed), ["Applied", "Applied", "Applied"])
+      assert.strictEqual((yield* sandbox.applied).length, before)
+    }).pipe(Effect.provide(layer(seeds(1))))
+  )
+
   it.effect("still retries what failed after a line that has changed since", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
@@ -461,6 +541,15 @@ describe("a journal", () => {
       assert(error._tag === "JournalError")
       assert.strictEqual(error.line, 2)
       assert.strictEqual(readFileSync(path, "utf8"), before)
+      // One line without its break is not a torn one of ours.
+      for (const foreign of [`{"my":"config"}`, "an id", "["]) {
+        writeFileSync(path, foreign)
+        const refused = yield* Effect.flip(runWith(path, [read("location-0")]))
+        assert.propertyVal(refused, "line", 1)
+        assert.strictEqual(readFileSync(path, "utf8"), foreign)
+      }
+      const folder = yield* Effect.flip(runWith(directory, []))
+      assert.strictEqual(folder._tag, "JournalError")
       const nowhere = yield* Effect.flip(runWith(join(directory, "missing", "journal"), []))
       assert.strictEqual(nowhere._tag, "JournalError")
     }).pipe(Effect.provide(layer(seeds(1))))

@@ -227,7 +227,7 @@ describe.skipIf(isMissing)("a queue that four workers share", () => {
           const { code, stderr, stdout } = yield* Effect.promise(enqueue)
           assert.deepStrictEqual(
             [code, stdout],
-            [64, "2 updates of 2 conversations are in the queue as job twice; 1 lines are invalid\n"]
+            [64, "Job twice: 2 updates of 2 conversations are accepted, once each; 1 lines are invalid\n"]
           )
           assert.include(stderr, "Line 3:")
           const worked = yield* Effect.promise(() => Process.run(cli, ["work", "--queue", "twice", "--idle", "1"], env))
@@ -235,6 +235,11 @@ describe.skipIf(isMissing)("a queue that four workers share", () => {
           assert.strictEqual(worked.stdout.split("\n").length, time === 0 ? 3 : 1)
         }
         assert.strictEqual((yield* sandbox.applied).length, 2)
+        const malformed = yield* Effect.promise(() =>
+          Process.run(cli, ["work"], { ...env, HIGHLEVEL_REDIS_URL: "redis//:password@nowhere" })
+        )
+        assert.strictEqual(malformed.code, 64)
+        assert.notInclude(malformed.stderr, "password")
         const nowhere = yield* Effect.promise(() =>
           Process.run(cli, ["work"], { ...env, HIGHLEVEL_REDIS_URL: "redis://127.0.0.1:1" })
         )

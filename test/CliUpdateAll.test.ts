@@ -220,6 +220,52 @@ describe("effect-highlevel update-all", () => {
   )
 
   it.live(
+    "goes on when nobody reads its progress any more",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        const input = file(Array.from({ length: 30 }, (_, index) => inputOf(index, 0)).join("\n"))
+        const child = Process.start("src/cli/main.ts", ["update-all", "--input", input], {
+          HIGHLEVEL_TOKEN: token,
+          HIGHLEVEL_BASE_URL: yield* Sandbox.url
+        })
+        child.stderr.destroy()
+        let stdout = ""
+        child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text))
+        const [code] = yield* Effect.promise(() => once(child, "close"))
+        assert.strictEqual(code, 0)
+        assert.strictEqual(saidIn(stdout).length, 30)
+        assert.strictEqual((yield* sandbox.applied).length, 30)
+      }).pipe(Effect.provide(sandboxWith(30))),
+    20_000
+  )
+
+  it.live(
+    "is ended at once by a second Ctrl-C, whoever does not read or answer",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        yield* sandbox.fault({ kind: "slow-headers", delay: "20 seconds", times: Infinity })
+        const input = file(inputOf(0, 0))
+        const child = Process.start("src/cli/main.ts", ["update-all", "--input", input], {
+          HIGHLEVEL_TOKEN: token,
+          HIGHLEVEL_BASE_URL: yield* Sandbox.url
+        })
+        const closed = once(child, "close")
+        while ((yield* sandbox.requests).length === 0) yield* Effect.sleep("5 millis")
+        child.kill("SIGINT")
+        yield* Effect.sleep("200 millis")
+        assert.isNull(child.exitCode)
+        child.kill("SIGINT")
+        const [code] = yield* Effect.promise(() => closed)
+        assert.strictEqual(code, 130)
+        // The server of the test does not wait for its answer either.
+        yield* sandbox.reset
+      }).pipe(Effect.provide(sandboxWith(1))),
+    40_000
+  )
+
+  it.live(
     "with a fifth of all requests going wrong: journal, stdout and HighLevel agree, line by line",
     () =>
       Effect.gen(function* () {

@@ -88,6 +88,7 @@ describe("the update of a line", () => {
     [`..`, "conversationId"],
     [`[1]`, "not a JSON object"],
     [`"id"`, "not a JSON object"],
+    ["null", "no id, but null"],
     [`{"__proto__":{"conversationId":"id"},"conversationId":"id"}`, "__proto__"]
   ] as const)("%s is refused, and why is said", ([text, said]) =>
     Effect.gen(function* () {

@@ -127,18 +127,54 @@ describe("a worker", () => {
     }).pipe(Effect.provide(layer()))
   )
 
-  it.effect("waits for the next day when the day's requests are spent", () =>
+  it.effect("leaves what a spent day keeps waiting in the queue, and is not held up by it", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.seed({ id: "other", locationId: "another location" })
       yield* sandbox.limit({ daily: 3 })
       yield* enqueue("job", [0, 1, 2, 3, 4].map(read))
-      const fiber = yield* Effect.forkChild(take(5))
-      while ((yield* sandbox.applied).length < 3) yield* TestClock.adjust("1 second")
-      yield* TestClock.adjust("23 hours")
-      assert.strictEqual((yield* sandbox.requests).length, 3)
+      yield* enqueue("job", [{ conversationId: "other", locationId: "another location", starred: true }])
+      // Four of them come back once or more: what was refused for the day, and then is applied.
+      const outcomes: Array<UpdateQueue.Made | UpdateQueue.Missed> = []
+      const fiber = yield* Effect.forkChild(
+        UpdateQueue.work({ concurrency: 1, idle: "1 minute" }).pipe(
+          Stream.runForEach((outcome) => Effect.sync(() => outcomes.push(outcome)))
+        )
+      )
+      while ((yield* sandbox.applied).length < 4) yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust("1 hour")
+      assert.isUndefined(fiber.pollUnsafe())
+      assert.strictEqual((yield* sandbox.applied).length, 4)
       while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("1 hour")
-      const outcomes = yield* Fiber.join(fiber)
-      assert.deepStrictEqual(new Set(outcomes.map(({ _tag }) => _tag)), new Set(["Applied"]))
+      yield* Fiber.join(fiber)
+      assert.strictEqual((yield* sandbox.applied).length, 6)
+      assert.strictEqual(outcomes.filter(({ _tag }) => _tag === "Applied").length, 6)
+      const others = outcomes.filter((outcome) => outcome._tag === "Failed")
+      assert.isAbove(others.length, 0)
+      assert.isTrue(others.every(({ error, isFinal }) => error._tag === "DailyQuotaExceeded" && !isFinal))
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("ends when it is idle: not while something waits for the quota, or to be tried again", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.limit({ max: 2, intervalMillis: 60_000 })
+      yield* sandbox.refuse({ status: 503, conversationId: "conversation 4", times: 6 })
+      yield* enqueue("job", [0, 1, 2, 3, 4].map(read))
+      const fiber = yield* Effect.forkChild(UpdateQueue.work({ idle: "5 seconds" }).pipe(Stream.runDrain))
+      while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      assert.strictEqual((yield* sandbox.applied).length, 5)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect.each([
+    ["concurrency", { concurrency: 0 }],
+    ["maxAttempts", { maxAttempts: 0.5 }],
+    ["idle", { idle: -1 }]
+  ] as const)("that cannot work with its options says which: %s", ([option, options]) =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* Effect.flip(Stream.runDrain(UpdateQueue.work(options)))).option, option)
     }).pipe(Effect.provide(layer()))
   )
 

@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Terminal from "effect/Terminal"
 import * as CliConfig from "effect/cli/CliConfig"
 import * as CliError from "effect/cli/CliError"
@@ -85,6 +86,14 @@ export const run = (args: ReadonlyArray<string>) => {
             ExitCode.failed
           )
     ),
-    Effect.provide(Layer.mergeAll(CliOutput.layerPresenter(presenter(json)), withoutWizard, promptOnStderr))
+    Effect.provide(
+      Layer.mergeAll(
+        CliOutput.layerPresenter(presenter(json)),
+        withoutWizard,
+        promptOnStderr,
+        // stdout belongs to what a command says, also when a connection is lost.
+        Layer.succeed(Logger.LogToStderr, true)
+      )
+    )
   )
 }

@@ -67,7 +67,7 @@ export const enqueue = Effect.fnUntraced(function* (options: {
   yield* Console.log(
     json
       ? JSON.stringify({ _tag: "Enqueued", job, ...enqueued, invalid })
-      : `${enqueued.updates} updates of ${enqueued.conversations} conversations are in the queue as job ${job}${invalid === 0 ? "" : `; ${invalid} lines are invalid`}`
+      : `Job ${job}: ${enqueued.updates} updates of ${enqueued.conversations} conversations are accepted, once each${invalid === 0 ? "" : `; ${invalid} lines are invalid`}`
   )
   if (invalid > 0) return yield* new CliFailure.CliFailure({ exitCode: ExitCode.usage, text: "", json: null })
 })

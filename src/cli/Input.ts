@@ -88,6 +88,7 @@ export const parse = Effect.fnUntraced(function* ({ text }: Line, { changes, loc
   // No id begins like this; what does is JSON, if not always an object.
   const isJson = /^[{["]/.test(trimmed)
   const parsed = isJson ? parseJson(trimmed) : Result.succeed<unknown>({ conversationId: trimmed })
+  if (trimmed === "null") return yield* problem("no id, but null")
   if (Result.isFailure(parsed) || !Predicate.isReadonlyObject(parsed.success))
     return yield* problem("not a JSON object")
   const update = { ...location, ...changes, ...parsed.success }

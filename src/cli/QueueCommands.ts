@@ -70,7 +70,7 @@ export const work = Command.make(
     ),
     idle: Flag.Int("idle").pipe(
       Flag.withSchema(seconds),
-      Flag.withDescription("End when nothing has come for so many seconds"),
+      Flag.withDescription("End when nothing has come, and nothing is on its way, for so many seconds"),
       Flag.withMetavar("seconds"),
       Flag.optional
     ),

@@ -11,10 +11,15 @@ export const queuePrefix = "effect-highlevel:queue:"
 
 /** Of `HIGHLEVEL_REDIS_URL`, which may hold a password, and so is no argument. */
 export const layer = Layer.unwrap(
-  Effect.map(
-    Config.Redacted("HIGHLEVEL_REDIS_URL").pipe(Config.withDefault(Redacted.make("redis://127.0.0.1:6379"))),
-    (url) => NodeRedis.layer({ url: Redacted.value(url) })
-  )
+  Effect.gen(function* () {
+    const url = Redacted.value(
+      yield* Config.Redacted("HIGHLEVEL_REDIS_URL").pipe(Config.withDefault(Redacted.make("redis://127.0.0.1:6379")))
+    )
+    if (!/^rediss?:\/\//.test(url) || !URL.canParse(url)) {
+      return yield* CliFailure.usage("HIGHLEVEL_REDIS_URL: expected redis://… or rediss://…")
+    }
+    return NodeRedis.layer({ url })
+  })
 ).pipe(
   Layer.catchTag("RedisError", () =>
     Layer.effectContext(

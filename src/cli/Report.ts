@@ -48,8 +48,13 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
   const isShared = isBar && (yield* stdoutIsTerminal)
   const colors = Option.isNone(noColor) || noColor.value === ""
   let exitCode = ExitCode.done
+  /** What a worker has put back, and not seen again. */
+  const returned = new Set<string>()
+  const keyOf = ({ job, update }: UpdateQueue.Made | UpdateQueue.Missed) =>
+    JSON.stringify([job, update.locationId, update.conversationId])
   // A reader that has gone is told by the write that fails.
   process.stdout.on("error", () => {})
+  process.stderr.on("error", () => {})
 
   const show = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
@@ -136,12 +141,14 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
           const { attempts, job, update } = outcome
           const { conversationId, locationId } = update
           const said = { job, conversationId, locationId, outcome: outcome._tag, attempts }
+          returned.delete(keyOf(outcome))
           if (outcome._tag === "Applied") {
             state.applied++
             return Effect.succeed<Schema.Json>(said)
           }
-          // What is back in the queue is not over.
+          // What is back in the queue is not over, and may be another worker's to end.
           if (outcome.isFinal) state.failed++
+          else returned.add(keyOf(outcome))
           const error = outcome.isFinal ? fail(outcome.error) : CliFailure.encode(outcome.error)
           return Effect.map(error, (error): Schema.Json => ({ ...said, isFinal: outcome.isFinal, error }))
         }),
@@ -165,12 +172,13 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
         Effect.scoped,
         Effect.ensuring(summarize),
         Effect.andThen(
-          Effect.suspend(() =>
-            exitCode === ExitCode.done
+          Effect.suspend(() => {
+            if (returned.size > 0) exitCode = ExitCode.worst(exitCode, ExitCode.temporary)
+            return exitCode === ExitCode.done
               ? Effect.void
               : // It has been said already.
                 Effect.fail(new CliFailure.CliFailure({ exitCode, text: "", json: null }))
-          )
+          })
         )
       )
   }

@@ -27,13 +27,6 @@ export const work = Effect.fnUntraced(function* (options: {
   const state = Progress.make(yield* Clock.currentTimeMillis, undefined)
   const report = yield* Report.make(state, json)
   const stop = yield* Deferred.make<void>()
-  let lastAt = yield* Clock.currentTimeMillis
-
-  // Nothing has come for so long: there is nothing.
-  const untilIdle = (seconds: number) =>
-    Effect.gen(function* () {
-      while ((yield* Clock.currentTimeMillis) - lastAt < seconds * 1000) yield* Effect.sleep("1 second")
-    })
 
   const shared = Layer.mergeAll(
     Conversations.layerConfig({
@@ -54,21 +47,9 @@ export const work = Effect.fnUntraced(function* (options: {
   const job = UpdateQueue.work({
     ...(Option.isSome(queue) ? { name: queue.value } : {}),
     ...(Option.isSome(concurrency) ? { concurrency: concurrency.value } : {}),
-    stop: Option.isSome(idleSeconds)
-      ? Effect.raceFirst(Deferred.await(stop), untilIdle(idleSeconds.value))
-      : Deferred.await(stop)
-  }).pipe(
-    Stream.runForEachArray((outcomes) =>
-      Effect.andThen(
-        report.worked(outcomes),
-        Effect.map(Clock.currentTimeMillis, (now) => {
-          lastAt = now
-        })
-      )
-    ),
-    Effect.provide(shared),
-    CliFailure.catchErrors
-  )
+    ...(Option.isSome(idleSeconds) ? { idle: Duration.seconds(idleSeconds.value) } : {}),
+    stop: Deferred.await(stop)
+  }).pipe(Stream.runForEachArray(report.worked), Effect.provide(shared), CliFailure.catchErrors)
 
   return yield* report.follow(job, stop)
 })

@@ -8,6 +8,12 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Cli from "./Cli.ts"
 import * as ExitCode from "./ExitCode.ts"
 
+// The first one lets what was sent come to its end; the second one does not wait.
+let interrupts = 0
+process.on("SIGINT", () => {
+  if (++interrupts > 1) process.exit(ExitCode.interrupted)
+})
+
 Cli.run(process.argv.slice(2)).pipe(
   Effect.flatMap((code) => (code === ExitCode.done ? Effect.void : Effect.fail({ [Runtime.errorExitCode]: code }))),
   Effect.provide(Layer.merge(NodeServices.layer, FetchHttpClient.layer)),

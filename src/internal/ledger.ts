@@ -18,13 +18,34 @@ const textOf = (fields: ReadonlyArray<unknown>) => {
   }
 }
 
+/** The names of the fields that an update sets. */
+export const fieldsOf = (update: ConversationUpdate): ReadonlyArray<string> =>
+  (["unreadCount", "starred", "feedback"] as const).filter((name) => update[name] !== undefined)
+
 export interface Entry {
   readonly position: number
   readonly conversationId: string
   readonly locationId: string
   readonly hash: number
   readonly outcome: "Applied" | "Failed"
+  /** What a failed update would have set. */
+  readonly fields?: ReadonlyArray<string>
+  /** Failed updates that this one has made good. */
   readonly supersedes?: ReadonlyArray<number>
+  /** Whether it was done anew, with later inputs of the conversation to be done after it. */
+  readonly redo?: boolean
+}
+
+interface Failure {
+  readonly hash: number
+  readonly fields: ReadonlyArray<string>
+}
+
+/** When, in the order of the journal, the inputs of a conversation were recorded. */
+interface Sequence {
+  count: number
+  readonly recorded: Map<number, number>
+  readonly redone: Map<number, number>
 }
 
 const chunkLength = 8192
@@ -49,54 +70,90 @@ const keyOf = ({ conversationId, locationId }: { readonly conversationId: string
 export const make = () => {
   /** The hashes of inputs that were applied, and, negative, of those that need not be any more. */
   const done = sparse()
-  /** Which inputs of a conversation failed, and with which hash. */
-  const failed = new Map<string, Map<number, number>>()
-  /** Conversations of which something was done anew before the end of the journal. */
+  /** Which inputs of a conversation failed. */
+  const failed = new Map<string, Map<number, Failure>>()
+  /** Of conversations of which something was done anew. */
+  const sequences = new Map<string, Sequence>()
+  /** Conversations of which this run does something anew. */
   const changed = new Set<string>()
+  /** The end of what earlier runs wrote. */
   let end = 0
 
-  const record = ({ hash, outcome, position, supersedes = [], ...ids }: Entry) => {
+  const record = ({ fields = [], hash, outcome, position, redo = false, supersedes = [], ...ids }: Entry) => {
     const key = keyOf(ids)
-    const failures = failed.get(key) ?? new Map<number, number>()
+    const failures = failed.get(key) ?? new Map<number, Failure>()
     if (outcome === "Applied") {
       done.set(position, hash)
       failures.delete(position)
     } else {
       done.set(position, 0)
-      failures.set(position, hash)
+      failures.set(position, { hash, fields })
     }
     for (const other of supersedes) {
       const failure = failures.get(other)
-      if (failure !== undefined) done.set(other, -failure)
+      if (failure !== undefined) done.set(other, -failure.hash)
       failures.delete(other)
     }
     if (failures.size > 0) failed.set(key, failures)
     else failed.delete(key)
-    end = Math.max(end, position + 1)
+
+    const sequence = sequences.get(key) ?? { count: 0, recorded: new Map(), redone: new Map() }
+    if (!redo && sequence.count === 0) return
+    sequences.set(key, sequence)
+    sequence.count++
+    for (const at of [position, ...supersedes]) sequence.recorded.set(at, sequence.count)
+    if (redo) sequence.redone.set(position, sequence.count)
+  }
+
+  /** Whether an earlier input of the conversation was done after this one. */
+  const isOvertaken = (key: string, position: number) => {
+    const sequence = sequences.get(key)
+    if (sequence === undefined) return false
+    const recorded = sequence.recorded.get(position) ?? 0
+    return [...sequence.redone].some(([other, at]) => other < position && at > recorded)
   }
 
   return {
     /** Takes in what an earlier run wrote. */
-    record,
+    read: (entry: Entry) => {
+      record(entry)
+      end = Math.max(end, entry.position + 1)
+    },
 
     skip: (position: number, update: ConversationUpdate) => {
       if (position >= end) return undefined
       const key = keyOf(update)
       const known = done.get(position)
+      const isSame = known !== 0 && Math.abs(known) === hashOf(update)
       // Once a line was done anew, those after it have to be, in their order.
-      if (known !== 0 && Math.abs(known) === hashOf(update) && !changed.has(key)) {
-        return known > 0 ? "Applied" : "Superseded"
-      }
+      if (isSame && !changed.has(key) && !isOvertaken(key, position)) return known > 0 ? "Applied" : "Superseded"
       changed.add(key)
       return undefined
     },
 
-    /** Takes in what ended now, and tells which failures of the conversation it makes good. */
-    end: (entry: Entry): ReadonlyArray<number> => {
-      const failures = entry.outcome === "Applied" ? [...(failed.get(keyOf(entry))?.keys() ?? [])] : []
-      const supersedes = failures.filter((position) => position < entry.position)
-      record({ ...entry, supersedes })
-      return supersedes
+    /** Takes in what ended now, and gives it what it means for others. */
+    end: (update: ConversationUpdate, entry: Entry): Entry => {
+      const key = keyOf(entry)
+      const fields = fieldsOf(update)
+      const redo = changed.has(key) && entry.position < end
+      // A failure is made good by a later update of all that it would have set.
+      const supersedes =
+        entry.outcome === "Applied"
+          ? [...(failed.get(key) ?? [])]
+              .filter(
+                ([position, failure]) =>
+                  position < entry.position && failure.fields.every((field) => fields.includes(field))
+              )
+              .map(([position]) => position)
+          : []
+      const whole = {
+        ...entry,
+        ...(entry.outcome === "Failed" ? { fields } : {}),
+        ...(supersedes.length === 0 ? {} : { supersedes }),
+        ...(redo ? { redo } : {})
+      }
+      record(whole)
+      return whole
     }
   }
 }

@@ -70,6 +70,10 @@ export const version = (version: ApiVersion) =>
 
 const isCount = Schema.is(Schema.Int.check(Schema.isGreaterThan(0)))
 
+/** How many at once. */
+export const count = (count: number, option: string) =>
+  isCount(count) ? Effect.succeed(count) : invalid(option, "an integer over zero")
+
 /**
  * How failures that may pass are tried again: the delay doubles with each
  * attempt, is jittered down to its half, and is at least what `Retry-After` asks
