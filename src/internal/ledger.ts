@@ -68,7 +68,7 @@ const keyOf = ({ conversationId, locationId }: { readonly conversationId: string
   JSON.stringify([locationId, conversationId])
 
 export const make = () => {
-  /** The hashes of inputs that were applied, and, negative, of those that need not be any more. */
+  /** Of earlier runs: the hashes of inputs that were applied, and, negative, of those that need not be any more. */
   const done = sparse()
   /** Which inputs of a conversation failed. */
   const failed = new Map<string, Map<number, Failure>>()
@@ -82,18 +82,9 @@ export const make = () => {
   const record = ({ fields = [], hash, outcome, position, redo = false, supersedes = [], ...ids }: Entry) => {
     const key = keyOf(ids)
     const failures = failed.get(key) ?? new Map<number, Failure>()
-    if (outcome === "Applied") {
-      done.set(position, hash)
-      failures.delete(position)
-    } else {
-      done.set(position, 0)
-      failures.set(position, { hash, fields })
-    }
-    for (const other of supersedes) {
-      const failure = failures.get(other)
-      if (failure !== undefined) done.set(other, -failure.hash)
-      failures.delete(other)
-    }
+    if (outcome === "Applied") failures.delete(position)
+    else failures.set(position, { hash, fields })
+    for (const other of supersedes) failures.delete(other)
     if (failures.size > 0) failed.set(key, failures)
     else failed.delete(key)
 
@@ -116,6 +107,12 @@ export const make = () => {
   return {
     /** Takes in what an earlier run wrote. */
     read: (entry: Entry) => {
+      const failures = failed.get(keyOf(entry))
+      for (const other of entry.supersedes ?? []) {
+        const failure = failures?.get(other)
+        if (failure !== undefined) done.set(other, -failure.hash)
+      }
+      done.set(entry.position, entry.outcome === "Applied" ? entry.hash : 0)
       record(entry)
       end = Math.max(end, entry.position + 1)
     },
