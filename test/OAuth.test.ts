@@ -40,6 +40,7 @@ const running = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 const steered = () => {
   const hooks = {
     gets: 0,
+    onGet: Effect.void as Effect.Effect<void>,
     before: (_next: string): Effect.Effect<void, TokenStore.TokenStoreError> => Effect.void,
     after: (_next: string): Effect.Effect<void, TokenStore.TokenStoreError> => Effect.void
   }
@@ -48,7 +49,7 @@ const steered = () => {
     Effect.map(TokenStore.makeMemory, ({ get, replace }) => ({
       get: (key) => {
         hooks.gets++
-        return get(key)
+        return Effect.andThen(hooks.onGet, get(key))
       },
       replace: (key, current, next) =>
         Effect.suspend(() => hooks.before(Redacted.value(next))).pipe(
@@ -766,6 +767,28 @@ describe("what a store may do", () => {
       assert.strictEqual(error.reason, "Unreachable")
       assert.notInclude(error.message, "sandbox-refresh")
     }).pipe(Effect.provide(Helper.layer({ store: layer, client: { retry: false } })))
+  })
+
+  it.effect("it may hang: a token that is alive is used, and not each call waits for a look at the store", () => {
+    const { hooks, layer } = steered()
+    return Effect.gen(function* () {
+      yield* connect()
+      yield* star
+      yield* TestClock.adjust("1 minute")
+      hooks.onGet = Effect.never
+      const before = yield* Clock.currentTimeMillis
+      yield* running(Effect.all([star, star, star, star, star]))
+      assert.isBelow((yield* Clock.currentTimeMillis) - before, 4000)
+      assert.strictEqual((yield* updates).length, 6)
+      // It comes back, and so does whoever waited for it.
+      hooks.onGet = Effect.void
+      yield* TestClock.adjust("11 seconds")
+      yield* TestClock.adjust("1 minute")
+      yield* running(star)
+      yield* TestClock.adjust("1 day")
+      yield* running(star)
+      assert.strictEqual((yield* refreshes).length, 1)
+    }).pipe(Effect.provide(Helper.layer({ store: layer, oauth: { patience: "5 seconds" } })))
   })
 
   it.effect("it may be another app's, too: each has its own tokens", () =>

@@ -50,6 +50,7 @@ interface Session {
   /** When they were read from the store, or put there. */
   readAt: number
   flight: Deferred.Deferred<Tokens, AccessTokenError> | undefined
+  flightAt: number
   /** Why the last look at the store or at HighLevel brought nothing; not looked again until then. */
   failure: { readonly error: AccessTokenError; readonly until: number } | undefined
   /** The refresh token that HighLevel refused; not tried again until then. */
@@ -61,6 +62,7 @@ const makeSession = Effect.sync((): Session => ({
   tokens: undefined,
   readAt: 0,
   flight: undefined,
+  flightAt: 0,
   failure: undefined,
   refused: undefined
 }))
@@ -89,6 +91,15 @@ const minimumAgeMillis = 10_000
 
 const reconnect = (message: string) => new AccessTokenError({ reason: "ReconnectRequired", messages: [message] })
 const unreachable = (message: string) => new AccessTokenError({ reason: "Unreachable", messages: [message] })
+
+// A store that hangs must not hold a flight for ever.
+const storeMillis = 10_000
+
+const inTime = <A, R>(effect: Effect.Effect<A, unknown, R>) =>
+  Effect.timeoutOrElse(effect, {
+    duration: storeMillis,
+    orElse: () => Effect.fail<unknown>(new Error(`no answer within ${storeMillis} ms`))
+  })
 
 const pause = (laps: number) =>
   Effect.flatMap(Random.next, (random) =>
@@ -167,7 +178,7 @@ export const make = Effect.fnUntraced(function* (options: {
     effect: Effect.Effect<A, TokenStore.TokenStoreError>,
     ...texts: ReadonlyArray<Redacted.Redacted>
   ) =>
-    Effect.mapError(SafeCause.failingDefects(effect), (error) => {
+    Effect.mapError(inTime(SafeCause.failingDefects(effect)), (error) => {
       const redact = Redaction.make(...texts.flatMap(secretsIn))
       const cause = error instanceof TokenStoreError ? error.cause : error
       return new AccessTokenError({ reason: "Unreachable", messages: [what], cause: SafeCause.make(cause, redact) })
@@ -351,12 +362,13 @@ export const make = Effect.fnUntraced(function* (options: {
     isContent: boolean
   ): Effect.Effect<Tokens, AccessTokenError> =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.suspend(() => {
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
         const wait = (flight: Deferred.Deferred<Tokens, AccessTokenError>) =>
           restore(
             isContent
               ? Effect.timeoutOrElse(Deferred.await(flight), {
-                  duration: Math.min(aliveMillis, patienceMillis),
+                  // Not anew for each caller of a flight that takes long.
+                  duration: Math.min(patienceMillis, Math.max(0, session.flightAt + aliveMillis - now)),
                   orElse: () => unlessAlive(session, within(flight, patienceMillis))
                 })
               : within(flight, patienceMillis)
@@ -364,6 +376,7 @@ export const make = Effect.fnUntraced(function* (options: {
         if (session.flight !== undefined) return wait(session.flight)
         const flight = Deferred.makeUnsafe<Tokens, AccessTokenError>()
         session.flight = flight
+        session.flightAt = now
         const obtained = using(account, () => obtain(account, session, isAcceptable))
         return Effect.andThen(
           launch(flight, obtained, (exit, now) => {
