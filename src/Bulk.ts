@@ -271,6 +271,7 @@ export const updateAll = <A extends ConversationUpdate, E, R>(
       const perform = Effect.fnUntraced(function* (ticket: Ticket<A>): Effect.fn.Return<Outcome<A>, JournalError> {
         const { position, update } = ticket
         const course = { attempts: 0 }
+        if (journal?.begin !== undefined) yield* journal.begin(position, update)
         const result = yield* Effect.result(Effect.provideService(conversations.update(update), Course, course))
         if (Result.isSuccess(result)) {
           // A service that somebody else made does not count.

@@ -69,6 +69,9 @@ export interface Journal {
    */
   readonly skip: (position: number, update: ConversationUpdate) => "Applied" | "Superseded" | undefined
 
+  /** Records that an update is about to be sent, where `append` might come too late. */
+  readonly begin?: (position: number, update: ConversationUpdate) => Effect.Effect<void, JournalError>
+
   /** Records how an update ended; durable when it returns. */
   readonly append: (ended: Ended) => Effect.Effect<void, JournalError>
 }
@@ -79,7 +82,8 @@ const Entry = Schema.Struct({
   locationId: Schema.String,
   /** Tells whether the input at that position is still the same. */
   hash: Schema.Finite,
-  outcome: Schema.Literals(["Applied", "Failed"]),
+  /** `Begun` is written before an update is sent anew whose line has changed. */
+  outcome: Schema.Literals(["Begun", "Applied", "Failed"]),
   error: Schema.optionalKey(Schema.String),
   attempts: Schema.Int,
   at: Schema.String,
@@ -202,31 +206,35 @@ export const open = Effect.fnUntraced(function* (options: {
     isWriting = false
   })
 
+  const record = (
+    position: number,
+    update: ConversationUpdate,
+    outcome: "Begun" | "Applied" | "Failed",
+    attempts: number,
+    error?: string
+  ) =>
+    Effect.uninterruptible(
+      Effect.gen(function* () {
+        const at = DateTime.formatIso(DateTime.makeUnsafe(yield* Clock.currentTimeMillis))
+        // What JavaScript passes may be no strings.
+        const [conversationId, locationId] = [String(update.conversationId), String(update.locationId)]
+        const hash = Ledger.hashOf(update)
+        const entry = ledger.end(update, { position, conversationId, locationId, hash, outcome })
+        const line = encodeEntry({ ...entry, ...(error === undefined ? {} : { error }), attempts, at })
+        waiting ??= { lines: [], written: Deferred.makeUnsafe() }
+        waiting.lines.push(`${line}\n`)
+        const { written } = waiting
+        if (!isWriting) {
+          isWriting = true
+          yield* write
+        }
+        yield* Deferred.await(written)
+      })
+    )
+
   return {
     skip: ledger.skip,
-    append: ({ attempts, error, outcome, position, update }) =>
-      Effect.uninterruptible(
-        Effect.gen(function* () {
-          const at = DateTime.formatIso(DateTime.makeUnsafe(yield* Clock.currentTimeMillis))
-          // What JavaScript passes may be no strings.
-          const [conversationId, locationId] = [String(update.conversationId), String(update.locationId)]
-          const entry = ledger.end(update, {
-            position,
-            conversationId,
-            locationId,
-            hash: Ledger.hashOf(update),
-            outcome
-          })
-          const line = encodeEntry({ ...entry, ...(error === undefined ? {} : { error }), attempts, at })
-          waiting ??= { lines: [], written: Deferred.makeUnsafe() }
-          waiting.lines.push(`${line}\n`)
-          const { written } = waiting
-          if (!isWriting) {
-            isWriting = true
-            yield* write
-          }
-          yield* Deferred.await(written)
-        })
-      )
+    begin: (position, update) => (ledger.isRedo(position, update) ? record(position, update, "Begun", 0) : Effect.void),
+    append: ({ attempts, error, outcome, position, update }) => record(position, update, outcome, attempts, error)
   }
 })

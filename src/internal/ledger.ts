@@ -27,7 +27,8 @@ export interface Entry {
   readonly conversationId: string
   readonly locationId: string
   readonly hash: number
-  readonly outcome: "Applied" | "Failed"
+  /** `Begun` is what was sent anew, and may have been applied. */
+  readonly outcome: "Begun" | "Applied" | "Failed"
   /** What a failed update would have set. */
   readonly fields?: ReadonlyArray<string>
   /** Failed updates that this one has made good. */
@@ -83,7 +84,7 @@ export const make = () => {
     const key = keyOf(ids)
     const failures = failed.get(key) ?? new Map<number, Failure>()
     if (outcome === "Applied") failures.delete(position)
-    else failures.set(position, { hash, fields })
+    else if (outcome === "Failed") failures.set(position, { hash, fields })
     for (const other of supersedes) failures.delete(other)
     if (failures.size > 0) failed.set(key, failures)
     else failed.delete(key)
@@ -103,6 +104,9 @@ export const make = () => {
     const recorded = sequence.recorded.get(position) ?? 0
     return [...sequence.redone].some(([other, at]) => other < position && at > recorded)
   }
+
+  const isRedo = (position: number, ids: { readonly conversationId: string; readonly locationId: string }) =>
+    position < end && changed.has(keyOf(ids))
 
   return {
     /** Takes in what an earlier run wrote. */
@@ -128,11 +132,14 @@ export const make = () => {
       return undefined
     },
 
-    /** Takes in what ended now, and gives it what it means for others. */
+    /** Whether an update is done anew, so that what it overtakes must be known before it is sent. */
+    isRedo,
+
+    /** Takes in what was begun or ended now, and gives it what it means for others. */
     end: (update: ConversationUpdate, entry: Entry): Entry => {
       const key = keyOf(entry)
       const fields = fieldsOf(update)
-      const redo = changed.has(key) && entry.position < end
+      const redo = isRedo(entry.position, entry)
       // A failure is made good by a later update of all that it would have set.
       const supersedes =
         entry.outcome === "Applied"
