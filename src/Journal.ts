@@ -5,7 +5,7 @@
  * The record is a file of JSON lines, one for each update that ended, written and
  * synced to the disk before the outcome is reported. It belongs to one input, one
  * server and one run at a time. Lines of the input may be changed and appended
- * between runs; one that was removed is not undone.
+ * between runs; a line, or a field of one, that was taken out is not undone.
  *
  * @since 0.1.0
  */

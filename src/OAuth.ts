@@ -375,6 +375,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     refresh: endpoint.refresh,
     refreshBeforeMillis: Duration.toMillis(refreshBefore),
     leaseMillis: Duration.toMillis(lease),
+    attemptMillis: Duration.toMillis(attemptTimeout),
     patienceMillis: Duration.toMillis(patience),
     idleTimeToLive
   })

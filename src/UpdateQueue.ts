@@ -173,7 +173,7 @@ export interface WorkOptions {
 
   /**
    * After how long without an update the worker stops. What is on its way, or was
-   * put back for a while, is waited for.
+   * put back for a while, is waited for; 5 minutes, with a `retrySchedule` of yours.
    *
    * @default never
    */
@@ -257,7 +257,7 @@ export const work = (
       /** Takers for which there is nothing to do, and updates under way. */
       const idle = new Set<Fiber.Fiber<unknown, unknown>>()
       const running = new Set<Fiber.Fiber<unknown, unknown>>()
-      const state = { isStopped: false, lastAt: yield* Clock.currentTimeMillis, returnsAt: 0 }
+      const state = { isStopped: false, busy: 0, lastAt: yield* Clock.currentTimeMillis, returnsAt: 0 }
 
       const make = Effect.fnUntraced(function* (update: ConversationUpdate) {
         const course = { attempts: 0 }
@@ -305,7 +305,10 @@ export const work = (
         }
         const isFinal = !mayPass(error) || deliveries >= maxAttempts
         if (!isFinal) {
-          const away = Math.min(maximumAwayMillis, 1000 * 2 ** (deliveries - 1))
+          const away =
+            options.retrySchedule === undefined
+              ? Math.min(maximumAwayMillis, 1000 * 2 ** (deliveries - 1))
+              : maximumAwayMillis
           state.returnsAt = Math.max(state.returnsAt, (yield* Clock.currentTimeMillis) + away)
         }
         report({ ...failed, isFinal })
@@ -321,6 +324,7 @@ export const work = (
             queue.take((element, { attempts }) =>
               Effect.suspend(() => {
                 isTaken = true
+                state.busy++
                 if (self !== undefined) idle.delete(self)
                 return handle(element, attempts, (value) => {
                   outcome = value
@@ -332,7 +336,6 @@ export const work = (
           idle.add(taking)
           const exit = yield* Fiber.await(taking)
           idle.delete(taking)
-          if (isTaken) state.lastAt = yield* Clock.currentTimeMillis
           if (outcome !== undefined) yield* Queue.offer(outcomes, outcome)
           else if (Exit.isFailure(exit) && !state.isStopped) {
             // A defect, which no error of an update is: the queue has it back.
@@ -341,6 +344,11 @@ export const work = (
               exit.cause
             )
             yield* Effect.sleep(restMillis)
+          }
+          // Until its outcome is taken: whoever reads slowly is not idle.
+          if (isTaken) {
+            state.busy--
+            state.lastAt = yield* Clock.currentTimeMillis
           }
         }
       })
@@ -354,7 +362,7 @@ export const work = (
         const idleMillis = Duration.toMillis(yield* OptionsCheck.timeout(options.idle, "idle"))
         const isIdle = Effect.map(
           Clock.currentTimeMillis,
-          (now) => running.size === 0 && now - Math.max(state.lastAt, state.returnsAt) >= idleMillis
+          (now) => state.busy === 0 && now - Math.max(state.lastAt, state.returnsAt) >= idleMillis
         )
         const untilIdle = Effect.gen(function* () {
           while (!(yield* isIdle)) yield* Effect.sleep(Math.min(idleMillis, restMillis))

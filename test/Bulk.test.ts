@@ -10,7 +10,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import { Bulk, Conversations, type ConversationUpdate, HighLevelError, Journal } from "effect-highlevel"
+import { AccessToken, Bulk, Conversations, type ConversationUpdate, HighLevelError, Journal } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -321,6 +321,39 @@ describe("a job that is stopped", () => {
       assert.deepStrictEqual(yield* Fiber.join(fiber), ["Applied"])
       assert.strictEqual((yield* sandbox.requests).length, 2)
     }).pipe(Effect.provide(layer(seeds(20), { retry: { baseDelay: "30 seconds" } })))
+  )
+})
+
+describe("a job that is stopped while it has no token", () => {
+  it.effect("does not wait for one, and sends nothing with it: neither at first nor after a 401", () =>
+    Effect.gen(function* () {
+      for (const isRenewal of [false, true]) {
+        const sandbox = yield* Sandbox.Sandbox
+        yield* sandbox.reset
+        const waiting = yield* Deferred.make<void>()
+        const late = Effect.andThen(
+          Deferred.succeed(waiting, undefined),
+          Effect.delay(Effect.succeed(true), "1 minute")
+        )
+        const good = Redacted.make(Sandbox.defaultToken)
+        const tokens = Layer.succeed(AccessToken.AccessToken, {
+          app: "app",
+          get: () => (isRenewal ? Effect.succeed(Redacted.make("bad")) : Effect.as(late, good)),
+          renew: () => late
+        })
+        const client = Layer.unwrap(
+          Effect.map(Sandbox.url, (baseUrl) => Conversations.layer({ baseUrl, retry: false }))
+        ).pipe(Layer.provide(tokens), Layer.provide(FetchHttpClient.layer))
+        const fiber = yield* Effect.forkChild(
+          Stream.runCollect(Bulk.updateAll(Stream.make(read("location-0")), { stop: Deferred.await(waiting) })).pipe(
+            Effect.provide(client)
+          )
+        )
+        while (fiber.pollUnsafe() === undefined) yield* TestClock.withLive(Effect.sleep("5 millis"))
+        assert.deepStrictEqual(yield* Fiber.join(fiber), [])
+        assert.strictEqual((yield* sandbox.requests).length, isRenewal ? 1 : 0)
+      }
+    }).pipe(Effect.provide(layer(seeds(1))))
   )
 })
 

@@ -791,6 +791,25 @@ describe("what a store may do", () => {
     }).pipe(Effect.provide(Helper.layer({ store: layer, oauth: { patience: "5 seconds" } })))
   })
 
+  it.effect("it may not even let itself be interrupted: that is given up, too, and nobody is stuck", () => {
+    const { hooks, layer } = steered()
+    return Effect.gen(function* () {
+      const oauth = yield* OAuth.OAuth
+      yield* connect()
+      yield* TestClock.adjust("1 day")
+      const gate = yield* Deferred.make<void>()
+      hooks.before = () => Effect.uninterruptible(Deferred.await(gate))
+      const before = yield* Clock.currentTimeMillis
+      const error = yield* running(Effect.flip(oauth.token({ locationId })))
+      assert.strictEqual(error.reason, "Unreachable")
+      assert.isBelow((yield* Clock.currentTimeMillis) - before, 12_000)
+      hooks.before = () => Effect.void
+      yield* Deferred.succeed(gate, undefined)
+      yield* TestClock.adjust("15 seconds")
+      yield* running(star)
+    }).pipe(Effect.provide(Helper.layer({ store: layer })))
+  })
+
   it.effect("it may be another app's, too: each has its own tokens", () =>
     Effect.gen(function* () {
       yield* connect()

@@ -168,6 +168,19 @@ describe("a worker", () => {
     }).pipe(Effect.provide(layer()))
   )
 
+  it.effect("whose outcomes are read slowly is not idle", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* enqueue("job", [0, 1, 2, 3, 4, 5, 6, 7].map(read))
+      const fiber = yield* Effect.forkChild(
+        UpdateQueue.work({ concurrency: 1, idle: "1 second" }).pipe(Stream.runForEach(() => Effect.sleep("3 seconds")))
+      )
+      while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("100 millis")
+      yield* Fiber.join(fiber)
+      assert.strictEqual((yield* sandbox.applied).length, 8)
+    }).pipe(Effect.provide(layer()))
+  )
+
   it.effect.each([
     ["concurrency", { concurrency: 0 }],
     ["maxAttempts", { maxAttempts: 0.5 }],

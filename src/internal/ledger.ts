@@ -37,16 +37,23 @@ export interface Entry {
   readonly redo?: boolean
 }
 
-interface Failure {
-  readonly hash: number
-  readonly fields: ReadonlyArray<string>
-}
+/** The hashes of the updates that failed, by the fields that they would have set, and by position. */
+type Failures = Map<string, Map<number, number>>
 
 /** When, in the order of the journal, the inputs of a conversation were recorded. */
 interface Sequence {
   count: number
   readonly recorded: Map<number, number>
   readonly redone: Map<number, number>
+  /** For each that was redone, in order: the last time that it or one before it was. */
+  latest: ReadonlyArray<readonly [position: number, at: number]> | undefined
+}
+
+const latestOf = (redone: ReadonlyMap<number, number>) => {
+  let last = 0
+  return [...redone]
+    .toSorted(([one], [other]) => one - other)
+    .map(([position, at]) => [position, (last = Math.max(last, at))] as const)
 }
 
 const chunkLength = 8192
@@ -72,7 +79,7 @@ export const make = () => {
   /** Of earlier runs: the hashes of inputs that were applied, and, negative, of those that need not be any more. */
   const done = sparse()
   /** Which inputs of a conversation failed. */
-  const failed = new Map<string, Map<number, Failure>>()
+  const failed = new Map<string, Failures>()
   /** Of conversations of which something was done anew. */
   const sequences = new Map<string, Sequence>()
   /** Conversations of which this run does something anew. */
@@ -82,19 +89,26 @@ export const make = () => {
 
   const record = ({ fields = [], hash, outcome, position, redo = false, supersedes = [], ...ids }: Entry) => {
     const key = keyOf(ids)
-    const failures = failed.get(key) ?? new Map<number, Failure>()
-    if (outcome === "Applied") failures.delete(position)
-    else if (outcome === "Failed") failures.set(position, { hash, fields })
-    for (const other of supersedes) failures.delete(other)
-    if (failures.size > 0) failed.set(key, failures)
+    const failures = failed.get(key) ?? new Map<string, Map<number, number>>()
+    for (const at of outcome === "Begun" ? supersedes : [position, ...supersedes]) {
+      for (const positions of failures.values()) positions.delete(at)
+    }
+    if (outcome === "Failed") {
+      const positions = failures.get(fields.join()) ?? new Map<number, number>()
+      failures.set(fields.join(), positions.set(position, hash))
+    }
+    if ([...failures.values()].some(({ size }) => size > 0)) failed.set(key, failures)
     else failed.delete(key)
 
-    const sequence = sequences.get(key) ?? { count: 0, recorded: new Map(), redone: new Map() }
+    const sequence = sequences.get(key) ?? { count: 0, recorded: new Map(), redone: new Map(), latest: undefined }
     if (!redo && sequence.count === 0) return
     sequences.set(key, sequence)
     sequence.count++
     for (const at of [position, ...supersedes]) sequence.recorded.set(at, sequence.count)
-    if (redo) sequence.redone.set(position, sequence.count)
+    if (redo) {
+      sequence.redone.set(position, sequence.count)
+      sequence.latest = undefined
+    }
   }
 
   /** Whether an earlier input of the conversation was done after this one. */
@@ -102,7 +116,15 @@ export const make = () => {
     const sequence = sequences.get(key)
     if (sequence === undefined) return false
     const recorded = sequence.recorded.get(position) ?? 0
-    return [...sequence.redone].some(([other, at]) => other < position && at > recorded)
+    sequence.latest ??= latestOf(sequence.redone)
+    // The last one before it, by halves.
+    let [low, high] = [0, sequence.latest.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((sequence.latest[middle]?.[0] ?? 0) < position) low = middle + 1
+      else high = middle
+    }
+    return (sequence.latest[low - 1]?.[1] ?? 0) > recorded
   }
 
   const isRedo = (position: number, ids: { readonly conversationId: string; readonly locationId: string }) =>
@@ -111,10 +133,10 @@ export const make = () => {
   return {
     /** Takes in what an earlier run wrote. */
     read: (entry: Entry) => {
-      const failures = failed.get(keyOf(entry))
+      const failures = [...(failed.get(keyOf(entry))?.values() ?? [])]
       for (const other of entry.supersedes ?? []) {
-        const failure = failures?.get(other)
-        if (failure !== undefined) done.set(other, -failure.hash)
+        const hash = failures.map((positions) => positions.get(other)).find((hash) => hash !== undefined)
+        if (hash !== undefined) done.set(other, -hash)
       }
       done.set(entry.position, entry.outcome === "Applied" ? entry.hash : 0)
       record(entry)
@@ -141,15 +163,15 @@ export const make = () => {
       const fields = fieldsOf(update)
       const redo = isRedo(entry.position, entry)
       // A failure is made good by a later update of all that it would have set.
-      const supersedes =
-        entry.outcome === "Applied"
-          ? [...(failed.get(key) ?? [])]
-              .filter(
-                ([position, failure]) =>
-                  position < entry.position && failure.fields.every((field) => fields.includes(field))
-              )
-              .map(([position]) => position)
-          : []
+      const supersedes: Array<number> = []
+      for (const [names, positions] of (entry.outcome === "Applied" ? failed.get(key) : undefined) ?? []) {
+        if (names !== "" && !names.split(",").every((name) => fields.includes(name))) continue
+        for (const position of positions.keys()) {
+          // Those after it fail in order; one that is missed is tried again, which is safe.
+          if (position >= entry.position) break
+          supersedes.push(position)
+        }
+      }
       const whole = {
         ...entry,
         ...(entry.outcome === "Failed" ? { fields } : {}),

@@ -94,6 +94,12 @@ interface Observed {
   readonly token?: Redacted.Redacted
 }
 
+/** The same, as the quota takes it. */
+interface Placed {
+  readonly value: Observed
+  readonly observation: Observation
+}
+
 export const make = (options: {
   readonly app: string
   readonly accessToken: AccessToken.Service
@@ -115,57 +121,54 @@ export const make = (options: {
     update: ConversationUpdate,
     version: ApiVersion,
     progress: Course,
-    around: (
-      effect: Effect.Effect<{ readonly value: Observed; readonly observation: Observation }>
-    ) => Effect.Effect<{ readonly value: Observed; readonly observation: Observation }> = identity
+    // Around what begins with the request, so not around the wait for a token.
+    around: (effect: Effect.Effect<Placed>) => Effect.Effect<Placed> = identity
   ) => {
     const { conversationId, locationId } = update
+
+    const send = Effect.fnUntraced(function* (token: Redacted.Redacted): Effect.fn.Return<Placed> {
+      const subject = { conversationId, locationId, attempts: ++progress.attempts }
+      const attempted = yield* Effect.timeoutOrElse(attempt(update, version, subject, token), {
+        duration: attemptTimeout,
+        orElse: (): Effect.Effect<Attempted> =>
+          Effect.succeed({
+            result: Result.fail(
+              new HighLevelError.RequestTimeout({
+                ...subject,
+                scope: "attempt",
+                timeoutMillis: Duration.toMillis(attemptTimeout)
+              })
+            )
+          })
+      })
+      const observation = observationOf(attempted, retry, yield* Clock.currentTimeMillis)
+      if (observation._tag !== "Unused") {
+        yield* Metric.update(Metric.withAttributes(UpdateMetrics.attempts, { outcome: outcomeOf(attempted.result) }), 1)
+      }
+      if (observation._tag === "Answered" && observation.remaining !== undefined) {
+        yield* Metric.update(
+          Metric.withAttributes(UpdateMetrics.quotaRemaining, { location_id: locationId }),
+          observation.remaining
+        )
+      }
+      return { value: { attempted, observation, token }, observation }
+    }, around)
+
     return quota.use(
       { app, locationId },
       {
         leaseMillis,
-        attempt: Effect.fnUntraced(function* (
-          waitedMillis: number
-        ): Effect.fn.Return<{ readonly value: Observed; readonly observation: Observation }> {
+        attempt: Effect.fnUntraced(function* (waitedMillis: number): Effect.fn.Return<Placed> {
           if (waitedMillis > 0) yield* event("quota.wait", { "highlevel.quota.wait_milliseconds": waitedMillis })
           yield* Metric.update(UpdateMetrics.quotaWait, waitedMillis)
           const token = yield* Effect.result(accessToken.get(locationId))
-          if (Result.isFailure(token)) {
-            const attempted = {
-              result: Result.fail(withoutToken({ conversationId, locationId, ...progress }, token.failure))
-            }
-            const observation = { _tag: "Unused" } as const
-            return { value: { attempted, observation }, observation }
+          if (Result.isSuccess(token)) return yield* send(token.success)
+          const attempted = {
+            result: Result.fail(withoutToken({ conversationId, locationId, ...progress }, token.failure))
           }
-          const subject = { conversationId, locationId, attempts: ++progress.attempts }
-          const attempted = yield* Effect.timeoutOrElse(attempt(update, version, subject, token.success), {
-            duration: attemptTimeout,
-            orElse: (): Effect.Effect<Attempted> =>
-              Effect.succeed({
-                result: Result.fail(
-                  new HighLevelError.RequestTimeout({
-                    ...subject,
-                    scope: "attempt",
-                    timeoutMillis: Duration.toMillis(attemptTimeout)
-                  })
-                )
-              })
-          })
-          const observation = observationOf(attempted, retry, yield* Clock.currentTimeMillis)
-          if (observation._tag !== "Unused") {
-            yield* Metric.update(
-              Metric.withAttributes(UpdateMetrics.attempts, { outcome: outcomeOf(attempted.result) }),
-              1
-            )
-          }
-          if (observation._tag === "Answered" && observation.remaining !== undefined) {
-            yield* Metric.update(
-              Metric.withAttributes(UpdateMetrics.quotaRemaining, { location_id: locationId }),
-              observation.remaining
-            )
-          }
-          return { value: { attempted, observation, token: token.success }, observation }
-        }, around)
+          const observation = { _tag: "Unused" } as const
+          return { value: { attempted, observation }, observation }
+        })
       }
     )
   }
@@ -173,7 +176,7 @@ export const make = (options: {
   /** The same, of a job that stops: its waits end at once, and what was sent comes to its end. */
   const inQuotaToItsEnd = (update: ConversationUpdate, version: ApiVersion, progress: Course) => {
     let observed: Observed | undefined
-    const landed = (effect: Effect.Effect<{ readonly value: Observed; readonly observation: Observation }>) =>
+    const landed = (effect: Effect.Effect<Placed>) =>
       Effect.uninterruptible(
         Effect.tap(effect, ({ value }) =>
           Effect.sync(() => {
@@ -218,7 +221,8 @@ export const make = (options: {
       if (Result.isSuccess(attempted.result)) return attempted.result.success
       let error = attempted.result.failure
       if (isRefusedToken(error) && token !== undefined && accessToken.renew !== undefined && !isRenewed) {
-        const renewed = yield* Effect.result(accessToken.renew(locationId, token))
+        const renewal = accessToken.renew(locationId, token)
+        const renewed = yield* Effect.result(toItsEnd ? Effect.interruptible(renewal) : renewal)
         isRenewed = Result.isSuccess(renewed)
         yield* event("token.renew", { "highlevel.token.renewed": Result.isSuccess(renewed) && renewed.success })
         if (Result.isSuccess(renewed) && renewed.success) continue

@@ -24,7 +24,7 @@ const abandonedMillis = 60_000
 // While they are there, nobody who was held up can take one of their numbers for the next one.
 const keptNumbers = 16
 
-const numberOf = (name: string) => (/^\d+$/.test(name) ? Number(name) : 0)
+const numberOf = (name: string) => (/^[1-9]\d{0,14}$/.test(name) ? Number(name) : 0)
 
 export const make = (fileSystem: FileSystem.FileSystem, path: Path.Path, directory: string) => {
   // Ids differ in case, which some file systems do not tell apart.

@@ -16,6 +16,7 @@ import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as RcMap from "effect/RcMap"
@@ -53,6 +54,8 @@ interface Session {
   flightAt: number
   /** Why the last look at the store or at HighLevel brought nothing; not looked again until then. */
   failure: { readonly error: AccessTokenError; readonly until: number } | undefined
+  /** The refresh token whose answer was lost, and since when. */
+  lost: { readonly refreshToken: string | undefined; readonly at: number } | undefined
   /** The refresh token that HighLevel refused; not tried again until then. */
   refused:
     { readonly refreshToken: string | undefined; readonly error: AccessTokenError; readonly until: number } | undefined
@@ -64,6 +67,7 @@ const makeSession = Effect.sync((): Session => ({
   flight: undefined,
   flightAt: 0,
   failure: undefined,
+  lost: undefined,
   refused: undefined
 }))
 
@@ -77,6 +81,7 @@ const forget = (session: Session) => {
 // A try whose answer was lost is repeated for as long as HighLevel repeats the answer, less some.
 const graceMillis = 25_000
 const firstPauseMillis = 250
+const maximumClaims = 3
 const maximumPauseMillis = 5000
 const pollMillis = 100
 const failureMillis = 1000
@@ -95,11 +100,15 @@ const unreachable = (message: string) => new AccessTokenError({ reason: "Unreach
 // A store that hangs must not hold a flight for ever.
 const storeMillis = 10_000
 
-const inTime = <A, R>(effect: Effect.Effect<A, unknown, R>) =>
-  Effect.timeoutOrElse(effect, {
-    duration: storeMillis,
-    orElse: () => Effect.fail<unknown>(new Error(`no answer within ${storeMillis} ms`))
-  })
+// Left behind, not interrupted: a store may not let itself be. What it writes late is
+// compared with what is there like anything else.
+const inTime = <A>(effect: Effect.Effect<A, unknown>) =>
+  Effect.flatMap(Effect.forkDetach(effect), (fiber) =>
+    Effect.timeoutOrElse(Fiber.join(fiber), {
+      duration: storeMillis,
+      orElse: () => Effect.fail<unknown>(new Error(`no answer within ${storeMillis} ms`))
+    })
+  )
 
 const pause = (laps: number) =>
   Effect.flatMap(Random.next, (random) =>
@@ -113,10 +122,12 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly refresh: (refreshToken: Redacted.Redacted, userType: UserType) => Effect.Effect<Grant, AccessTokenError>
   readonly refreshBeforeMillis: number
   readonly leaseMillis: number
+  /** How long one refresh may take, of the lease. */
+  readonly attemptMillis: number
   readonly patienceMillis: number
   readonly idleTimeToLive: Duration.Duration
 }) {
-  const { leaseMillis, patienceMillis, refreshBeforeMillis } = options
+  const { attemptMillis, leaseMillis, patienceMillis, refreshBeforeMillis } = options
   const owner = Hex.random(16)
   let isClosed = false
   const sessions = yield* RcMap.make({
@@ -253,8 +264,9 @@ export const make = Effect.fnUntraced(function* (options: {
         return yield* reconnect(`the tokens of ${key} are expired and came without a refresh token`)
       }
       let current = found
-      // Since when HighLevel may have rotated the tokens without our knowing.
-      let lostAt: number | undefined
+      // Since when HighLevel may have rotated the tokens without our knowing, whatever came in between.
+      const { lost } = session
+      let lostAt = lost !== undefined && lost.refreshToken === valueOf(refreshToken) ? lost.at : undefined
       for (let laps = 0; ; laps++) {
         const startedAt = yield* Clock.currentTimeMillis
         const claim = { ...before, refreshing: { owner, until: startedAt + leaseMillis } }
@@ -266,6 +278,9 @@ export const make = Effect.fnUntraced(function* (options: {
         } else {
           if (!claimed.success) return undefined
           current = textOf(claim)
+          // A store that took its time has left too little of the lease.
+          const spent = (yield* Clock.currentTimeMillis) - startedAt
+          if (spent > leaseMillis - attemptMillis && laps < maximumClaims) continue
           const result = yield* Effect.result(options.refresh(refreshToken, account.userType))
           if (Result.isSuccess(result)) {
             const tokens = tokensOf(result.success, startedAt, before.tokens)
@@ -274,7 +289,10 @@ export const make = Effect.fnUntraced(function* (options: {
           error = result.failure
         }
         const now = yield* Clock.currentTimeMillis
-        if (error.reason === "Unreachable") lostAt ??= startedAt
+        if (error.reason === "Unreachable") {
+          lostAt ??= startedAt
+          session.lost = { refreshToken: valueOf(refreshToken), at: lostAt }
+        }
         // A refusal of what was perhaps granted before comes from somebody on the way.
         const mayBeGranted = lostAt !== undefined && error.reason !== "ReconnectRequired"
         if (mayBeGranted && now - (lostAt ?? now) < graceMillis) {
@@ -457,7 +475,8 @@ export const make = Effect.fnUntraced(function* (options: {
               return (yield* replace(key, yield* get(key), { tokens })) ? Option.some(true) : Option.none()
             })
             yield* persist(key, stored)
-            yield* using(account, (session) => Effect.sync(() => forget(session)))
+            // The layer may have ended meanwhile; what is stored is stored.
+            yield* Effect.ignore(using(account, (session) => Effect.sync(() => forget(session))))
             return grant
           })
           return Effect.andThen(launch(flight, connected), restore(within(flight, patienceMillis)))
