@@ -22,7 +22,9 @@
  * | `QuotaUnavailable` | the shared quota cannot be reached | no |
  * | `InvalidRequest` | refused here, nothing was sent | no |
  *
- * Where it is unknown, repeating is safe: the call sets absolute values.
+ * Where it is unknown, repeating is safe: the call sets absolute values. A refusal
+ * speaks of the last request; where `attempts` is over one, the answer to an earlier
+ * one may have been lost after it was applied.
  *
  * @since 0.1.0
  */

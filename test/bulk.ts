@@ -24,6 +24,7 @@ export interface Said {
   readonly line: number
   readonly outcome: string
   readonly conversationId?: string
+  readonly attempts?: number
 }
 
 /** Whole lines of JSON; the last one of a process that was killed may be torn. */

@@ -166,7 +166,13 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
         yield* Effect.forkScoped(Effect.forever(shown))
         const fiber = yield* Effect.forkChild(job)
         yield* Effect.onInterrupt(Fiber.join(fiber), () =>
-          Effect.andThen(Deferred.succeed(stop, undefined), Fiber.await(fiber))
+          Effect.suspend(() => {
+            const said = json
+              ? JSON.stringify({ _tag: "Stopping" })
+              : "Waiting for what was sent; Ctrl-C again does not."
+            process.stderr.write(`${isBar ? clear : ""}${said}\n`)
+            return Effect.andThen(Deferred.succeed(stop, undefined), Fiber.await(fiber))
+          })
         )
       }).pipe(
         Effect.scoped,
