@@ -1103,6 +1103,39 @@ describe("an agency", () => {
     }).pipe(Effect.provide(Helper.layer({ tokens })))
   )
 
+  it.effect("is not refreshed for what is no 401, whatever its words", () =>
+    Effect.gen(function* () {
+      const paths: Array<string> = []
+      const server = Layer.succeed(
+        HttpClient.HttpClient,
+        HttpClient.make((request) =>
+          Effect.sync(() => {
+            const { pathname } = new URL(request.url)
+            paths.push(pathname)
+            const response =
+              pathname === "/oauth/token"
+                ? new Response(JSON.stringify({ access_token: "agency", refresh_token: "next", expires_in: 86_399 }))
+                : new Response(JSON.stringify({ message: "Invalid token" }), { status: 400 })
+            return HttpClientResponse.fromWeb(request, response)
+          })
+        )
+      )
+      yield* Effect.gen(function* () {
+        const oauth = yield* OAuth.OAuth
+        yield* oauth.adopt({ companyId }, Redacted.make("refresh"))
+        yield* oauth.token({ companyId })
+        yield* TestClock.adjust("1 hour")
+        const error = yield* Effect.flip(oauth.locationToken({ companyId, locationId }))
+        assert.deepStrictEqual([error.reason, error.status], ["Refused", 400])
+      }).pipe(
+        Effect.provide(
+          OAuth.layer(Sandbox.defaultApp).pipe(Layer.provide(server), Layer.provide(TokenStore.layerMemory))
+        )
+      )
+      assert.deepStrictEqual(paths, ["/oauth/token", "/oauth/locationToken"])
+    })
+  )
+
   it.effect("with an inactive location, or a sub-account's token, says so", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
