@@ -446,6 +446,36 @@ describe("a refresh that fails", () => {
     }).pipe(Effect.provide(Helper.layer()))
   )
 
+  it.effect("is repeated for a whole grace again when an outage is over", () =>
+    Effect.gen(function* () {
+      let lost = Infinity
+      const server = Layer.succeed(
+        HttpClient.HttpClient,
+        HttpClient.make((request) =>
+          Effect.sync(() =>
+            HttpClientResponse.fromWeb(
+              request,
+              new Response(lost-- > 0 ? "{" : JSON.stringify({ access_token: "access", refresh_token: "next" }))
+            )
+          )
+        )
+      )
+      yield* Effect.gen(function* () {
+        const oauth = yield* OAuth.OAuth
+        yield* oauth.adopt({ locationId }, Redacted.make("refresh"))
+        assert.strictEqual((yield* running(Effect.flip(oauth.token({ locationId })))).reason, "Unreachable")
+        yield* TestClock.adjust("2 minutes")
+        // HighLevel rotates, its answers are lost, and nobody but this one call asks for them.
+        lost = 3
+        assert.strictEqual(Redacted.value(yield* running(oauth.token({ locationId }))), "access")
+      }).pipe(
+        Effect.provide(
+          OAuth.layer(Sandbox.defaultApp).pipe(Layer.provide(server), Layer.provide(TokenStore.layerMemory))
+        )
+      )
+    })
+  )
+
   it.effect("by a refusal of somebody on the way, after an answer was lost, is tried on within the grace", () =>
     Effect.gen(function* () {
       const requests: Array<number> = []

@@ -266,7 +266,9 @@ export const make = Effect.fnUntraced(function* (options: {
       let current = found
       // Since when HighLevel may have rotated the tokens without our knowing, whatever came in between.
       const { lost } = session
-      let lostAt = lost !== undefined && lost.refreshToken === valueOf(refreshToken) ? lost.at : undefined
+      // What was lost longer ago than the grace is past saving; what is lost now is not.
+      const isRecent = lost !== undefined && (yield* Clock.currentTimeMillis) - lost.at < graceMillis
+      let lostAt = isRecent && lost.refreshToken === valueOf(refreshToken) ? lost.at : undefined
       for (let laps = 0; ; laps++) {
         const startedAt = yield* Clock.currentTimeMillis
         const claim = { ...before, refreshing: { owner, until: startedAt + leaseMillis } }
