@@ -27,6 +27,7 @@ const rows: ReadonlyArray<ReadonlyArray<string>> = [
   ["internal/attempt"],
   ["internal/policy"],
   ["Conversations"],
+  ["internal/jobUpdate"],
   ["Bulk"],
   ["UpdateQueue"],
   ["index"],

@@ -19,7 +19,7 @@ import * as Stream from "effect/Stream"
 import type { Answer, ConversationUpdate } from "./ConversationUpdate.ts"
 import { Conversations } from "./Conversations.ts"
 import type { InvalidOptions, UpdateError } from "./HighLevelError.ts"
-import { Course } from "./internal/course.ts"
+import * as JobUpdate from "./internal/jobUpdate.ts"
 import * as OptionsCheck from "./internal/options.ts"
 import * as Request from "./internal/request.ts"
 import type { Journal, JournalError } from "./Journal.ts"
@@ -263,30 +263,15 @@ export const updateAll = <A extends ConversationUpdate, E, R>(
           )
         })
 
-      const record = (ended: Omit<Parameters<Journal["append"]>[0], "position" | "update">, ticket: Ticket<A>) =>
-        journal === undefined
-          ? Effect.void
-          : journal.append({ position: ticket.position, update: ticket.update, ...ended })
-
       const perform = Effect.fnUntraced(function* (ticket: Ticket<A>): Effect.fn.Return<Outcome<A>, JournalError> {
         const { position, update } = ticket
-        const course = { attempts: 0 }
         if (journal?.begin !== undefined) yield* journal.begin(position, update)
-        const result = yield* Effect.result(Effect.provideService(conversations.update(update), Course, course))
-        if (Result.isSuccess(result)) {
-          // A service that somebody else made does not count.
-          const attempts = Math.max(1, course.attempts)
-          yield* record({ outcome: "Applied", attempts }, ticket)
-          return { _tag: "Applied", position, update, attempts, answer: Option.some(result.success) }
+        const ended = yield* JobUpdate.make(conversations, update)
+        if (journal !== undefined) {
+          const error = ended._tag === "Failed" ? { error: ended.error._tag } : {}
+          yield* journal.append({ position, update, outcome: ended._tag, attempts: ended.attempts, ...error })
         }
-        const error = result.failure
-        const attempts = "attempts" in error ? error.attempts : 0
-        if (error._tag === "AppliedUnreadable") {
-          yield* record({ outcome: "Applied", error: error._tag, attempts }, ticket)
-          return { _tag: "Applied", position, update, attempts, answer: Option.none() }
-        }
-        yield* record({ outcome: "Failed", error: error._tag, attempts }, ticket)
-        return { _tag: "Failed", position, update, attempts, error }
+        return { position, update, ...ended }
       })
 
       const plan = ({ position, update }: Ticket<A>) =>

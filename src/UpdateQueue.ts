@@ -17,9 +17,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import * as Result from "effect/Result"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -28,7 +26,7 @@ import type { Applied } from "./Bulk.ts"
 import { Conversations } from "./Conversations.ts"
 import { ConversationUpdate } from "./ConversationUpdate.ts"
 import type { InvalidOptions, InvalidRequest, UpdateError } from "./HighLevelError.ts"
-import { Course } from "./internal/course.ts"
+import * as JobUpdate from "./internal/jobUpdate.ts"
 import * as Ledger from "./internal/ledger.ts"
 import * as OptionsCheck from "./internal/options.ts"
 import * as Request from "./internal/request.ts"
@@ -259,22 +257,16 @@ export const work = (
       const running = new Set<Fiber.Fiber<unknown, unknown>>()
       const state = { isStopped: false, busy: 0, lastAt: yield* Clock.currentTimeMillis, returnsAt: 0 }
 
-      const make = Effect.fnUntraced(function* (update: ConversationUpdate) {
-        const course = { attempts: 0 }
-        const result = yield* Effect.result(Effect.provideService(conversations.update(update), Course, course))
-        return { course, result }
-      })
-
       const handle = Effect.fnUntraced(function* (
         { job, update }: typeof Element.Type,
         deliveries: number,
         report: (outcome: Made | Missed) => void
       ) {
-        let made: Effect.Success<ReturnType<typeof make>> | undefined
+        let ended: JobUpdate.Ended | undefined
         const making = yield* Effect.forkChild(
           Effect.uninterruptible(
-            Effect.map(make(update), (value) => {
-              made = value
+            Effect.map(JobUpdate.make(conversations, update), (value) => {
+              ended = value
             })
           )
         )
@@ -283,25 +275,16 @@ export const work = (
         const exit = yield* Effect.onInterrupt(Fiber.await(making), () => Fiber.interrupt(making))
         running.delete(making)
         // Stopped before it was sent: it goes back as if it had not been taken.
-        if (made === undefined) return yield* Exit.isFailure(exit) ? exit : Effect.interrupt
-        const { course, result } = made
-        if (Result.isSuccess(result)) {
-          const attempts = Math.max(1, course.attempts)
-          return report({ _tag: "Applied", job, update, attempts, answer: Option.some(result.success) })
-        }
-        const error = result.failure
-        const attempts = "attempts" in error ? error.attempts : 0
-        if (error._tag === "AppliedUnreadable") {
-          return report({ _tag: "Applied", job, update, attempts, answer: Option.none() })
-        }
-        const failed = { _tag: "Failed", job, update, attempts, error } as const
+        if (ended === undefined) return yield* Exit.isFailure(exit) ? exit : Effect.interrupt
+        if (ended._tag === "Applied") return report({ job, update, ...ended })
+        const { error } = ended
         if (error._tag === "DailyQuotaExceeded") {
           // It waits in the queue, where it is in nobody's way, and nothing is counted against it.
           const now = yield* Clock.currentTimeMillis
           const delay = Math.max(restMillis, DateTime.toEpochMillis(error.resetsAt) - now)
           yield* queue.offer({ job, update }, { delay })
           state.returnsAt = Math.max(state.returnsAt, now + delay)
-          return report({ ...failed, isFinal: false })
+          return report({ job, update, ...ended, isFinal: false })
         }
         const isFinal = !mayPass(error) || deliveries >= maxAttempts
         if (!isFinal) {
@@ -311,7 +294,7 @@ export const work = (
               : maximumAwayMillis
           state.returnsAt = Math.max(state.returnsAt, (yield* Clock.currentTimeMillis) + away)
         }
-        report({ ...failed, isFinal })
+        report({ job, update, ...ended, isFinal })
         if (mayPass(error)) return yield* error
       })
 
@@ -370,9 +353,8 @@ export const work = (
         yield* Effect.forkScoped(Effect.andThen(untilIdle, stop))
       }
       const takers = yield* Effect.forkScoped(
-        Effect.forEach(
+        Effect.all(
           Array.from({ length: concurrency }, () => taker),
-          (taker) => taker,
           { concurrency: "unbounded", discard: true }
         ).pipe(Effect.ensuring(Queue.end(outcomes)))
       )

@@ -59,6 +59,10 @@ export const fromError = (error: HighLevelError.UpdateError | HighLevelError.Inv
       })
   )
 
+/** To be printed as the command's flag says, not as its arguments look. */
+export const asAsked = <A, E, R>(effect: Effect.Effect<A, E, R>, { json }: { readonly json: boolean }) =>
+  Effect.mapError(effect, (error) => (error instanceof CliFailure ? as(error, json) : error))
+
 /** Whatever a command fails with, as what to print and how to exit. */
 export const catchErrors = <A, R>(
   effect: Effect.Effect<

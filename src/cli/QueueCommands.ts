@@ -19,11 +19,6 @@ const jsonFlag = Flag.Boolean("json").pipe(
 
 const seconds = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))
 
-const asAsked =
-  <Input extends { readonly json: boolean }>() =>
-  <A, E, R>(effect: Effect.Effect<A, E | CliFailure.CliFailure, R>, { json }: Input) =>
-    Effect.mapError(effect, (error) => (error instanceof CliFailure.CliFailure ? CliFailure.as(error, json) : error))
-
 export const enqueue = Command.make(
   "enqueue",
   {
@@ -47,7 +42,7 @@ export const enqueue = Command.make(
       queue,
       json
     })
-  }, asAsked())
+  }, CliFailure.asAsked)
 ).pipe(
   Command.withDescription("Put updates into a queue in Redis (HIGHLEVEL_REDIS_URL), one for each conversation"),
   Command.withExamples([
@@ -85,7 +80,7 @@ export const work = Command.make(
   Effect.fnUntraced(function* ({ concurrency, idle, json, lease, queue, ...server }) {
     const { work } = yield* Effect.promise(() => import("./Work.ts"))
     return yield* work({ server, queue, concurrency, idleSeconds: idle, leaseSeconds: lease, json })
-  }, asAsked())
+  }, CliFailure.asAsked)
 ).pipe(
   Command.withDescription("Make the updates of a queue in Redis (HIGHLEVEL_REDIS_URL) until interrupted"),
   Command.withExamples([

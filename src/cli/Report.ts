@@ -83,9 +83,9 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
     return CliFailure.encode(error)
   }
 
-  const record = (line: number, outcome: Bulk.Outcome) => {
+  const record = (outcome: Bulk.Outcome) => {
     const { conversationId, locationId } = outcome.update
-    const ids = { line, conversationId, locationId, outcome: outcome._tag }
+    const ids = { line: outcome.position + 1, conversationId, locationId, outcome: outcome._tag }
     switch (outcome._tag) {
       case "Applied":
         state.applied++
@@ -128,11 +128,8 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
         yield* print([{ line, outcome: "Invalid", ...said }])
       }),
 
-    outcomes: (outcomes: ReadonlyArray<{ readonly line: number; readonly outcome: Bulk.Outcome }>) =>
-      Effect.flatMap(
-        Effect.forEach(outcomes, ({ line, outcome }) => record(line, outcome)),
-        print
-      ),
+    /** Outcomes of lines. */
+    outcomes: (outcomes: ReadonlyArray<Bulk.Outcome>) => Effect.flatMap(Effect.forEach(outcomes, record), print),
 
     /** Outcomes of a worker. */
     worked: (outcomes: ReadonlyArray<UpdateQueue.Made | UpdateQueue.Missed>) =>

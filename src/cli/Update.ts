@@ -21,34 +21,30 @@ export const update = Command.make(
     ...Shared.serverFlags,
     json: Flag.Boolean("json").pipe(Flag.withDescription("Print one line of JSON, errors too"), Flag.withDefault(false))
   },
-  Effect.fnUntraced(
-    function* ({ conversationId, json, locationId, ...given }) {
-      const changes = yield* Shared.changes(given)
-      if (Object.keys(changes).length === 0) {
-        return yield* CliFailure.usage("Nothing to update: give --unread-count, --starred, --no-starred or --feedback")
-      }
+  Effect.fnUntraced(function* ({ conversationId, json, locationId, ...given }) {
+    const changes = yield* Shared.changes(given)
+    if (Object.keys(changes).length === 0) {
+      return yield* CliFailure.usage("Nothing to update: give --unread-count, --starred, --no-starred or --feedback")
+    }
 
-      const { conversation } = yield* Conversations.update({ conversationId, locationId, ...changes }).pipe(
-        Effect.provide(
-          Conversations.layerConfig(Shared.clientOptions(given)).pipe(Layer.provide(Credentials.layer(given)))
-        ),
-        CliFailure.catchErrors
+    const { conversation } = yield* Conversations.update({ conversationId, locationId, ...changes }).pipe(
+      Effect.provide(
+        Conversations.layerConfig(Shared.clientOptions(given)).pipe(Layer.provide(Credentials.layer(given)))
+      ),
+      CliFailure.catchErrors
+    )
+    const rendered = yield* (json ? Output.json(conversation) : Output.table(conversation)).pipe(
+      Effect.mapError(
+        () =>
+          new CliFailure.CliFailure({
+            exitCode: ExitCode.done,
+            text: "The update was applied, but its answer cannot be printed.",
+            json: { _tag: "Unprintable", message: "The update was applied, but its answer cannot be printed." }
+          })
       )
-      const rendered = yield* (json ? Output.json(conversation) : Output.table(conversation)).pipe(
-        Effect.mapError(
-          () =>
-            new CliFailure.CliFailure({
-              exitCode: ExitCode.done,
-              text: "The update was applied, but its answer cannot be printed.",
-              json: { _tag: "Unprintable", message: "The update was applied, but its answer cannot be printed." }
-            })
-        )
-      )
-      yield* Console.log(rendered)
-    },
-    // As the flag says, not as the arguments look.
-    (effect, { json }) => Effect.catchTag(effect, "CliFailure", (failure) => Effect.fail(CliFailure.as(failure, json)))
-  )
+    )
+    yield* Console.log(rendered)
+  }, CliFailure.asAsked)
 ).pipe(
   Command.withDescription("Update a conversation"),
   Command.withExamples([

@@ -50,59 +50,56 @@ export const updateAll = Command.make(
       Flag.withDefault(false)
     )
   },
-  Effect.fnUntraced(
-    function* ({ concurrency, dryRun, input, journal: journalPath, json, ...given }) {
-      const changes = yield* Shared.changes(given)
-      const defaults = { changes, locationId: Option.getOrUndefined(given.locationId) }
-      const { bytes, total } = yield* Shared.open(input)
-      const state = Progress.make(yield* Clock.currentTimeMillis, total)
-      const report = yield* Report.make(state, json)
-      const stop = yield* Deferred.make<void>()
-      const lineOf = new WeakMap<ConversationUpdate.ConversationUpdate, number>()
+  Effect.fnUntraced(function* ({ concurrency, dryRun, input, journal: journalPath, json, ...given }) {
+    const changes = yield* Shared.changes(given)
+    const defaults = { changes, locationId: Option.getOrUndefined(given.locationId) }
+    const { bytes, total } = yield* Shared.open(input)
+    const state = Progress.make(yield* Clock.currentTimeMillis, total)
+    const report = yield* Report.make(state, json)
+    const stop = yield* Deferred.make<void>()
+    const lineOf = new WeakMap<ConversationUpdate.ConversationUpdate, number>()
 
-      const job = Effect.gen(function* () {
-        const journal = Option.isSome(journalPath)
-          ? yield* Effect.mapError(Journal.open({ path: journalPath.value }), journalFailed)
-          : undefined
-        const updates = Input.lines(bytes).pipe(
-          Stream.mapEffect((line) =>
-            Input.parse(line, defaults).pipe(
-              Effect.tap((update) => Effect.sync(() => lineOf.set(update, line.number))),
-              Effect.asSome,
-              Effect.catch((error) => Effect.as(report.invalid(line.number, error), Option.none()))
-            )
-          ),
-          Stream.filterMap((update) => Result.fromOption(update, () => undefined))
-        )
-        const outcomes = Bulk.updateAll(updates, {
-          ...(journal === undefined ? {} : { journal }),
-          ...(Option.isSome(concurrency)
-            ? { concurrency: concurrency.value, concurrencyPerLocation: concurrency.value }
-            : {}),
-          position: (update) => (lineOf.get(update) ?? 0) - 1,
-          stop: Deferred.await(stop),
-          dryRun
-        })
-        yield* Stream.runForEachArray(outcomes, (some) =>
-          report.outcomes(some.map((outcome) => ({ line: outcome.position + 1, outcome })))
-        ).pipe(Effect.catchTag("JournalError", (error) => Effect.fail(journalFailed(error))))
-      }).pipe(
-        Effect.scoped,
-        Effect.provide(
-          Conversations.layerConfig({
-            ...Shared.clientOptions(given),
-            // A long backlog is patient, and what passes is retried for long.
-            retry: { maxAttempts: 10 },
-            transformClient: report.watch
-          }).pipe(Layer.provide(Credentials.layer(given)))
+    const job = Effect.gen(function* () {
+      const journal = Option.isSome(journalPath)
+        ? yield* Effect.mapError(Journal.open({ path: journalPath.value }), journalFailed)
+        : undefined
+      const updates = Input.lines(bytes).pipe(
+        Stream.mapEffect((line) =>
+          Input.parse(line, defaults).pipe(
+            Effect.tap((update) => Effect.sync(() => lineOf.set(update, line.number))),
+            Effect.asSome,
+            Effect.catch((error) => Effect.as(report.invalid(line.number, error), Option.none()))
+          )
         ),
-        CliFailure.catchErrors
+        Stream.filterMap((update) => Result.fromOption(update, () => undefined))
       )
+      const outcomes = Bulk.updateAll(updates, {
+        ...(journal === undefined ? {} : { journal }),
+        ...(Option.isSome(concurrency)
+          ? { concurrency: concurrency.value, concurrencyPerLocation: concurrency.value }
+          : {}),
+        position: (update) => (lineOf.get(update) ?? 0) - 1,
+        stop: Deferred.await(stop),
+        dryRun
+      })
+      yield* Stream.runForEachArray(outcomes, report.outcomes).pipe(
+        Effect.catchTag("JournalError", (error) => Effect.fail(journalFailed(error)))
+      )
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Conversations.layerConfig({
+          ...Shared.clientOptions(given),
+          // A long backlog is patient, and what passes is retried for long.
+          retry: { maxAttempts: 10 },
+          transformClient: report.watch
+        }).pipe(Layer.provide(Credentials.layer(given)))
+      ),
+      CliFailure.catchErrors
+    )
 
-      return yield* report.follow(job, stop)
-    },
-    (effect, { json }) => Effect.catchTag(effect, "CliFailure", (failure) => Effect.fail(CliFailure.as(failure, json)))
-  )
+    return yield* report.follow(job, stop)
+  }, CliFailure.asAsked)
 ).pipe(
   Command.withDescription("Update many conversations, one outcome a line"),
   Command.withExamples([
