@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as PersistedQueue from "effect/persistence/PersistedQueue"
-import { type ConversationUpdate, UpdateQueue } from "../index.ts"
+import { UpdateQueue } from "../index.ts"
 import * as CliFailure from "./CliFailure.ts"
 import * as ExitCode from "./ExitCode.ts"
 import * as Input from "./Input.ts"
@@ -27,27 +27,10 @@ export const enqueue = Effect.fnUntraced(function* (options: {
 }) {
   const { bytes, defaults, job, json, queue } = options
   let invalid = 0
-  const updates = Input.lines(bytes).pipe(
-    Stream.mapEffect((line) =>
-      Input.parse(line, defaults).pipe(
-        Effect.asSome,
-        Effect.catch((error) => {
-          invalid++
-          const { message } = error
-          return Effect.as(
-            Console.error(
-              json
-                ? JSON.stringify({ line: line.number, outcome: "Invalid", message })
-                : `Line ${line.number}: ${message}`
-            ),
-            Option.none<ConversationUpdate.ConversationUpdate>()
-          )
-        })
-      )
-    ),
-    Stream.filter(Option.isSome),
-    Stream.map(({ value }) => value)
-  )
+  const updates = Input.updates(bytes, defaults, (line, { message }) => {
+    invalid++
+    return Console.error(json ? JSON.stringify({ line, outcome: "Invalid", message }) : `Line ${line}: ${message}`)
+  }).pipe(Stream.map(({ update }) => update))
   const enqueued = yield* UpdateQueue.enqueue(updates, {
     job,
     ...(Option.isSome(queue) ? { name: queue.value } : {})

@@ -1,5 +1,6 @@
 /** Updates from lines: JSON objects, or bare ids with the change on the command line. */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -98,3 +99,22 @@ export const parse = Effect.fnUntraced(function* ({ text }: Line, { changes, loc
   }
   return yield* Request.update(update)
 })
+
+/** Why a line is no update. */
+export type Invalid = Effect.Error<ReturnType<typeof parse>>
+
+/** The updates of a stream of bytes, with their lines; a line that is none is told of and passed over. */
+export const updates = <E, R, E2, R2>(
+  bytes: Stream.Stream<Uint8Array, E, R>,
+  defaults: Defaults,
+  tell: (line: number, error: Invalid) => Effect.Effect<void, E2, R2>
+) =>
+  lines(bytes).pipe(
+    Stream.mapEffect((line) =>
+      parse(line, defaults).pipe(
+        Effect.map((update) => Option.some({ line: line.number, update })),
+        Effect.catch((error) => Effect.as(tell(line.number, error), Option.none()))
+      )
+    ),
+    Stream.filterMap((found) => Result.fromOption(found, () => undefined))
+  )

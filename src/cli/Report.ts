@@ -11,6 +11,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import type { Bulk, HighLevelError, UpdateQueue } from "../index.ts"
 import * as CliFailure from "./CliFailure.ts"
 import * as ExitCode from "./ExitCode.ts"
+import type * as Input from "./Input.ts"
 import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
 
@@ -116,10 +117,7 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
     ),
 
     /** A line that is no update. */
-    invalid: (
-      line: number,
-      error: HighLevelError.InvalidRequest | { readonly _tag: "InvalidLine"; readonly message: string }
-    ) =>
+    invalid: (line: number, error: Input.Invalid) =>
       Effect.gen(function* () {
         state.invalid++
         exitCode = ExitCode.worst(exitCode, ExitCode.usage)

@@ -4,7 +4,6 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Command from "effect/cli/Command"
@@ -63,16 +62,10 @@ export const updateAll = Command.make(
       const journal = Option.isSome(journalPath)
         ? yield* Effect.mapError(Journal.open({ path: journalPath.value }), journalFailed)
         : undefined
-      const updates = Input.lines(bytes).pipe(
-        Stream.mapEffect((line) =>
-          Input.parse(line, defaults).pipe(
-            Effect.tap((update) => Effect.sync(() => lineOf.set(update, line.number))),
-            Effect.asSome,
-            Effect.catch((error) => Effect.as(report.invalid(line.number, error), Option.none()))
-          )
-        ),
-        Stream.filterMap((update) => Result.fromOption(update, () => undefined))
-      )
+      const updates = Stream.map(Input.updates(bytes, defaults, report.invalid), ({ line, update }) => {
+        lineOf.set(update, line)
+        return update
+      })
       const outcomes = Bulk.updateAll(updates, {
         ...(journal === undefined ? {} : { journal }),
         ...(Option.isSome(concurrency)
