@@ -111,7 +111,9 @@ describe.each(stores)("processes that share their tokens in $name", ({ isSkipped
         let cutOff = 0
         for (let kill = 0; kill <= kills; kill++) {
           const before = (yield* refreshes).length
-          const child = start(worker, [url, place(), "forever", ...locations])
+          // The first is sure to be killed before it stores; the others are killed when it happens.
+          const env: Record<string, string> = kill === 0 ? { STORE_DELAY_MILLIS: "10000" } : {}
+          const child = start(worker, [url, place(), "forever", ...locations], env)
           child.stdout.setEncoding("utf8").on("data", (line) => seen.push(line))
           child.stderr.setEncoding("utf8").on("data", (line) => seen.push(line))
           const closed = once(child, "close")
