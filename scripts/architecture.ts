@@ -6,11 +6,19 @@ import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 
 const rows: ReadonlyArray<ReadonlyArray<string>> = [
-  ["internal/tolerant", "internal/version", "internal/redaction", "internal/course", "internal/hash"],
+  [
+    "internal/tolerant",
+    "internal/version",
+    "internal/redaction",
+    "internal/course",
+    "internal/hash",
+    "internal/series"
+  ],
   ["internal/safeCause"],
   ["internal/transport"],
   ["Conversation"],
   ["ConversationUpdate", "ErrorBody"],
+  ["internal/operation"],
   ["HighLevelApi", "HighLevelError", "OAuthApi", "QuotaStore", "UpdateMetrics", "internal/ledger"],
   ["Journal"],
   ["internal/options", "internal/said", "internal/bucket", "internal/retry"],

@@ -275,7 +275,7 @@ export const updateAll = <A extends ConversationUpdate, E, R>(
       })
 
       const plan = ({ position, update }: Ticket<A>) =>
-        Request.update(update).pipe(
+        Effect.fromResult(Request.update(update)).pipe(
           Effect.map((): Outcome<A> => ({ _tag: "Planned", position, update })),
           Effect.catch((error) => Effect.succeed<Outcome<A>>({ _tag: "Failed", position, update, attempts: 0, error }))
         )

@@ -205,43 +205,46 @@ export const LastMessageDate = Schema.Union([
  * @category schemas
  * @since 0.1.0
  */
-export const Conversation = Tolerant.struct({
-  id: Tolerant.field(
-    Schema.String.annotate({ description: "Contact ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
-  ),
-  locationId: Tolerant.field(
-    Schema.String.annotate({ description: "Location ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
-  ),
-  contactId: Tolerant.field(
-    Schema.String.annotate({ description: "Contact ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
-  ),
-  assignedTo: Tolerant.field(
-    Schema.String.annotate({ description: "Assigned User ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
-  ),
-  userId: Tolerant.field(
-    Schema.String.annotate({ description: "User ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
-  ),
-  lastMessageBody: Tolerant.field(
-    Schema.String.annotate({
-      description: "Last message body as string",
-      examples: ["Hello, this is the message body"]
-    })
-  ),
-  lastMessageDate: Tolerant.field(LastMessageDate),
-  lastMessageType: Tolerant.field(LastMessageType),
-  unreadCount: Tolerant.field(
-    Schema.Finite.annotate({ description: "Count of unread messages in the conversation", examples: [1] })
-  ),
-  inbox: Tolerant.field(
-    Schema.Boolean.annotate({ description: "Inbox status of the conversation.", examples: [true] })
-  ),
-  starred: Tolerant.field(
-    Schema.Boolean.annotate({ description: "Starred status of the conversation.", examples: [true] })
-  ),
-  deleted: Tolerant.field(
-    Schema.Boolean.annotate({ description: "Deleted status of the conversation.", examples: [false] })
-  )
-}).annotate({ description: "Conversation data of the provided conversation ID." })
+export const Conversation = Tolerant.struct(
+  {
+    id: Tolerant.field(
+      Schema.String.annotate({ description: "Contact ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
+    ),
+    locationId: Tolerant.field(
+      Schema.String.annotate({ description: "Location ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
+    ),
+    contactId: Tolerant.field(
+      Schema.String.annotate({ description: "Contact ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
+    ),
+    assignedTo: Tolerant.field(
+      Schema.String.annotate({ description: "Assigned User ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
+    ),
+    userId: Tolerant.field(
+      Schema.String.annotate({ description: "User ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
+    ),
+    lastMessageBody: Tolerant.field(
+      Schema.String.annotate({
+        description: "Last message body as string",
+        examples: ["Hello, this is the message body"]
+      })
+    ),
+    lastMessageDate: Tolerant.field(LastMessageDate),
+    lastMessageType: Tolerant.field(LastMessageType),
+    unreadCount: Tolerant.field(
+      Schema.Finite.annotate({ description: "Count of unread messages in the conversation", examples: [1] })
+    ),
+    inbox: Tolerant.field(
+      Schema.Boolean.annotate({ description: "Inbox status of the conversation.", examples: [true] })
+    ),
+    starred: Tolerant.field(
+      Schema.Boolean.annotate({ description: "Starred status of the conversation.", examples: [true] })
+    ),
+    deleted: Tolerant.field(
+      Schema.Boolean.annotate({ description: "Deleted status of the conversation.", examples: [false] })
+    )
+  },
+  { description: "Conversation data of the provided conversation ID." }
+)
 
 /**
  * @category models

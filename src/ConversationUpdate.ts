@@ -118,13 +118,16 @@ export interface ConversationUpdate extends Schema.Schema.Type<typeof Conversati
  * @category schemas
  * @since 0.1.0
  */
-export const Answer = Tolerant.struct({
-  success: Tolerant.field(
-    Schema.Boolean.annotate({ description: "Boolean value as the API response.", examples: [true] })
-  ),
-  conversation: Conversation,
-  traceId: Tolerant.field(Schema.String)
-}).annotate({ description: "Successful response" })
+export const Answer = Tolerant.struct(
+  {
+    success: Tolerant.field(
+      Schema.Boolean.annotate({ description: "Boolean value as the API response.", examples: [true] })
+    ),
+    conversation: Conversation,
+    traceId: Tolerant.field(Schema.String)
+  },
+  { description: "Successful response" }
+)
 
 /**
  * @category models

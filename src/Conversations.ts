@@ -8,25 +8,28 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
-import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as HttpClient from "effect/http/HttpClient"
 import * as AccessToken from "./AccessToken.ts"
 import type { Answer, ConversationUpdate } from "./ConversationUpdate.ts"
-import { ApiVersion } from "./HighLevelApi.ts"
 import { type InvalidOptions, RequestTimeout, type UpdateError } from "./HighLevelError.ts"
 import * as Attempt from "./internal/attempt.ts"
-import { Course } from "./internal/course.ts"
+import * as Course from "./internal/course.ts"
+import { ApiVersion } from "./internal/operation.ts"
 import * as OptionsCheck from "./internal/options.ts"
 import * as Policy from "./internal/policy.ts"
 import * as Request from "./internal/request.ts"
+import * as Series from "./internal/series.ts"
 import * as Quota from "./Quota.ts"
 import * as UpdateMetrics from "./UpdateMetrics.ts"
 
@@ -210,8 +213,6 @@ export const defaultBaseUrl: string = OptionsCheck.defaultBaseUrl
  */
 export const defaultVersion: ApiVersion = "2021-07-28"
 
-const countApplied = Metric.update(Metric.withAttributes(UpdateMetrics.updates, { outcome: "Applied" }), 1)
-
 /**
  * Makes the service from the `HttpClient` of the application. Fails with
  * `InvalidOptions`, which names the option, for a token, a base URL, a version or
@@ -257,7 +258,7 @@ const makeWith = Effect.fnUntraced(function* (
   const clientTimeout = yield* OptionsCheck.timeout(options.timeout ?? "Infinity")
   const attemptTimeout = yield* OptionsCheck.timeout(options.attemptTimeout ?? "30 seconds", "attemptTimeout")
   const retry = yield* OptionsCheck.retry(options.retry ?? {})
-  const attempt = yield* Attempt.make({
+  const attempt = Attempt.make({
     httpClient,
     baseUrl,
     tracePropagation: options.tracePropagation ?? false
@@ -274,45 +275,71 @@ const makeWith = Effect.fnUntraced(function* (
     attempt
   })
 
-  const update = Effect.fnUntraced(function* (
-    input: ConversationUpdate,
-    callOptions: UpdateOptions | undefined
-  ): Effect.fn.Return<Answer, UpdateError> {
-    const valid = yield* Request.update(input)
-    const version = yield* Request.version(valid, callOptions?.version ?? clientVersion)
-    const timeout =
-      callOptions?.timeout === undefined ? clientTimeout : yield* Request.timeout(valid, callOptions.timeout)
-    const course = yield* Course
-    const progress = course ?? { attempts: 0 }
-    const performed = perform(valid, version, progress, course !== undefined)
-    if (!Duration.isFinite(timeout)) return yield* performed
-    return yield* Effect.timeoutOrElse(performed, {
-      duration: timeout,
-      orElse: () =>
-        Effect.fail(
-          new RequestTimeout({
-            conversationId: valid.conversationId,
-            locationId: valid.locationId,
-            attempts: progress.attempts,
-            scope: "call",
-            timeoutMillis: Duration.toMillis(timeout)
-          })
-        )
-    })
-  })
+  const countUpdate = Series.by(UpdateMetrics.updates, "outcome")
 
-  const counted = (effect: Effect.Effect<Answer, UpdateError>) =>
-    Effect.tapError(
-      Effect.tap(effect, () => countApplied),
-      (error) => Metric.update(Metric.withAttributes(UpdateMetrics.updates, { outcome: error._tag }), 1)
+  const within = (
+    update: ConversationUpdate,
+    progress: Course.Course,
+    timeout: Duration.Duration,
+    performed: Effect.Effect<Answer, UpdateError>
+  ) =>
+    Duration.isFinite(timeout)
+      ? Effect.timeoutOrElse(performed, {
+          duration: timeout,
+          orElse: () =>
+            Effect.fail(
+              new RequestTimeout({
+                conversationId: update.conversationId,
+                locationId: update.locationId,
+                attempts: progress.attempts,
+                scope: "call",
+                timeoutMillis: Duration.toMillis(timeout)
+              })
+            )
+        })
+      : performed
+
+  const update = (
+    input: ConversationUpdate,
+    callOptions: UpdateOptions = {},
+    course: Course.Course | undefined
+  ): Effect.Effect<Answer, UpdateError> => {
+    const checked = Request.update(input)
+    if (Result.isFailure(checked)) return Effect.fail(checked.failure)
+    const valid = checked.success
+    const progress = course ?? { attempts: 0 }
+    const performed = (version: ApiVersion, timeout: Duration.Duration) =>
+      within(valid, progress, timeout, perform(valid, version, progress, course !== undefined))
+    if (callOptions.version === undefined && callOptions.timeout === undefined) {
+      return performed(clientVersion, clientTimeout)
+    }
+    return Effect.gen(function* () {
+      const version = yield* Request.version(valid, callOptions.version ?? clientVersion)
+      const timeout =
+        callOptions.timeout === undefined ? clientTimeout : yield* Request.timeout(valid, callOptions.timeout)
+      return yield* performed(version, timeout)
+    })
+  }
+
+  const counted = (input: ConversationUpdate, callOptions: UpdateOptions | undefined) =>
+    Effect.withFiber<Answer, UpdateError>((fiber) =>
+      Effect.onExit(update(input, callOptions, fiber.getRef(Course.Course)), (exit) => {
+        const outcome = Exit.isSuccess(exit)
+          ? "Applied"
+          : Option.getOrUndefined(Cause.findErrorOption(exit.cause))?._tag
+        if (outcome !== undefined) countUpdate(outcome, 1, fiber.context)
+        return Effect.void
+      })
     )
 
   return {
     update: (input, callOptions) =>
       Effect.suspend(() => {
         const { conversationId, locationId } = Request.givenIds(input)
-        return Effect.withSpan(counted(update(input, callOptions)), "Conversations.update", {
-          attributes: { "highlevel.conversation_id": conversationId, "highlevel.location_id": locationId }
+        return Effect.withSpan(counted(input, callOptions), "Conversations.update", {
+          attributes: { "highlevel.conversation_id": conversationId, "highlevel.location_id": locationId },
+          // It would be a line of this file.
+          captureStackTrace: false
         })
       })
   }

@@ -27,13 +27,16 @@ const textsOrText = (example: string) =>
  * @category schemas
  * @since 0.1.0
  */
-export const BadRequest = Tolerant.struct({
-  _tag: Schema.tagDefaultOmit("BadRequest"),
-  statusCode: statusCode(400),
-  message: textOrTexts("Bad Request"),
-  error: Tolerant.field(Schema.String),
-  traceId
-}).annotate({ description: "Bad Request", httpApiStatus: 400 })
+export const BadRequest = Tolerant.struct(
+  {
+    _tag: Schema.tagDefaultOmit("BadRequest"),
+    statusCode: statusCode(400),
+    message: textOrTexts("Bad Request"),
+    error: Tolerant.field(Schema.String),
+    traceId
+  },
+  { description: "Bad Request", httpApiStatus: 400 }
+)
 
 /**
  * The documented 401.
@@ -41,13 +44,16 @@ export const BadRequest = Tolerant.struct({
  * @category schemas
  * @since 0.1.0
  */
-export const Unauthorized = Tolerant.struct({
-  _tag: Schema.tagDefaultOmit("Unauthorized"),
-  statusCode: statusCode(401),
-  message: textOrTexts("Invalid token: access token is invalid"),
-  error: text("Unauthorized"),
-  traceId
-}).annotate({ description: "Unauthorized", httpApiStatus: 401 })
+export const Unauthorized = Tolerant.struct(
+  {
+    _tag: Schema.tagDefaultOmit("Unauthorized"),
+    statusCode: statusCode(401),
+    message: textOrTexts("Invalid token: access token is invalid"),
+    error: text("Unauthorized"),
+    traceId
+  },
+  { description: "Unauthorized", httpApiStatus: 401 }
+)
 
 /**
  * The documented 422, whose `message` is an array.
@@ -55,10 +61,13 @@ export const Unauthorized = Tolerant.struct({
  * @category schemas
  * @since 0.1.0
  */
-export const Unprocessable = Tolerant.struct({
-  _tag: Schema.tagDefaultOmit("Unprocessable"),
-  statusCode: statusCode(422),
-  message: textsOrText("Unprocessable Entity"),
-  error: text("Unprocessable Entity"),
-  traceId
-}).annotate({ description: "Unprocessable Entity", httpApiStatus: 422 })
+export const Unprocessable = Tolerant.struct(
+  {
+    _tag: Schema.tagDefaultOmit("Unprocessable"),
+    statusCode: statusCode(422),
+    message: textsOrText("Unprocessable Entity"),
+    error: text("Unprocessable Entity"),
+    traceId
+  },
+  { description: "Unprocessable Entity", httpApiStatus: 422 }
+)

@@ -1,44 +1,23 @@
 /**
  * The operation, declared once: `PUT /conversations/:conversationId`.
  *
- * The client, the sandbox and the OpenAPI document are derived from this value;
- * nothing about the wire is written a second time.
+ * The sandbox and the OpenAPI document are derived from this value, and the client
+ * from what it is made of; nothing about the wire is written a second time.
  *
  * @see {@link https://marketplace.gohighlevel.com/docs/ghl/conversations/update-conversation | Update Conversation}
  *
  * @since 0.1.0
  */
-import * as Schema from "effect/Schema"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
 import * as OpenApi from "effect/http-api/OpenApi"
-import * as ConversationUpdate from "./ConversationUpdate.ts"
 import * as ErrorBody from "./ErrorBody.ts"
+import * as Operation from "./internal/operation.ts"
 
-/**
- * Values of the `Version` header. The documentation allows `2021-07-28`; the
- * servers accept all four.
- *
- * **Gotchas**
- *
- * There is no default in the schema, on purpose: HighLevel answers 401 without
- * the header, and so does the sandbox.
- *
- * @category schemas
- * @since 0.1.0
- */
-export const ApiVersion = Schema.Literals(["2021-07-28", "2021-04-15", "2023-02-21", "v3"]).annotate({
-  description: "API Version"
-})
-
-/**
- * @category models
- * @since 0.1.0
- */
-export type ApiVersion = typeof ApiVersion.Type
+export { ApiVersion } from "./internal/operation.ts"
 
 /**
  * The `Authorization: Bearer …` header and the documented 401.
@@ -68,11 +47,11 @@ export class Authorization extends HttpApiMiddleware.Service<Authorization>()(
  * @category endpoints
  * @since 0.1.0
  */
-export const update = HttpApiEndpoint.put("update", "/conversations/:conversationId", {
-  params: { conversationId: ConversationUpdate.ConversationId },
-  headers: { version: ApiVersion },
-  payload: ConversationUpdate.Changes,
-  success: ConversationUpdate.Answer,
+export const update = HttpApiEndpoint.make(Operation.method)("update", Operation.path, {
+  params: Operation.params,
+  headers: Operation.headers,
+  payload: Operation.payload,
+  success: Operation.success,
   error: [ErrorBody.BadRequest, ErrorBody.Unprocessable]
 })
   .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error", errors: "all" })

@@ -27,7 +27,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Redis from "effect/persistence/Redis"
 import * as BucketRules from "./internal/bucket.ts"
 import * as QuotaRedis from "./internal/quotaRedis.ts"
-import type { Bucket, Lease, Observation, QuotaStore } from "./QuotaStore.ts"
+import type { Bucket, Lease, Observation, QuotaStore, Taken } from "./QuotaStore.ts"
 
 /**
  * The day's budget is spent.
@@ -94,12 +94,29 @@ interface Line {
   unreachableSince: number | undefined
 }
 
+/** What an attempt came to, and what it told. */
+interface Observed<A> {
+  readonly value: A
+  readonly observation: Observation
+}
+
+const unknown: Observation = { _tag: "Unknown" }
+
+// A location's id holds no line break, so that no two buckets share a key.
+const keyOf = ({ app, locationId }: Bucket) => `${app}\n${locationId}`
+
 // How many places are taken at once, so that a line that dissolves gives back few.
 const maximumTaken = 100
 // A wait is looked at again at least this often: another process may have learnt a higher limit.
 const maximumSleepMillis = 1000
 // The answer of an update does not wait longer than this for the store.
 const maximumGiveMillis = 2000
+
+/** A store that answers at once, so that a call need not wait for what is there. */
+interface Immediate {
+  readonly take: (bucket: Bucket, now: number, leaseMillis: number) => Taken
+  readonly give: (bucket: Bucket, now: number, lease: Lease, observation: Observation) => void
+}
 
 /**
  * A quota over any store.
@@ -117,8 +134,9 @@ export const makeWith = <E>(
      */
     readonly patienceMillis?: number | undefined
   }
-): Service => {
-  const patienceMillis = options?.patienceMillis ?? 60_000
+): Service => makeLines(store, options?.patienceMillis ?? 60_000)
+
+const makeLines = <E>(store: QuotaStore<E>, patienceMillis: number, immediate?: Immediate): Service => {
   const lines = new Map<string, Line>()
 
   const take = (line: Line, bucket: Bucket, leaseMillis: number, hold: (lease: Lease) => void) =>
@@ -169,62 +187,91 @@ export const makeWith = <E>(
       }
     })
 
+  const join = (key: string) => {
+    const line: Line = lines.get(key) ?? {
+      head: Semaphore.makeUnsafe(1),
+      calls: 0,
+      waiting: 0,
+      spare: [],
+      answer: undefined,
+      unreachableSince: undefined
+    }
+    lines.set(key, line)
+    line.calls++
+    line.waiting++
+    return line
+  }
+
+  const give = (bucket: Bucket, lease: Lease, observation: Observation): Effect.Effect<void> =>
+    immediate === undefined
+      ? store.give(bucket, lease, observation).pipe(
+          Effect.timeoutOption(maximumGiveMillis),
+          // The lease of a place that could not be given back expires.
+          Effect.ignore
+        )
+      : Effect.map(Clock.currentTimeMillis, (now) => immediate.give(bucket, now, lease, observation))
+
+  // What was taken ahead for calls that have left since.
+  const giveBack = (line: Line, bucket: Bucket) =>
+    line.waiting > 0 || line.spare.length === 0
+      ? Effect.void
+      : Effect.forEach(line.spare.splice(0), (spare) => give(bucket, spare, { _tag: "Unused" }), { discard: true })
+
+  const use = <A, E, R>(
+    bucket: Bucket,
+    leaseMillis: number,
+    attempt: (waitedMillis: number) => Effect.Effect<Observed<A>, E, R>
+  ): Effect.Effect<Observed<A>, E | BudgetSpent | StoreUnavailable, R> => {
+    const key = keyOf(bucket)
+    let line: Line | undefined
+    let lease: Lease | undefined
+
+    const acquired = Effect.withFiber<Observed<A>, E | BudgetSpent | StoreUnavailable, R>((fiber) => {
+      const joined = (line = join(key))
+      const hold = (granted: Lease) => {
+        lease = granted
+        joined.waiting--
+      }
+      const clock = fiber.getRef(Clock.Clock)
+      const start = clock.currentTimeMillisUnsafe()
+      // Nobody waits before this call, and there may be a place.
+      if (immediate !== undefined && joined.waiting === 1) {
+        const taken = immediate.take(bucket, start, leaseMillis)
+        if (taken._tag === "Granted") {
+          hold(taken.leases[0])
+          return attempt(0)
+        }
+      }
+      return joined.head.withPermit(take(joined, bucket, leaseMillis, hold)).pipe(
+        Effect.andThen(Effect.suspend(() => giveBack(joined, bucket))),
+        Effect.flatMap(() => attempt(clock.currentTimeMillisUnsafe() - start))
+      )
+    })
+
+    return Effect.onExit(acquired, (exit) => {
+      if (line === undefined) return Effect.void
+      const left = line
+      const leave = Effect.suspend(() => {
+        if (left.answer !== undefined) Deferred.doneUnsafe(left.answer, Effect.void)
+        const back = giveBack(left, bucket)
+        if (--left.calls === 0) lines.delete(key)
+        return back
+      })
+      if (lease === undefined) {
+        left.waiting--
+        return leave
+      }
+      const observation = Exit.isSuccess(exit) ? exit.value.observation : unknown
+      return Effect.andThen(give(bucket, lease, observation), leave)
+    })
+  }
+
   return {
     use: (bucket, { attempt, leaseMillis }) =>
-      Effect.suspend(() => {
-        const key = JSON.stringify([bucket.app, bucket.locationId])
-        const line: Line = lines.get(key) ?? {
-          head: Semaphore.makeUnsafe(1),
-          calls: 0,
-          waiting: 0,
-          spare: [],
-          answer: undefined,
-          unreachableSince: undefined
-        }
-        lines.set(key, line)
-        line.calls++
-        line.waiting++
-        let lease: Lease | undefined
-        const hold = (granted: Lease) => {
-          lease = granted
-          line.waiting--
-        }
-
-        const give = (lease: Lease, observation: Observation) =>
-          store.give(bucket, lease, observation).pipe(
-            Effect.timeoutOption(maximumGiveMillis),
-            // The lease of a place that could not be given back expires.
-            Effect.ignore
-          )
-
-        // What was taken ahead for calls that have left since.
-        const giveBack = Effect.suspend(() =>
-          Effect.forEach(line.waiting === 0 ? line.spare.splice(0) : [], (spare) => give(spare, { _tag: "Unused" }), {
-            discard: true
-          })
-        )
-
-        const acquire = Effect.gen(function* () {
-          const start = yield* Clock.currentTimeMillis
-          yield* line.head.withPermit(take(line, bucket, leaseMillis, hold))
-          yield* giveBack
-          return (yield* Clock.currentTimeMillis) - start
-        })
-
-        const leave = <A extends { readonly observation: Observation }, E>(exit: Exit.Exit<A, E>) =>
-          Effect.gen(function* () {
-            if (lease === undefined) line.waiting--
-            else yield* give(lease, Exit.isSuccess(exit) ? exit.value.observation : { _tag: "Unknown" })
-            if (line.answer !== undefined) Deferred.doneUnsafe(line.answer, Effect.void)
-            yield* giveBack
-            if (--line.calls === 0) lines.delete(key)
-          })
-
-        return Effect.flatMap(acquire, attempt).pipe(
-          Effect.onExit(leave),
-          Effect.map(({ value }) => value)
-        )
-      })
+      Effect.map(
+        Effect.suspend(() => use(bucket, leaseMillis, attempt)),
+        ({ value }) => value
+      )
   }
 }
 
@@ -241,10 +288,10 @@ export const unlimited: Service = {
 // Buckets that hold nothing but a limit are forgotten beyond this number.
 const maximumIdleBuckets = 10_000
 
-const memoryStore = (): QuotaStore<never> => {
+const makeBuckets = (): Immediate => {
   const states = new Map<string, BucketRules.State>()
-  const stateOf = ({ app, locationId }: Bucket, now: number) => {
-    const key = JSON.stringify([app, locationId])
+  const stateOf = (bucket: Bucket, now: number) => {
+    const key = keyOf(bucket)
     const known = states.get(key)
     if (known !== undefined) return known
     if (states.size >= maximumIdleBuckets) {
@@ -255,10 +302,8 @@ const memoryStore = (): QuotaStore<never> => {
     return state
   }
   return {
-    take: (bucket, leaseMillis) =>
-      Effect.map(Clock.currentTimeMillis, (now) => BucketRules.take(stateOf(bucket, now), now, leaseMillis)),
-    give: (bucket, lease, observation) =>
-      Effect.map(Clock.currentTimeMillis, (now) => BucketRules.give(stateOf(bucket, now), now, lease, observation))
+    take: (bucket, now, leaseMillis) => BucketRules.take(stateOf(bucket, now), now, leaseMillis),
+    give: (bucket, now, lease, observation) => BucketRules.give(stateOf(bucket, now), now, lease, observation)
   }
 }
 
@@ -268,7 +313,15 @@ const memoryStore = (): QuotaStore<never> => {
  * @category constructors
  * @since 0.1.0
  */
-export const makeMemory: Effect.Effect<Service> = Effect.sync(() => makeWith(memoryStore()))
+export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
+  const buckets = makeBuckets()
+  const store: QuotaStore<never> = {
+    take: (bucket, leaseMillis) => Effect.map(Clock.currentTimeMillis, (now) => buckets.take(bucket, now, leaseMillis)),
+    give: (bucket, lease, observation) =>
+      Effect.map(Clock.currentTimeMillis, (now) => buckets.give(bucket, now, lease, observation))
+  }
+  return makeLines(store, Number.POSITIVE_INFINITY, buckets)
+})
 
 /**
  * Buckets in the memory of this process. Provide one layer to several clients of

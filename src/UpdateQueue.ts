@@ -99,7 +99,7 @@ export const enqueue = Effect.fnUntraced(function* <E, R>(
   const folded = new Map<string, ConversationUpdate>()
   let count = 0
   yield* Stream.runForEach(updates, (input) =>
-    Effect.map(Request.update(input), (update) => {
+    Effect.map(Effect.fromResult(Request.update(input)), (update) => {
       count++
       const key = JSON.stringify([update.locationId, update.conversationId])
       folded.set(key, { ...folded.get(key), ...update })

@@ -97,7 +97,7 @@ export const parse = Effect.fnUntraced(function* ({ text }: Line, { changes, loc
   if (!["unreadCount", "starred", "feedback"].some((name) => Object.hasOwn(update, name))) {
     return yield* problem("nothing to update: give --unread-count, --starred or --no-starred")
   }
-  return yield* Request.update(update)
+  return yield* Effect.fromResult(Request.update(update))
 })
 
 /** Why a line is no update. */

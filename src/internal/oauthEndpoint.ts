@@ -1,6 +1,8 @@
 /** The requests to HighLevel's OAuth server, and what its answers mean. */
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
@@ -14,6 +16,11 @@ import * as Redaction from "./redaction.ts"
 import * as SafeCause from "./safeCause.ts"
 import * as Said from "./said.ts"
 import * as Transport from "./transport.ts"
+
+/** The bearer token of the request that is being sent. */
+const BearerToken = Context.Reference<Redacted.Redacted>("effect-highlevel/internal/oauthEndpoint/BearerToken", {
+  defaultValue: () => Redacted.make("")
+})
 
 /** What HighLevel granted. */
 export interface Grant {
@@ -105,7 +112,7 @@ export const make = Effect.fnUntraced(function* (options: {
   }).pipe(
     Effect.provide(
       HttpApiMiddleware.layerClient(AgencyAuthorization, ({ next, request }) =>
-        Effect.flatMap(Transport.BearerToken, (token) => next(HttpClientRequest.bearerToken(request, token)))
+        Effect.flatMap(BearerToken, (token) => next(HttpClientRequest.bearerToken(request, token)))
       )
     )
   )
@@ -125,7 +132,8 @@ export const make = Effect.fnUntraced(function* (options: {
         duration: attemptTimeout,
         orElse: () => Effect.fail(unreachable([`no answer within ${Duration.toMillis(attemptTimeout)} ms`]))
       }),
-      Effect.updateContext(Transport.context({ tracePropagation: false, ...(token === undefined ? {} : { token }) }))
+      token === undefined ? identity : Effect.provideService(BearerToken, token),
+      Effect.updateContext(Transport.context({ tracePropagation: false }))
     )
   }
 

@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { ApiVersion } from "../HighLevelApi.ts"
 import { InvalidOptions } from "../HighLevelError.ts"
+import { ApiVersion } from "./operation.ts"
 
 export const invalid = (option: string, expected: string) => Effect.fail(new InvalidOptions({ option, expected }))
 

@@ -7,13 +7,11 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
-import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as AccessToken from "../AccessToken.ts"
 import type { Answer, ConversationUpdate } from "../ConversationUpdate.ts"
-import type { ApiVersion } from "../HighLevelApi.ts"
 import * as HighLevelError from "../HighLevelError.ts"
 import type * as Quota from "../Quota.ts"
 import type { Observation } from "../QuotaStore.ts"
@@ -21,7 +19,9 @@ import * as UpdateMetrics from "../UpdateMetrics.ts"
 import type { Subject } from "./answer.ts"
 import type { Attempted } from "./attempt.ts"
 import type { Course } from "./course.ts"
+import type { ApiVersion } from "./operation.ts"
 import * as Retry from "./retry.ts"
+import * as Series from "./series.ts"
 
 const number = (text: string | undefined) => {
   const value = text === undefined || text.trim() === "" ? Number.NaN : Number(text)
@@ -114,6 +114,8 @@ export const make = (options: {
   ) => Effect.Effect<Attempted>
 }) => {
   const { accessToken, app, attempt, attemptTimeout, quota, retry } = options
+  const countAttempt = Series.by(UpdateMetrics.attempts, "outcome")
+  const countRemaining = Series.by(UpdateMetrics.quotaRemaining, "location_id")
   const leaseMillis = Math.min(Duration.toMillis(attemptTimeout), 600_000)
 
   /** One attempt in its place of the quota, counted when it starts. */
@@ -126,9 +128,9 @@ export const make = (options: {
   ) => {
     const { conversationId, locationId } = update
 
-    const send = Effect.fnUntraced(function* (token: Redacted.Redacted): Effect.fn.Return<Placed> {
+    const send = (token: Redacted.Redacted): Effect.Effect<Placed> => {
       const subject = { conversationId, locationId, attempts: ++progress.attempts }
-      const attempted = yield* Effect.timeoutOrElse(attempt(update, version, subject, token), {
+      const timed = Effect.timeoutOrElse(attempt(update, version, subject, token), {
         duration: attemptTimeout,
         orElse: (): Effect.Effect<Attempted> =>
           Effect.succeed({
@@ -141,34 +143,40 @@ export const make = (options: {
             )
           })
       })
-      const observation = observationOf(attempted, retry, yield* Clock.currentTimeMillis)
-      if (observation._tag !== "Unused") {
-        yield* Metric.update(Metric.withAttributes(UpdateMetrics.attempts, { outcome: outcomeOf(attempted.result) }), 1)
+      return Effect.flatMap(timed, (attempted) =>
+        Effect.withFiber((fiber) => {
+          const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+          const observation = observationOf(attempted, retry, now)
+          if (observation._tag !== "Unused") countAttempt(outcomeOf(attempted.result), 1, fiber.context)
+          if (observation._tag === "Answered" && observation.remaining !== undefined) {
+            countRemaining(locationId, observation.remaining, fiber.context)
+          }
+          return Effect.succeed({ value: { attempted, observation, token }, observation })
+        })
+      )
+    }
+
+    const withToken = (token: Result.Result<Redacted.Redacted, AccessToken.AccessTokenError>) => {
+      if (Result.isSuccess(token)) return around(Effect.suspend(() => send(token.success)))
+      const attempted = {
+        result: Result.fail(withoutToken({ conversationId, locationId, ...progress }, token.failure))
       }
-      if (observation._tag === "Answered" && observation.remaining !== undefined) {
-        yield* Metric.update(
-          Metric.withAttributes(UpdateMetrics.quotaRemaining, { location_id: locationId }),
-          observation.remaining
-        )
-      }
-      return { value: { attempted, observation, token }, observation }
-    }, around)
+      const observation = { _tag: "Unused" } as const
+      return Effect.succeed<Placed>({ value: { attempted, observation }, observation })
+    }
 
     return quota.use(
       { app, locationId },
       {
         leaseMillis,
-        attempt: Effect.fnUntraced(function* (waitedMillis: number): Effect.fn.Return<Placed> {
-          if (waitedMillis > 0) yield* event("quota.wait", { "highlevel.quota.wait_milliseconds": waitedMillis })
-          yield* Metric.update(UpdateMetrics.quotaWait, waitedMillis)
-          const token = yield* Effect.result(accessToken.get(locationId))
-          if (Result.isSuccess(token)) return yield* send(token.success)
-          const attempted = {
-            result: Result.fail(withoutToken({ conversationId, locationId, ...progress }, token.failure))
-          }
-          const observation = { _tag: "Unused" } as const
-          return { value: { attempted, observation }, observation }
-        })
+        attempt: (waitedMillis) =>
+          Effect.withFiber((fiber) => {
+            UpdateMetrics.quotaWait.updateUnsafe(waitedMillis, fiber.context)
+            const placed = Effect.flatMap(Effect.result(accessToken.get(locationId)), withToken)
+            return waitedMillis > 0
+              ? Effect.andThen(event("quota.wait", { "highlevel.quota.wait_milliseconds": waitedMillis }), placed)
+              : placed
+          })
       }
     )
   }
@@ -211,12 +219,10 @@ export const make = (options: {
     let isRenewed = false
     while (true) {
       const inPlace = toItsEnd ? inQuotaToItsEnd : inQuota
-      const { attempted, observation, token } = yield* inPlace(update, version, progress).pipe(
-        Effect.catchTags({
-          BudgetSpent: ({ resetsAtMillis }) => Effect.fail(spent(resetsAtMillis)),
-          StoreUnavailable: ({ cause }) =>
-            Effect.fail(new HighLevelError.QuotaUnavailable({ conversationId, locationId, ...progress, cause }))
-        })
+      const { attempted, observation, token } = yield* Effect.mapError(inPlace(update, version, progress), (error) =>
+        error._tag === "BudgetSpent"
+          ? spent(error.resetsAtMillis)
+          : new HighLevelError.QuotaUnavailable({ conversationId, locationId, ...progress, cause: error.cause })
       )
       if (Result.isSuccess(attempted.result)) return attempted.result.success
       let error = attempted.result.failure

@@ -1,9 +1,7 @@
 /** What every request of ours shares on its way out. */
-import * as Array from "effect/Array"
 import * as Context from "effect/Context"
-import { flow, identity } from "effect/Function"
+import { flow } from "effect/Function"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
@@ -16,43 +14,41 @@ import { version as libraryVersion } from "./version.ts"
 // Browsers, and their workers, name themselves and do not let a page change it.
 const inBrowser = globalThis.navigator?.userAgent?.startsWith("Mozilla/") === true
 
+/** Ours, where a client may name itself: HighLevel's edge answers 403 to agents without a name. */
+export const userAgent: { readonly "user-agent"?: string } = inBrowser
+  ? {}
+  : { "user-agent": `effect-highlevel/${libraryVersion}` }
+
 /** As input, so that the caller's transformClient sees, and may change, all of it. */
 export const prepare = (httpClient: HttpClient.HttpClient, baseUrl: string) =>
   httpClient.pipe(
     HttpClient.mapRequestInput(
-      flow(
-        HttpClientRequest.prependUrl(baseUrl),
-        HttpClientRequest.acceptJson,
-        // HighLevel's edge answers 403 to agents without a name.
-        inBrowser ? identity : HttpClientRequest.setHeader("user-agent", `effect-highlevel/${libraryVersion}`)
-      )
+      flow(HttpClientRequest.prependUrl(baseUrl), HttpClientRequest.acceptJson, HttpClientRequest.setHeaders(userAgent))
     )
   )
 
-/** The bearer token of the request that is being sent. */
-export const BearerToken = Context.Reference<Redacted.Redacted>("effect-highlevel/internal/transport/BearerToken", {
-  defaultValue: () => Redacted.make("")
-})
-
 /** What the HTTP client below looks up while it sends. */
-export const context =
-  (options: { readonly tracePropagation: boolean; readonly token?: Redacted.Redacted }) =>
-  (context: Context.Context<never>): Context.Context<never> =>
-    context.pipe(
-      // Trace headers are for our own services, not for a vendor, unless asked for.
-      options.tracePropagation ? identity : Context.add(HttpClient.TracerPropagationEnabled, false),
-      options.token === undefined ? identity : Context.add(BearerToken, options.token),
-      // The application may have replaced the list of headers to hide.
-      Context.add(
-        Headers.CurrentRedactedNames,
-        Array.append(Context.get(context, Headers.CurrentRedactedNames), "authorization")
-      ),
-      // A login page behind a followed redirect would look like an applied update.
-      Context.add(FetchHttpClient.RequestInit, {
-        redirect: "manual",
-        ...Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit))
-      })
+export const context = (options: { readonly tracePropagation: boolean }) => {
+  // A login page behind a followed redirect would look like an applied update.
+  const redirect = Context.make(FetchHttpClient.RequestInit, { redirect: "manual" })
+  // Trace headers are for our own services, not for a vendor, unless asked for.
+  const shared = options.tracePropagation ? redirect : Context.add(redirect, HttpClient.TracerPropagationEnabled, false)
+
+  return (context: Context.Context<never>): Context.Context<never> => {
+    const names = Context.get(context, Headers.CurrentRedactedNames)
+    const init = Context.getOption(context, FetchHttpClient.RequestInit)
+    const merged = Context.merge(
+      context,
+      Option.isNone(init)
+        ? shared
+        : Context.add(shared, FetchHttpClient.RequestInit, { redirect: "manual", ...init.value })
     )
+    // The application may have replaced the list of headers to hide.
+    return names.includes("authorization")
+      ? merged
+      : Context.add(merged, Headers.CurrentRedactedNames, [...names, "authorization"])
+  }
+}
 
 /** What an HTTP client failed with, safe to keep. */
 export const causeOf = (error: unknown, redact: Redaction) =>
