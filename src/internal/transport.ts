@@ -1,6 +1,6 @@
 /** What every request of ours shares on its way out. */
 import * as Context from "effect/Context"
-import { flow } from "effect/Function"
+import { flow, identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
@@ -28,27 +28,24 @@ export const prepare = (httpClient: HttpClient.HttpClient, baseUrl: string) =>
   )
 
 /** What the HTTP client below looks up while it sends. */
-export const context = (options: { readonly tracePropagation: boolean }) => {
-  // A login page behind a followed redirect would look like an applied update.
-  const redirect = Context.make(FetchHttpClient.RequestInit, { redirect: "manual" })
-  // Trace headers are for our own services, not for a vendor, unless asked for.
-  const shared = options.tracePropagation ? redirect : Context.add(redirect, HttpClient.TracerPropagationEnabled, false)
-
-  return (context: Context.Context<never>): Context.Context<never> => {
+export const context =
+  (options: { readonly tracePropagation: boolean }) =>
+  (context: Context.Context<never>): Context.Context<never> => {
     const names = Context.get(context, Headers.CurrentRedactedNames)
-    const init = Context.getOption(context, FetchHttpClient.RequestInit)
-    const merged = Context.merge(
-      context,
-      Option.isNone(init)
-        ? shared
-        : Context.add(shared, FetchHttpClient.RequestInit, { redirect: "manual", ...init.value })
+    return context.pipe(
+      // A login page behind a followed redirect would look like an applied update.
+      Context.add(FetchHttpClient.RequestInit, {
+        redirect: "manual",
+        ...Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit))
+      }),
+      // Trace headers are for our own services, not for a vendor, unless asked for.
+      options.tracePropagation ? identity : Context.add(HttpClient.TracerPropagationEnabled, false),
+      // The application may have replaced the list of headers to hide.
+      names.includes("authorization")
+        ? identity
+        : Context.add(Headers.CurrentRedactedNames, [...names, "authorization"])
     )
-    // The application may have replaced the list of headers to hide.
-    return names.includes("authorization")
-      ? merged
-      : Context.add(merged, Headers.CurrentRedactedNames, [...names, "authorization"])
   }
-}
 
 /** What an HTTP client failed with, safe to keep. */
 export const causeOf = (error: unknown, redact: Redaction) =>

@@ -1,0 +1,257 @@
+/**
+ * The clients that are compared, each driven as its users drive it: those that
+ * answer promises by loops that await, those that are effects by fibers.
+ */
+import type { ConversationUpdate } from "../src/ConversationUpdate.ts"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+
+export type Update = Required<Pick<ConversationUpdate, "conversationId" | "locationId" | "unreadCount" | "starred">> &
+  Pick<ConversationUpdate, "feedback">
+
+/** What is done: so many updates, so many at once. */
+export interface Work {
+  readonly count: number
+  readonly concurrency: number
+  readonly update: (index: number) => Update
+  /** Told how long an update took, in milliseconds. */
+  readonly took?: ((millis: number) => void) | undefined
+}
+
+export interface Client {
+  readonly run: (work: Work) => Promise<void>
+  /** The call once, for its answer. */
+  readonly answer: (update: Update) => Promise<unknown>
+}
+
+const token = "pit-0123456789abcdef"
+const version = "2021-07-28"
+
+const ofPromises = (call: (update: Update) => Promise<unknown>): Client => ({
+  answer: call,
+  run: async ({ concurrency, count, took, update }) => {
+    let next = 0
+    const caller = async () => {
+      while (next < count) {
+        const input = update(next++)
+        if (took === undefined) {
+          await call(input)
+        } else {
+          const start = performance.now()
+          await call(input)
+          took(performance.now() - start)
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: concurrency }, caller))
+  }
+})
+
+const ofEffects = async <R>(
+  layer: Layer.Layer<R, unknown>,
+  make: Effect.Effect<(update: Update) => Effect.Effect<unknown, unknown>, unknown, R>
+): Promise<Client> => {
+  const runtime = ManagedRuntime.make(layer)
+  const call = await runtime.runPromise(make)
+  return {
+    answer: (update) => runtime.runPromise(call(update)),
+    run: ({ concurrency, count, took, update }) => {
+      let next = 0
+      const timed = (input: Update) => {
+        if (took === undefined) return call(input)
+        return Effect.suspend(() => {
+          const start = performance.now()
+          return Effect.tap(call(input), () => Effect.sync(() => took(performance.now() - start)))
+        })
+      }
+      const caller = Effect.whileLoop({ while: () => next < count, body: () => timed(update(next++)), step: () => {} })
+      return runtime.runPromise(
+        Effect.all(
+          Array.from({ length: concurrency }, () => caller),
+          { concurrency: "unbounded", discard: true }
+        )
+      )
+    }
+  }
+}
+
+const headers = (token: string) => ({
+  authorization: `Bearer ${token}`,
+  version,
+  accept: "application/json",
+  "content-type": "application/json"
+})
+
+const undici = async (baseUrl: string) => {
+  const { Pool } = await import("@effect/platform-node/Undici")
+  const pool = new Pool(baseUrl)
+  return ofPromises(async ({ conversationId, ...changes }) => {
+    const { body, statusCode } = await pool.request({
+      method: "PUT",
+      path: `/conversations/${encodeURIComponent(conversationId)}`,
+      headers: headers(token),
+      body: JSON.stringify(changes)
+    })
+    if (statusCode !== 200) throw new Error(String(statusCode))
+    return JSON.parse(await body.text())
+  })
+}
+
+const fetch = async (baseUrl: string) =>
+  ofPromises(async ({ conversationId, ...changes }) => {
+    const response = await globalThis.fetch(`${baseUrl}/conversations/${encodeURIComponent(conversationId)}`, {
+      method: "PUT",
+      headers: headers(token),
+      body: JSON.stringify(changes)
+    })
+    if (!response.ok) throw new Error(String(response.status))
+    return response.json()
+  })
+
+const official = async (baseUrl: string) => {
+  const { HighLevel } = await import("@gohighlevel/api-client")
+  // It has no option for it.
+  Reflect.set(HighLevel, "BASE_URL", baseUrl)
+  const client = new HighLevel({ privateIntegrationToken: token, apiVersion: version, logLevel: "none" })
+  return ofPromises(({ conversationId, ...changes }) =>
+    client.conversations.updateConversation({ conversationId }, changes)
+  )
+}
+
+const gnosticdev = async (baseUrl: string) => {
+  const { createHighLevelClient } = await import("@gnosticdev/highlevel-sdk")
+  const client = createHighLevelClient({ baseUrl }, "integration", {
+    privateToken: token,
+    accessType: "Sub-Account",
+    scopes: ["conversations.write"]
+  })
+  return ofPromises(async ({ conversationId, feedback, ...changes }) => {
+    const { data, error } = await client.conversations.PUT("/conversations/{conversationId}", {
+      // Its types know neither the documented version nor a feedback with fields.
+      params: { path: { conversationId }, header: { Version: "2021-04-15", Authorization: `Bearer ${token}` } },
+      body: feedback === undefined ? changes : Object.assign(changes, { feedback })
+    })
+    if (error !== undefined) throw error
+    return data
+  })
+}
+
+/** What one writes without a client: the answer's schema as documented, and no error but HttpClient's. */
+const HandWrittenAnswer = Schema.Struct({
+  success: Schema.Boolean,
+  conversation: Schema.Struct({
+    id: Schema.String,
+    locationId: Schema.String,
+    contactId: Schema.String,
+    assignedTo: Schema.optionalKey(Schema.String),
+    userId: Schema.optionalKey(Schema.String),
+    lastMessageBody: Schema.optionalKey(Schema.String),
+    lastMessageDate: Schema.optionalKey(Schema.String),
+    lastMessageType: Schema.optionalKey(Schema.String),
+    unreadCount: Schema.optionalKey(Schema.Number),
+    inbox: Schema.optionalKey(Schema.Boolean),
+    starred: Schema.optionalKey(Schema.Boolean),
+    deleted: Schema.Boolean
+  })
+})
+
+const handWritten = (tracing: boolean) => async (baseUrl: string) => {
+  const NodeHttpClient = await import("@effect/platform-node/NodeHttpClient")
+  const read = HttpClientResponse.schemaBodyJson(HandWrittenAnswer)
+  return ofEffects(
+    NodeHttpClient.layerUndici,
+    Effect.map(HttpClient.HttpClient, (httpClient) => {
+      const client = httpClient.pipe(
+        HttpClient.mapRequest(HttpClientRequest.prependUrl(baseUrl)),
+        HttpClient.filterStatusOk
+      )
+      const call = ({ conversationId, ...changes }: Update) =>
+        HttpClientRequest.put(`/conversations/${encodeURIComponent(conversationId)}`).pipe(
+          HttpClientRequest.bearerToken(Redacted.make(token)),
+          HttpClientRequest.setHeader("version", version),
+          HttpClientRequest.acceptJson,
+          HttpClientRequest.bodyJsonUnsafe(changes),
+          client.execute,
+          Effect.flatMap(read)
+        )
+      return tracing ? call : (update: Update) => Effect.withTracerEnabled(call(update), false)
+    })
+  )
+}
+
+/** Effect's own client for our declaration, with no policy. */
+const derived = async (baseUrl: string) => {
+  const NodeHttpClient = await import("@effect/platform-node/NodeHttpClient")
+  const HttpApiClient = await import("effect/http-api/HttpApiClient")
+  const HttpApiMiddleware = await import("effect/http-api/HttpApiMiddleware")
+  const { Authorization, HighLevelApi } = await import("../src/HighLevelApi.ts")
+  return ofEffects(
+    Layer.merge(
+      NodeHttpClient.layerUndici,
+      HttpApiMiddleware.layerClient(Authorization, ({ next, request }) =>
+        next(HttpClientRequest.bearerToken(request, Redacted.make(token)))
+      )
+    ),
+    Effect.map(
+      HttpApiClient.make(HighLevelApi, { baseUrl }),
+      (client) =>
+        ({ conversationId, ...payload }: Update) =>
+          client.conversations.update({ params: { conversationId }, headers: { version }, payload })
+    )
+  )
+}
+
+interface Composition {
+  readonly transport: "undici" | "fetch"
+  readonly quota?: false
+  readonly retry?: false
+  readonly tracing?: false
+  readonly compiler?: true
+}
+
+const ours = (composition: Composition) => async (baseUrl: string) => {
+  if (composition.compiler === true) await import("effect/schema/SchemaJITCompiler/enable")
+  const Conversations = await import("../src/Conversations.ts")
+  const { layer } =
+    composition.transport === "undici"
+      ? { layer: (await import("@effect/platform-node/NodeHttpClient")).layerUndici }
+      : await import("effect/http/FetchHttpClient")
+  return ofEffects(
+    layer,
+    Effect.map(
+      Conversations.make({
+        token: Redacted.make(token),
+        baseUrl,
+        ...(composition.quota === false ? { quota: false } : {}),
+        ...(composition.retry === false ? { retry: false } : {})
+      }),
+      (conversations) =>
+        composition.tracing === false
+          ? (update: Update) => Effect.withTracerEnabled(conversations.update(update), false)
+          : (update: Update) => conversations.update(update)
+    )
+  )
+}
+
+export const clients: Record<string, (baseUrl: string) => Promise<Client>> = {
+  undici,
+  fetch,
+  "official SDK 3.1.0": official,
+  "@gnosticdev/highlevel-sdk 3.0.1": gnosticdev,
+  "Effect HttpClient by hand, undici": handWritten(true),
+  "Effect HttpClient by hand, undici, no tracing": handWritten(false),
+  "Effect HttpApiClient, undici": derived,
+  "ours, undici": ours({ transport: "undici" }),
+  "ours, undici, no quota": ours({ transport: "undici", quota: false }),
+  "ours, undici, no retry": ours({ transport: "undici", retry: false }),
+  "ours, undici, no tracing": ours({ transport: "undici", tracing: false }),
+  "ours, undici, none of the three": ours({ transport: "undici", quota: false, retry: false, tracing: false }),
+  "ours, undici, schema compiler": ours({ transport: "undici", compiler: true }),
+  "ours, fetch": ours({ transport: "fetch" })
+}
