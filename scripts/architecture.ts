@@ -48,11 +48,12 @@ const rows: ReadonlyArray<ReadonlyArray<string>> = [
   ["testing/index"],
   ["cli/ExitCode", "cli/Output"],
   ["cli/CliFailure"],
-  ["cli/Token", "cli/Input", "cli/Progress", "cli/RedisConnection"],
+  ["cli/Token", "cli/Input", "cli/Progress", "cli/RedisConnection", "cli/StoredTokens"],
   ["cli/Credentials", "cli/Report", "cli/Shared"],
-  ["cli/Enqueue", "cli/Work"],
-  ["cli/Update", "cli/UpdateAll", "cli/QueueCommands", "cli/Serve"],
+  ["cli/Enqueue", "cli/Serve", "cli/Work"],
+  ["cli/Update", "cli/UpdateAll", "cli/QueueCommands", "cli/SandboxCommand"],
   ["cli/Cli"],
+  ["cli/Program"],
   ["cli/main"]
 ]
 

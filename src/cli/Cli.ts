@@ -13,7 +13,7 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { version } from "../internal/version.ts"
 import * as ExitCode from "./ExitCode.ts"
 import { enqueue, work } from "./QueueCommands.ts"
-import { sandbox } from "./Serve.ts"
+import { sandbox } from "./SandboxCommand.ts"
 import { update } from "./Update.ts"
 import { updateAll } from "./UpdateAll.ts"
 

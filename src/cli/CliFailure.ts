@@ -3,7 +3,7 @@ import type * as Config from "effect/Config"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { HighLevelError } from "../index.ts"
+import * as HighLevelError from "../HighLevelError.ts"
 import * as ExitCode from "./ExitCode.ts"
 import * as Output from "./Output.ts"
 

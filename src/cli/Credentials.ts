@@ -4,8 +4,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { AccessToken, OAuth, TokenStore } from "../index.ts"
-import * as CliFailure from "./CliFailure.ts"
+import * as AccessToken from "../AccessToken.ts"
+import type * as TokenStore from "../TokenStore.ts"
 import * as Token from "./Token.ts"
 
 const isGiven = (name: string) =>
@@ -14,13 +14,7 @@ const isGiven = (name: string) =>
     Option.exists((text) => text.trim() !== "")
   )
 
-const files = Layer.unwrap(
-  Effect.gen(function* () {
-    const directory = yield* Config.option(Config.String("HIGHLEVEL_TOKENS"))
-    if (Option.isSome(directory) && directory.value !== "") return TokenStore.layerFile({ directory: directory.value })
-    return yield* CliFailure.usage("No token store: set HIGHLEVEL_TOKENS to the folder with your customers' tokens.")
-  })
-)
+const loaded = Effect.promise(() => import("./StoredTokens.ts"))
 
 /**
  * `HIGHLEVEL_TOKEN`; else the app of `HIGHLEVEL_CLIENT_ID` and
@@ -28,23 +22,21 @@ const files = Layer.unwrap(
  * what a person at a terminal enters.
  */
 export const layerStore = <E, R>(
-  { baseUrl }: { readonly baseUrl: Option.Option<string> },
+  options: { readonly baseUrl: Option.Option<string> },
   store: Layer.Layer<TokenStore.TokenStore, E, R>
-) => {
-  const tokens = OAuth.layerLocations.pipe(
-    Layer.provide(OAuth.layerConfig(Option.isSome(baseUrl) ? { baseUrl: Config.succeed(baseUrl.value) } : {})),
-    Layer.provide(store)
-  )
-  return Layer.effect(
+) =>
+  Layer.effect(
     AccessToken.AccessToken,
     Effect.gen(function* () {
       if ((yield* isGiven("HIGHLEVEL_TOKEN")) || !(yield* isGiven("HIGHLEVEL_CLIENT_ID"))) {
         return yield* AccessToken.make({ token: yield* Token.token })
       }
+      const StoredTokens = yield* loaded
+      const tokens = StoredTokens.layer(options).pipe(Layer.provide(store))
       return Context.get(yield* Layer.build(tokens), AccessToken.AccessToken)
     })
   )
-}
 
 /** The same, with the tokens in the folder of `HIGHLEVEL_TOKENS`. */
-export const layer = (options: { readonly baseUrl: Option.Option<string> }) => layerStore(options, files)
+export const layer = (options: { readonly baseUrl: Option.Option<string> }) =>
+  layerStore(options, Layer.unwrap(Effect.map(loaded, ({ files }) => files)))

@@ -1,5 +1,5 @@
 /** Exit codes, after sysexits.h, so that a script can tell what to do next. */
-import type { HighLevelError } from "../index.ts"
+import type * as HighLevelError from "../HighLevelError.ts"
 
 /** The update was applied. */
 export const done = 0

@@ -5,7 +5,7 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { ConversationUpdate } from "../index.ts"
+import type * as ConversationUpdate from "../ConversationUpdate.ts"
 import * as Request from "../internal/request.ts"
 
 /** A line of the input; empty ones are not counted out, but they are counted. */

@@ -7,7 +7,9 @@ import * as FileSystem from "effect/FileSystem"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Flag from "effect/cli/Flag"
-import { type Conversations, ConversationUpdate, HighLevelApi } from "../index.ts"
+import * as ConversationUpdate from "../ConversationUpdate.ts"
+import type * as Conversations from "../Conversations.ts"
+import { ApiVersion } from "../internal/operation.ts"
 import * as CliFailure from "./CliFailure.ts"
 import * as Input from "./Input.ts"
 
@@ -36,7 +38,7 @@ export const changeFlags = {
 
 /** Which server, and how. */
 export const serverFlags = {
-  version: Flag.Literals("api-version", HighLevelApi.ApiVersion.literals).pipe(
+  version: Flag.Literals("api-version", ApiVersion.literals).pipe(
     Flag.withDescription("The Version header (HIGHLEVEL_API_VERSION, else 2021-07-28)"),
     Flag.optional
   ),
@@ -72,7 +74,7 @@ export const clientOptions = ({
   version
 }: {
   readonly baseUrl: Option.Option<string>
-  readonly version: Option.Option<HighLevelApi.ApiVersion>
+  readonly version: Option.Option<ApiVersion>
 }): Omit<Conversations.ConfigOptions, "token"> & { readonly token: false } => ({
   token: false,
   ...(Option.isSome(baseUrl) ? { baseUrl: Config.succeed(baseUrl.value) } : {}),
