@@ -1,0 +1,120 @@
+/**
+ * What a program weighs in a browser: bundled, minified, gzipped, Effect
+ * included. Each has a budget; the first one is a promise.
+ */
+import { build } from "esbuild"
+import { gzipSync } from "node:zlib"
+
+const kilobytes = (bytes: number) => `${(bytes / 1000).toFixed(1)} kB`
+
+const fetching = `
+  import * as Effect from "effect/Effect"
+  import * as Layer from "effect/Layer"
+  import * as Redacted from "effect/Redacted"
+  import * as FetchHttpClient from "effect/http/FetchHttpClient"`
+
+const updating = `
+  const layer = Conversations.layer({ token: Redacted.make("t") }).pipe(Layer.provide(FetchHttpClient.layer))
+  const update = { conversationId: "c", locationId: "l", unreadCount: 0 }`
+
+const programs = [
+  {
+    title: "Effect's `HttpClient` and `Schema` alone",
+    budget: 45_000,
+    code: `${fetching}
+      import * as Schema from "effect/Schema"
+      import * as HttpClient from "effect/http/HttpClient"
+      import * as HttpClientRequest from "effect/http/HttpClientRequest"
+      import * as HttpClientResponse from "effect/http/HttpClientResponse"
+      const read = HttpClientResponse.schemaBodyJson(Schema.Struct({ success: Schema.Boolean }))
+      HttpClient.execute(HttpClientRequest.put("/").pipe(HttpClientRequest.bodyJsonUnsafe({}))).pipe(
+        Effect.flatMap(read), Effect.provide(FetchHttpClient.layer), Effect.runPromise)`
+  },
+  {
+    title: "`Conversations.update`, every policy on",
+    budget: 64_000,
+    code: `${fetching}
+      import * as Conversations from "effect-highlevel/Conversations"
+      ${updating}
+      Effect.runPromise(Effect.provide(Conversations.update(update), layer))`
+  },
+  {
+    // A bundler keeps all of a module that is reached through a barrel, but no other module.
+    title: "the same, imported from `effect-highlevel`",
+    budget: 67_000,
+    code: `${fetching}
+      import { Conversations } from "effect-highlevel"
+      ${updating}
+      Effect.runPromise(Effect.provide(Conversations.update(update), layer))`
+  },
+  {
+    title: "with `OAuth` and `TokenStore`",
+    budget: 88_000,
+    code: `${fetching}
+      import * as Conversations from "effect-highlevel/Conversations"
+      import * as OAuth from "effect-highlevel/OAuth"
+      import * as TokenStore from "effect-highlevel/TokenStore"
+      ${updating}
+      const tokens = OAuth.layerLocations.pipe(
+        Layer.provide(OAuth.layer({ clientId: "i", clientSecret: Redacted.make("s") })),
+        Layer.provide(TokenStore.layerMemory), Layer.provide(FetchHttpClient.layer))
+      const connected = Conversations.layer().pipe(Layer.provide(tokens), Layer.provide(FetchHttpClient.layer))
+      Effect.runPromise(Effect.provide(Conversations.update(update), connected))`
+  },
+  {
+    title: "with `Bulk` and `Journal`",
+    budget: 70_000,
+    code: `${fetching}
+      import * as Stream from "effect/Stream"
+      import * as Bulk from "effect-highlevel/Bulk"
+      import * as Conversations from "effect-highlevel/Conversations"
+      import * as Journal from "effect-highlevel/Journal"
+      ${updating}
+      const job = Effect.flatMap(Journal.open({ path: "j" }), (journal) =>
+        Stream.runDrain(Bulk.updateAll(Stream.make(update), { journal })))
+      Effect.runPromise(job.pipe(Effect.scoped, Effect.provide(layer)))`
+  },
+  {
+    title: "with `UpdateQueue` and the quota in Redis",
+    budget: 69_000,
+    code: `${fetching}
+      import * as Stream from "effect/Stream"
+      import * as Conversations from "effect-highlevel/Conversations"
+      import * as Quota from "effect-highlevel/Quota"
+      import * as UpdateQueue from "effect-highlevel/UpdateQueue"
+      ${updating}
+      const shared = Layer.provide(layer, Quota.layerRedis())
+      Effect.runPromise(Stream.runDrain(UpdateQueue.work()).pipe(Effect.provide(shared)))`
+  },
+  {
+    title: "against `Sandbox.layer`, as in a test",
+    budget: 123_000,
+    code: `${fetching}
+      import * as Conversations from "effect-highlevel/Conversations"
+      import { Sandbox } from "effect-highlevel/testing"
+      const layer = Conversations.layer({ token: Redacted.make("t") }).pipe(Layer.provide(Sandbox.layer()))
+      Effect.runPromise(Effect.provide(Conversations.update({ conversationId: "c", locationId: "l" }), layer))`
+  }
+]
+
+let base = 0
+const heavy: Array<string> = []
+console.log("| a program of | minified, gzipped | more than Effect's alone | budget |\n| --- | --- | --- | --- |")
+for (const { budget, code, title } of programs) {
+  const { outputFiles } = await build({
+    stdin: { contents: code, resolveDir: "." },
+    bundle: true,
+    minify: true,
+    write: false,
+    format: "esm",
+    // No import of Node can be bundled for it.
+    platform: "browser"
+  })
+  const size = gzipSync(outputFiles[0]?.contents ?? "").length
+  base ||= size
+  console.log(
+    `| ${title} | ${kilobytes(size)} | ${size === base ? "" : `+ ${kilobytes(size - base)}`} | ${kilobytes(budget)} |`
+  )
+  if (size > budget) heavy.push(title)
+}
+if (heavy.length > 0) throw new Error(`Over budget: ${heavy.join("; ")}`)
