@@ -115,31 +115,13 @@ const fetch = async (baseUrl: string) =>
   })
 
 const official = async (baseUrl: string) => {
-  const { HighLevel } = await import("@gohighlevel/api-client")
-  // It has no option for it.
-  Reflect.set(HighLevel, "BASE_URL", baseUrl)
-  const client = new HighLevel({ privateIntegrationToken: token, apiVersion: version, logLevel: "none" })
-  return ofPromises(({ conversationId, ...changes }) =>
-    client.conversations.updateConversation({ conversationId }, changes)
-  )
+  const peers = await import("./update-peers.js")
+  return ofPromises(await peers.official(baseUrl, token, version))
 }
 
 const gnosticdev = async (baseUrl: string) => {
-  const { createHighLevelClient } = await import("@gnosticdev/highlevel-sdk")
-  const client = createHighLevelClient({ baseUrl }, "integration", {
-    privateToken: token,
-    accessType: "Sub-Account",
-    scopes: ["conversations.write"]
-  })
-  return ofPromises(async ({ conversationId, feedback, ...changes }) => {
-    const { data, error } = await client.conversations.PUT("/conversations/{conversationId}", {
-      // Its types know neither the documented version nor a feedback with fields.
-      params: { path: { conversationId }, header: { Version: "2021-04-15", Authorization: `Bearer ${token}` } },
-      body: feedback === undefined ? changes : Object.assign(changes, { feedback })
-    })
-    if (error !== undefined) throw error
-    return data
-  })
+  const peers = await import("./update-peers.js")
+  return ofPromises(await peers.gnosticdev(baseUrl, token, version))
 }
 
 /** What one writes without a client: the answer's schema as documented, and no error but HttpClient's. */
