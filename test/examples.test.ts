@@ -1,4 +1,7 @@
+// Registers its own tests: the suite of an application.
+import "../examples/testing.test.ts"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { build } from "esbuild"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Sandbox } from "effect-highlevel/testing"
@@ -8,10 +11,31 @@ import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "vitest"
+import worker, { type Environment } from "../examples/worker.ts"
 import { freePort } from "./redis.ts"
 import * as Process from "./process.ts"
 
 const run = (example: string) => Process.run(`examples/${example}.ts`)
+
+const SandboxServer = Sandbox.layerServer().pipe(
+  Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))
+)
+
+/** An example that serves, once it listens; with what it printed so far, and its end. */
+const serve = Effect.fnUntraced(function* (example: string, env: Record<string, string>) {
+  const child = Process.start(`examples/${example}.ts`, [], env)
+  const closed = once(child, "close")
+  let output = ""
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += text))
+  while (!output.includes("Listening")) yield* Effect.promise(() => Promise.race([once(child.stdout, "data"), closed]))
+  return {
+    end: Effect.promise(async () => {
+      child.kill("SIGINT")
+      await closed
+      return output
+    })
+  }
+})
 
 describe("the example", { timeout: 30_000 }, () => {
   it("quickstart updates a conversation and recovers a 400, a 401 and a 422", async () => {
@@ -47,16 +71,13 @@ describe("the example", { timeout: 30_000 }, () => {
     const port = await freePort()
     const drive = Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
-      const child = Process.start("examples/oauth.ts", [], {
+      const server = yield* serve("oauth", {
         HIGHLEVEL_BASE_URL: yield* Sandbox.url,
         HIGHLEVEL_CLIENT_ID: Sandbox.defaultApp.clientId,
         HIGHLEVEL_CLIENT_SECRET: "sandbox-secret",
         PORT: String(port),
         TOKENS: tokens
       })
-      const closed = once(child, "close")
-      let output = ""
-      for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += text))
       const origin = `http://localhost:${port}`
       const get = (url: string, headers: Record<string, string> = {}, method = "GET") =>
         Effect.promise(async () => {
@@ -66,7 +87,6 @@ describe("the example", { timeout: 30_000 }, () => {
           return { status: response.status, location, cookie, text: await response.text() }
         })
       const { id, locationId } = Sandbox.documentedConversation
-      while (!output.includes("Listening")) yield* Effect.promise(() => once(child.stdout, "data"))
 
       // A browser: install, choose, come back.
       const install = yield* get(`${origin}/install`)
@@ -90,21 +110,111 @@ describe("the example", { timeout: 30_000 }, () => {
       assert.strictEqual(thrownOut.status, 502)
       assert.strictEqual((yield* get(`${origin}/read/other/${id}`, {}, "POST")).status, 409)
 
-      child.kill("SIGINT")
-      yield* Effect.promise(() => closed)
+      const output = yield* server.end
       assert.notInclude(output, "sandbox-secret")
       assert.notMatch(output, /sandbox-(?:access|refresh|code)/)
       assert.strictEqual(readdirSync(tokens).length, 1)
     })
-    await Effect.runPromise(
-      drive.pipe(
-        Effect.provide(
-          Sandbox.layerServer().pipe(
-            Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))
-          )
-        )
-      )
-    )
+    await Effect.runPromise(Effect.provide(drive, SandboxServer))
     rmSync(tokens, { recursive: true })
+  })
+
+  it("locations updates several locations at once, each with its token and its quota", async () => {
+    const { code, stdout } = await run("locations")
+    assert.strictEqual(code, 0)
+    assert.match(
+      stdout,
+      /^berlin: 10 Applied\nlondon: 10 Applied\nlisbon: 10 ReconnectRequired\n20 requests in \d+ ms, 0 of them over a quota\n$/
+    )
+  })
+
+  it("server answers each error with what to do about it", async () => {
+    const drive = Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const port = yield* Effect.promise(freePort)
+      const { id, locationId } = Sandbox.documentedConversation
+      const server = yield* serve("server", {
+        HIGHLEVEL_BASE_URL: yield* Sandbox.url,
+        HIGHLEVEL_LOCATION_ID: locationId,
+        HIGHLEVEL_TOKEN: Sandbox.defaultToken,
+        PORT: String(port)
+      })
+      const read = (conversationId: string) =>
+        Effect.promise(async () => {
+          const response = await fetch(`http://127.0.0.1:${port}/conversations/${conversationId}/read`, {
+            method: "POST"
+          })
+          return [response.status, response.headers.get("content-type") === null ? undefined : await response.json()]
+        })
+      assert.deepStrictEqual(yield* read(id), [200, { unreadCount: 0 }])
+      assert.deepStrictEqual(yield* read("unknown"), [
+        422,
+        { _tag: "Refused", messages: ["Conversation with id unknown not found"] }
+      ])
+      assert.strictEqual((yield* read("%01"))[0], 400)
+
+      yield* sandbox.refuse({ status: 403, body: { message: "Forbidden" } })
+      assert.deepStrictEqual(yield* read(id), [422, { _tag: "Refused", messages: ["Forbidden"] }])
+      yield* sandbox.refuse({ status: 501 })
+      assert.deepStrictEqual(yield* read(id), [503, { _tag: "TryAgain" }])
+      yield* sandbox.refuse({ status: 200, body: "" })
+      assert.deepStrictEqual(yield* read(id), [200, { unreadCount: 0 }])
+      yield* sandbox.refuse({ status: 401 })
+      assert.deepStrictEqual(yield* read(id), [
+        409,
+        { _tag: "ReconnectFirst", messages: ["Invalid token: access token is invalid"] }
+      ])
+      yield* sandbox.limit({ daily: 1 })
+      const [status, spent] = yield* read(id)
+      assert.strictEqual(status, 429)
+      assert.match(JSON.stringify(spent), /^{"_tag":"SpentForToday","resetsAt":"\d{4}-\d\d-\d\dT[^"]+Z"}$/)
+
+      const openApi = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/openapi.json`))
+      assert.include(yield* Effect.promise(() => openApi.text()), "/conversations/{conversationId}/read")
+      const output = yield* server.end
+      assert.notInclude(output, Sandbox.defaultToken)
+    })
+    await Effect.runPromise(Effect.provide(drive, SandboxServer))
+  })
+
+  it("worker answers with web standards alone", async () => {
+    const { warnings } = await build({
+      entryPoints: ["examples/worker.ts"],
+      conditions: ["effect-highlevel-source"],
+      bundle: true,
+      write: false,
+      format: "esm",
+      platform: "browser",
+      logLevel: "silent"
+    })
+    assert.deepStrictEqual(warnings, [])
+
+    const drive = Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const { id, locationId } = Sandbox.documentedConversation
+      const environment: Environment = {
+        HIGHLEVEL_TOKEN: Sandbox.defaultToken,
+        HIGHLEVEL_LOCATION_ID: locationId,
+        HIGHLEVEL_BASE_URL: yield* Sandbox.url
+      }
+      const post = (path: string) =>
+        Effect.promise(async () => {
+          const response = await worker.fetch(
+            new Request(`https://worker.example${path}`, { method: "POST" }),
+            environment
+          )
+          return [response.status, await response.text()]
+        })
+      assert.deepStrictEqual(yield* post(`/conversations/${id}/read`), [200, `{"unreadCount":0}`])
+      assert.deepStrictEqual(yield* post("/conversations/unknown/read"), [
+        422,
+        `{"messages":["Conversation with id unknown not found"]}`
+      ])
+      assert.deepStrictEqual(yield* post("/"), [404, "Not found"])
+      yield* sandbox.refuse({ status: 401 })
+      assert.deepStrictEqual(yield* post(`/conversations/${id}/read`), [503, `{"error":"Unauthorized"}`])
+      assert.strictEqual((yield* sandbox.applied).length, 1)
+    })
+    await Effect.runPromise(Effect.provide(drive, SandboxServer))
   })
 })
