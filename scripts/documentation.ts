@@ -1,6 +1,6 @@
 /**
- * Writes every example of the documentation (the ```ts fences of JSDoc and
- * README.md) as a test into build/documentation, where it is type-checked and
+ * Writes every example of the documentation (the ```ts fences of JSDoc, README.md
+ * and AGENTS.md) as a test into build/documentation, where it is type-checked and
  * run. A line `expression // => value` is an assertion.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -10,6 +10,7 @@ const output = "build/documentation"
 
 const sources = [
   "README.md",
+  "AGENTS.md",
   ...readdirSync("src", { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(".ts"))
     .map((file) => join("src", file))

@@ -45,6 +45,8 @@ export class AccessTokenError extends Data.TaggedError("AccessTokenError")<{
 }
 
 /**
+ * Where the tokens of requests come from, and what is told of one that was refused.
+ *
  * @category services
  * @since 0.1.0
  */

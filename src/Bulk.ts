@@ -92,6 +92,8 @@ export type Outcome<A extends ConversationUpdate = ConversationUpdate> =
   Applied<A> | Failed<A> | Skipped<A> | Planned<A>
 
 /**
+ * How a job is run.
+ *
  * @category options
  * @since 0.1.0
  */

@@ -56,6 +56,8 @@ export interface UpdateOptions {
 }
 
 /**
+ * The calls of a client.
+ *
  * @category services
  * @since 0.1.0
  */
@@ -115,6 +117,8 @@ export class Conversations extends Context.Service<Conversations, Service>()(
 export type { RetryOptions } from "./internal/options.ts"
 
 /**
+ * Options of a client, each with a default.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -159,6 +163,11 @@ export interface Options {
    * them at once. Where the quota is kept is the `Quota` in the context's to say,
    * else it is kept in this client's memory.
    *
+   * **Gotchas**
+   *
+   * `false` in a Cloudflare Worker: a request that waits would be woken by another
+   * one, which Workers do not allow, and hang. A 429 is still retried.
+   *
    * @default true
    */
   readonly quota?: boolean | undefined
@@ -200,6 +209,8 @@ export interface TokenOptions extends Options {
 }
 
 /**
+ * Where HighLevel is.
+ *
  * @category constants
  * @since 0.1.0
  */

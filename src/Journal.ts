@@ -59,6 +59,8 @@ export interface Ended {
 }
 
 /**
+ * What a job asks before an update, and is told after it.
+ *
  * @category models
  * @since 0.1.0
  */

@@ -38,6 +38,8 @@ import type { UserType } from "./OAuthApi.ts"
 import * as TokenStore from "./TokenStore.ts"
 
 /**
+ * The app, and how its tokens are kept fresh.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -150,6 +152,8 @@ export class AuthorizationFailed extends Schema.TaggedError<AuthorizationFailed>
 }
 
 /**
+ * Connects customers, and keeps their tokens.
+ *
  * @category services
  * @since 0.1.0
  */
@@ -199,6 +203,8 @@ export interface Service {
 }
 
 /**
+ * What a customer is asked for, and where.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -236,6 +242,8 @@ export interface Callback {
 }
 
 /**
+ * What the redirect is compared with.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -255,6 +263,8 @@ export interface ConnectOptions {
 }
 
 /**
+ * The token of a sub-account, exchanged for its agency's.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -310,6 +320,8 @@ export interface LocationToken {
 export class OAuth extends Context.Service<OAuth, Service>()("effect-highlevel/OAuth/OAuth") {}
 
 /**
+ * HighLevel's page on which a customer chooses what to connect.
+ *
  * @category constants
  * @since 0.1.0
  */

@@ -49,6 +49,8 @@ export class BudgetSpent extends Data.TaggedError("BudgetSpent")<{
 export class StoreUnavailable extends Data.TaggedError("StoreUnavailable")<{ readonly cause: unknown }> {}
 
 /**
+ * Where attempts wait for their place.
+ *
  * @category services
  * @since 0.1.0
  */

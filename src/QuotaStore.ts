@@ -76,6 +76,8 @@ export type Taken =
   | { readonly _tag: "Spent"; readonly resetsAtMillis: number }
 
 /**
+ * Where buckets are kept: takes and gives back their places.
+ *
  * @category models
  * @since 0.1.0
  */

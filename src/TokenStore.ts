@@ -29,6 +29,8 @@ import * as TokenRedis from "./internal/tokenRedis.ts"
 export class TokenStoreError extends Data.TaggedError("TokenStoreError")<{ readonly cause: unknown }> {}
 
 /**
+ * What a store does: get a text, and replace it in one step.
+ *
  * @category services
  * @since 0.1.0
  */

@@ -140,6 +140,8 @@ export interface Missed {
 }
 
 /**
+ * How a worker takes updates from the queue.
+ *
  * @category options
  * @since 0.1.0
  */

@@ -14,7 +14,7 @@ export const sandbox = Command.make(
     ),
     token: Flag.String("token").pipe(
       Flag.withSchema(Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/))),
-      Flag.withDescription("The token the sandbox accepts; not a secret (sandbox-token)"),
+      Flag.withDescription("The token the sandbox accepts, else the one it prints; not a secret"),
       Flag.optional
     ),
     answers: Flag.Literals("answers", ["documented", "observed"]).pipe(

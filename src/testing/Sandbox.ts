@@ -72,6 +72,8 @@ export type {
 export class Sandbox extends Context.Service<Sandbox, Service>()("effect-highlevel/testing/Sandbox/Sandbox") {}
 
 /**
+ * What the sandbox starts with, and how it answers.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -111,6 +113,8 @@ export interface Options {
 }
 
 /**
+ * How the sandbox's OAuth server behaves.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -145,6 +149,8 @@ export interface OAuthOptions {
 }
 
 /**
+ * Options of a sandbox that is served.
+ *
  * @category options
  * @since 0.1.0
  */

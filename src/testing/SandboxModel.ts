@@ -248,6 +248,8 @@ export interface ReceivedRequest {
 }
 
 /**
+ * Steers the sandbox, and tells what it received.
+ *
  * @category services
  * @since 0.1.0
  */
