@@ -16,7 +16,7 @@ try {
   const files: ReadonlyArray<string> = packed.files.map((file: { readonly path: string }) => file.path)
   const unexpected = files.filter(
     (file) =>
-      !/^(src|dist|contracts\/pacts)\/|^contracts\/README\.md$|^(README|CHANGELOG|LICENSE|package)(\.md|\.json)?$/.test(
+      !/^(src|dist|contracts\/pacts)\/|^contracts\/README\.md$|^(README|AGENTS|CHANGELOG|LICENSE|package)(\.md|\.json)?$/.test(
         file
       )
   )
