@@ -35,6 +35,11 @@ export class JournalError extends Data.TaggedError("JournalError")<{
   readonly line?: number | undefined
   readonly cause: unknown
 }> {
+  // Where it is not set, Bun's errors have a `line` of their own: that of the source.
+  constructor(props: { readonly path: string; readonly line?: number | undefined; readonly cause: unknown }) {
+    super({ line: undefined, ...props })
+  }
+
   override get message() {
     return this.line === undefined
       ? `The journal ${this.path} cannot be read or written: ${String(this.cause)}`

@@ -78,8 +78,9 @@ describe("a request", () => {
     Effect.gen(function* () {
       const { layer, requests } = answering(200, "{}")
       const error = yield* Effect.flip(updateOver(layer, untyped({ ...ids, feedback: nested(100_000) })))
-      assert.strictEqual(error._tag, "InvalidRequest")
-      assert.lengthOf(requests, 0)
+      // Newer engines, those of Node 26 and Deno, write any depth.
+      assert.include(["InvalidRequest", "AppliedUnreadable"], error._tag)
+      assert.lengthOf(requests, error._tag === "InvalidRequest" ? 0 : 1)
     })
   )
 

@@ -402,7 +402,8 @@ describe("a refresh that fails", () => {
       const error = yield* running(Effect.flip(star))
       assert(error._tag === "TokenUnavailable")
       assert.strictEqual(error.reason, "Unreachable")
-      assert.include(error.message, "other side closed")
+      // In the words of undici, Bun and Deno.
+      assert.match(error.message, /other side closed|connection was closed|connection closed/)
       assert.strictEqual(error.attempts, 0)
       const passed = (yield* Clock.currentTimeMillis) - before
       assert.isAbove(passed, 24_000)
@@ -420,7 +421,7 @@ describe("a refresh that fails", () => {
       yield* sandbox.fault({ kind: "disconnect", operation: "token", times: 11 })
       yield* running(star)
       assert.isAbove((yield* refreshes).length, 11)
-    }).pipe(Effect.provide(Helper.layer({ client: { retry: { maxAttempts: 3 } } })))
+    }).pipe(Effect.provide(Helper.layer({ client: { retry: { maxAttempts: 6 } } })))
   )
 
   it.effect("before its time does not keep a token that is alive from being used, nor is it given up", () =>

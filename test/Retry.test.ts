@@ -5,7 +5,6 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
-import type * as Schema from "effect/Schema"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -196,14 +195,26 @@ describe("retry", () => {
   it.effect("what is refused before it is sent leaves its place in the quota unused", () =>
     Effect.gen(function* () {
       const given: Array<string> = []
+      let isTaken = false
       const quota = Quota.makeWith({
-        take: () => Effect.succeed({ _tag: "Granted", leases: [{ sequence: 1, used: 1, epoch: "" }] }),
+        take: () =>
+          Effect.sync(() => {
+            isTaken = true
+            return { _tag: "Granted", leases: [{ sequence: 1, used: 1, epoch: "" }] }
+          }),
         give: (_, __, observation) => Effect.sync(() => void given.push(observation._tag))
       })
-      let feedback: Record<string, unknown> = {}
-      for (let level = 0; level < 100_000; level++) feedback = { feedback }
+      // Valid when it is checked, and gone when it is written.
+      const feedback = {
+        message: {
+          get text() {
+            if (isTaken) throw new Error("gone")
+            return "here"
+          }
+        }
+      }
       const server = scripted({ status: 200 })
-      const error = yield* Conversations.update({ ...ids, feedback: feedback as Schema.JsonObject }).pipe(
+      const error = yield* Conversations.update({ ...ids, feedback }).pipe(
         Effect.provide(
           Conversations.layer({ token: Redacted.make(token) }).pipe(
             Layer.provide(Layer.succeed(Quota.Quota, quota)),

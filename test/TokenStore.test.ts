@@ -111,7 +111,7 @@ describe("a token store in files", () => {
         yield* store.replace(key, Option.none(), Redacted.make(key))
         yield* store.replace(key, some(key), Redacted.make(`${key} again`))
         assert.strictEqual(statSync(folder(key)).mode & 0o777, 0o700)
-        assert.deepStrictEqual(readdirSync(folder(key)), ["1", "2"])
+        assert.deepStrictEqual(readdirSync(folder(key)).toSorted(), ["1", "2"])
         for (const file of ["1", "2"]) assert.strictEqual(statSync(join(folder(key), file)).mode & 0o777, 0o600)
         assert.strictEqual(readFileSync(join(folder(key), "2"), "utf8"), `${key} again`)
       }

@@ -20,7 +20,7 @@ const cell = (value: unknown): string => {
   return printable(typeof value === "string" ? value : JSON.stringify(value))
 }
 
-// A document nested ten thousand deep is JSON that cannot be written.
+// In Node before 26, a document nested ten thousand deep cannot be written.
 const orUnprintable = <A>(render: () => A) => Effect.try({ try: render, catch: () => "Unprintable" as const })
 
 /** A row for each field, in the documentation's order. */

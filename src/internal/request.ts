@@ -84,7 +84,7 @@ export const make = (baseUrl: string) => {
     try {
       text = JSON.stringify(payload)
     } catch {
-      // What nothing can write, such as a feedback nested ten thousand deep.
+      // What cannot be written: in Node before 26, a feedback nested ten thousand deep.
       return Result.fail(
         refused({ conversationId, ...payload }, { field: "", message: "Expected a JSON-serializable request body" })
       )
