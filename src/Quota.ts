@@ -116,8 +116,8 @@ const maximumGiveMillis = 2000
 
 /** A store that answers at once, so that a call need not wait for what is there. */
 interface Immediate {
-  readonly take: (bucket: Bucket, now: number, leaseMillis: number) => Taken
-  readonly give: (bucket: Bucket, now: number, lease: Lease, observation: Observation) => void
+  readonly take: (key: string, now: number, leaseMillis: number) => Taken
+  readonly give: (key: string, now: number, lease: Lease, observation: Observation) => void
 }
 
 /**
@@ -205,13 +205,11 @@ const makeLines = <E>(store: QuotaStore<E>, patienceMillis: number, immediate?: 
   }
 
   const give = (bucket: Bucket, lease: Lease, observation: Observation): Effect.Effect<void> =>
-    immediate === undefined
-      ? store.give(bucket, lease, observation).pipe(
-          Effect.timeoutOption(maximumGiveMillis),
-          // The lease of a place that could not be given back expires.
-          Effect.ignore
-        )
-      : Effect.map(Clock.currentTimeMillis, (now) => immediate.give(bucket, now, lease, observation))
+    store.give(bucket, lease, observation).pipe(
+      Effect.timeoutOption(maximumGiveMillis),
+      // The lease of a place that could not be given back expires.
+      Effect.ignore
+    )
 
   // What was taken ahead for calls that have left since.
   const giveBack = (line: Line, bucket: Bucket) =>
@@ -220,6 +218,7 @@ const makeLines = <E>(store: QuotaStore<E>, patienceMillis: number, immediate?: 
       : Effect.forEach(line.spare.splice(0), (spare) => give(bucket, spare, { _tag: "Unused" }), { discard: true })
 
   const use = <A, E, R>(
+    clock: Clock.Clock,
     bucket: Bucket,
     leaseMillis: number,
     attempt: (waitedMillis: number) => Effect.Effect<Observed<A>, E, R>
@@ -228,17 +227,16 @@ const makeLines = <E>(store: QuotaStore<E>, patienceMillis: number, immediate?: 
     let line: Line | undefined
     let lease: Lease | undefined
 
-    const acquired = Effect.withFiber<Observed<A>, E | BudgetSpent | StoreUnavailable, R>((fiber) => {
+    const acquired = Effect.suspend(() => {
       const joined = (line = join(key))
       const hold = (granted: Lease) => {
         lease = granted
         joined.waiting--
       }
-      const clock = fiber.getRef(Clock.Clock)
       const start = clock.currentTimeMillisUnsafe()
       // Nobody waits before this call, and there may be a place.
       if (immediate !== undefined && joined.waiting === 1) {
-        const taken = immediate.take(bucket, start, leaseMillis)
+        const taken = immediate.take(key, start, leaseMillis)
         if (taken._tag === "Granted") {
           hold(taken.leases[0])
           return attempt(0)
@@ -253,25 +251,27 @@ const makeLines = <E>(store: QuotaStore<E>, patienceMillis: number, immediate?: 
     return Effect.onExit(acquired, (exit) => {
       if (line === undefined) return Effect.void
       const left = line
-      const leave = Effect.suspend(() => {
+      const leave = () => {
         if (left.answer !== undefined) Deferred.doneUnsafe(left.answer, Effect.void)
         const back = giveBack(left, bucket)
         if (--left.calls === 0) lines.delete(key)
         return back
-      })
+      }
       if (lease === undefined) {
         left.waiting--
-        return leave
+        return leave()
       }
       const observation = Exit.isSuccess(exit) ? exit.value.observation : unknown
-      return Effect.andThen(give(bucket, lease, observation), leave)
+      if (immediate === undefined) return Effect.andThen(give(bucket, lease, observation), Effect.suspend(leave))
+      immediate.give(key, clock.currentTimeMillisUnsafe(), lease, observation)
+      return leave()
     })
   }
 
   return {
     use: (bucket, { attempt, leaseMillis }) =>
       Effect.map(
-        Effect.suspend(() => use(bucket, leaseMillis, attempt)),
+        Effect.withFiber((fiber) => use(fiber.getRef(Clock.Clock), bucket, leaseMillis, attempt)),
         ({ value }) => value
       )
   }
@@ -292,8 +292,7 @@ const maximumIdleBuckets = 10_000
 
 const makeBuckets = (): Immediate => {
   const states = new Map<string, BucketRules.State>()
-  const stateOf = (bucket: Bucket, now: number) => {
-    const key = keyOf(bucket)
+  const stateOf = (key: string, now: number) => {
     const known = states.get(key)
     if (known !== undefined) return known
     if (states.size >= maximumIdleBuckets) {
@@ -304,8 +303,8 @@ const makeBuckets = (): Immediate => {
     return state
   }
   return {
-    take: (bucket, now, leaseMillis) => BucketRules.take(stateOf(bucket, now), now, leaseMillis),
-    give: (bucket, now, lease, observation) => BucketRules.give(stateOf(bucket, now), now, lease, observation)
+    take: (key, now, leaseMillis) => BucketRules.take(stateOf(key, now), now, leaseMillis),
+    give: (key, now, lease, observation) => BucketRules.give(stateOf(key, now), now, lease, observation)
   }
 }
 
@@ -318,9 +317,10 @@ const makeBuckets = (): Immediate => {
 export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
   const buckets = makeBuckets()
   const store: QuotaStore<never> = {
-    take: (bucket, leaseMillis) => Effect.map(Clock.currentTimeMillis, (now) => buckets.take(bucket, now, leaseMillis)),
+    take: (bucket, leaseMillis) =>
+      Effect.map(Clock.currentTimeMillis, (now) => buckets.take(keyOf(bucket), now, leaseMillis)),
     give: (bucket, lease, observation) =>
-      Effect.map(Clock.currentTimeMillis, (now) => buckets.give(bucket, now, lease, observation))
+      Effect.map(Clock.currentTimeMillis, (now) => buckets.give(keyOf(bucket), now, lease, observation))
   }
   return makeLines(store, Number.POSITIVE_INFINITY, buckets)
 })

@@ -292,6 +292,41 @@ describe("a client against a server that enforces its limits", () => {
     )
   )
 
+  it.effect("a call that comes later does not overtake one that waits, even if its place is free already", () =>
+    Effect.gen(function* () {
+      const quota = yield* Quota.makeMemory
+      const begun: Array<string> = []
+      const call = (name: string) =>
+        quota.use(
+          { app: "app", locationId: "location" },
+          {
+            leaseMillis: 30_000,
+            attempt: () =>
+              Effect.sync(() => {
+                begun.push(name)
+                return { value: name, observation: answered({ max: 1, intervalMillis: 1000, remaining: 0 }) }
+              })
+          }
+        )
+      // Time passes, but who sleeps is woken late.
+      let now = 0
+      const clock = yield* Clock.Clock
+      const late = {
+        ...clock,
+        currentTimeMillisUnsafe: () => now,
+        currentTimeMillis: Effect.sync(() => now),
+        sleep: () => Effect.never
+      }
+      yield* Effect.gen(function* () {
+        yield* call("first")
+        yield* Effect.forkChild(call("waits"), { startImmediately: true })
+        now = 5000
+        yield* Effect.forkChild(call("later"), { startImmediately: true })
+        assert.deepStrictEqual(begun, ["first"])
+      }).pipe(Effect.provideService(Clock.Clock, late))
+    })
+  )
+
   it.effect("without quota, the server refuses and the retry does what it can", () =>
     Effect.gen(function* () {
       const fiber = yield* Effect.forkChild(updateAll(seeded(100)))
