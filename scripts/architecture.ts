@@ -12,7 +12,8 @@ const rows: ReadonlyArray<ReadonlyArray<string>> = [
     "internal/redaction",
     "internal/course",
     "internal/hash",
-    "internal/series"
+    "internal/series",
+    "internal/deadline"
   ],
   ["internal/safeCause"],
   ["internal/transport"],

@@ -20,6 +20,7 @@ import type { Subject } from "./answer.ts"
 import type { Attempted } from "./attempt.ts"
 import type { Course } from "./course.ts"
 import type { ApiVersion } from "./operation.ts"
+import * as Deadline from "./deadline.ts"
 import * as Retry from "./retry.ts"
 import * as Series from "./series.ts"
 
@@ -116,7 +117,8 @@ export const make = (options: {
   const { accessToken, app, attempt, attemptTimeout, quota, retry } = options
   const countAttempt = Series.by(UpdateMetrics.attempts, "outcome")
   const countRemaining = Series.by(UpdateMetrics.quotaRemaining, "location_id")
-  const leaseMillis = Math.min(Duration.toMillis(attemptTimeout), 600_000)
+  const timeoutMillis = Duration.toMillis(attemptTimeout)
+  const leaseMillis = Math.min(timeoutMillis, 600_000)
 
   /** One attempt in its place of the quota, counted when it starts. */
   const inQuota = (
@@ -130,19 +132,10 @@ export const make = (options: {
 
     const send = (token: Redacted.Redacted): Effect.Effect<Placed> => {
       const subject = { conversationId, locationId, attempts: ++progress.attempts }
-      const timed = Effect.timeoutOrElse(attempt(update, version, subject, token), {
-        duration: attemptTimeout,
-        orElse: (): Effect.Effect<Attempted> =>
-          Effect.succeed({
-            result: Result.fail(
-              new HighLevelError.RequestTimeout({
-                ...subject,
-                scope: "attempt",
-                timeoutMillis: Duration.toMillis(attemptTimeout)
-              })
-            )
-          })
+      const late = (): Attempted => ({
+        result: Result.fail(new HighLevelError.RequestTimeout({ ...subject, scope: "attempt", timeoutMillis }))
       })
+      const timed = Deadline.within(attempt(update, version, subject, token), timeoutMillis, late)
       return Effect.flatMap(timed, (attempted) =>
         Effect.withFiber((fiber) => {
           const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
