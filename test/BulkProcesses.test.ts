@@ -127,7 +127,7 @@ describe.skipIf(isMissing)("a queue that four workers share", () => {
           const child = Process.start(cli, ["work", "--concurrency", "4", "--lease", "3"], env)
           child.stdout.resume()
           child.stderr.setEncoding("utf8").on("data", (text) => stderrs.push(text))
-          return { child, closed: once(child, "close") }
+          return { child, closed: once(child, "close"), working: once(child.stdout, "data") }
         }
         const workers = Array.from({ length: 4 }, worker)
         const done = Effect.map(
@@ -144,6 +144,8 @@ describe.skipIf(isMissing)("a queue that four workers share", () => {
           yield* Effect.promise(async () => victim?.closed)
           workers[index] = worker()
           if (kill === Math.floor(kills / 2)) {
+            // One that still connects would give up: Redis is away for those who have had it.
+            yield* Effect.promise(() => Promise.all(workers.map(({ working }) => working)))
             yield* Effect.promise(() => redis.stop())
             yield* Effect.sleep("300 millis")
             yield* Effect.promise(() => redis.start())
