@@ -13,7 +13,7 @@ const maximumMillis = 2 ** 31 - 1
 /**
  * `Effect.timeoutOrElse`, for an effect that does not fail. Where time is the
  * machine's, its timer does what a fiber that sleeps, and has to be interrupted when
- * the answer comes, would do at a sixth of an update's cost.
+ * the answer comes, would do at a tenth of an update's cost.
  */
 export const within = <A>(effect: Effect.Effect<A>, millis: number, late: () => A): Effect.Effect<A> =>
   Effect.withFiber((fiber) => {
