@@ -2,12 +2,12 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { identity } from "effect/Function"
+import { flow, identity } from "effect/Function"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
-import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { AccessTokenError } from "../AccessToken.ts"
@@ -108,7 +108,14 @@ export const make = Effect.fnUntraced(function* (options: {
 }) {
   const { attemptTimeout, clientId, clientSecret } = options
   const client = yield* HttpApiClient.makeWith(OAuthApi, {
-    httpClient: Transport.prepare(options.httpClient, options.baseUrl)
+    httpClient: HttpClient.mapRequestInput(
+      options.httpClient,
+      flow(
+        HttpClientRequest.prependUrl(options.baseUrl),
+        HttpClientRequest.acceptJson,
+        HttpClientRequest.setHeaders(Transport.userAgent)
+      )
+    )
   }).pipe(
     Effect.provide(
       HttpApiMiddleware.layerClient(AgencyAuthorization, ({ next, request }) =>

@@ -1,12 +1,11 @@
 /** What every request of ours shares on its way out. */
 import * as Context from "effect/Context"
-import { flow, identity } from "effect/Function"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { Redaction } from "./redaction.ts"
 import * as SafeCause from "./safeCause.ts"
 import { version as libraryVersion } from "./version.ts"
@@ -18,14 +17,6 @@ const inBrowser = globalThis.navigator?.userAgent?.startsWith("Mozilla/") === tr
 export const userAgent: { readonly "user-agent"?: string } = inBrowser
   ? {}
   : { "user-agent": `effect-highlevel/${libraryVersion}` }
-
-/** As input, so that the caller's transformClient sees, and may change, all of it. */
-export const prepare = (httpClient: HttpClient.HttpClient, baseUrl: string) =>
-  httpClient.pipe(
-    HttpClient.mapRequestInput(
-      flow(HttpClientRequest.prependUrl(baseUrl), HttpClientRequest.acceptJson, HttpClientRequest.setHeaders(userAgent))
-    )
-  )
 
 /** What the HTTP client below looks up while it sends. */
 export const context =
