@@ -127,7 +127,7 @@ const measure = async (run: Run): Promise<{ outcome: Outcome; times: ReadonlyArr
 }
 
 const tenant = (sandbox: Sandbox.Service) =>
-  Effect.forever(Effect.andThen(sandbox.drink(locationId, 5), Effect.sleep("100 millis")))
+  Effect.forever(Effect.andThen(sandbox.consumeExternally(locationId, 5), Effect.sleep("100 millis")))
 
 const runs: ReadonlyArray<Run> = [
   ...(["fixed", "sliding"] as const).flatMap((window) =>

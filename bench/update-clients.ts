@@ -2,7 +2,7 @@
  * The clients that are compared, each driven as its users drive it: those that
  * answer promises by loops that await, those that are effects by fibers.
  */
-import type { ConversationUpdate } from "../src/ConversationUpdate.ts"
+import type { ConversationUpdate } from "../src/wire/updateConversation.ts"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
@@ -172,10 +172,11 @@ const derived = async (baseUrl: string) => {
   const NodeHttpClient = await import("@effect/platform-node/NodeHttpClient")
   const HttpApiClient = await import("effect/http-api/HttpApiClient")
   const HttpApiMiddleware = await import("effect/http-api/HttpApiMiddleware")
-  const { Authorization, HighLevelApi } = await import("../src/HighLevelApi.ts")
+  const { AgencyAuthorization, Authorization, HighLevelApi } = await import("../src/wire/HighLevelApi.ts")
   return ofEffects(
-    Layer.merge(
+    Layer.mergeAll(
       NodeHttpClient.layerUndici,
+      HttpApiMiddleware.layerClient(AgencyAuthorization, ({ next, request }) => next(request)),
       HttpApiMiddleware.layerClient(Authorization, ({ next, request }) =>
         next(HttpClientRequest.bearerToken(request, Redacted.make(token)))
       )
@@ -191,7 +192,7 @@ const derived = async (baseUrl: string) => {
 
 interface Composition {
   readonly transport: "undici" | "fetch"
-  readonly quota?: false
+  readonly rateLimit?: false
   readonly retry?: false
   readonly tracing?: false
   readonly compiler?: true
@@ -199,7 +200,8 @@ interface Composition {
 
 const ours = (composition: Composition) => async (baseUrl: string) => {
   if (composition.compiler === true) await import("effect/schema/SchemaJITCompiler/enable")
-  const Conversations = await import("../src/Conversations.ts")
+  const HighLevelClient = await import("../src/client/HighLevelClient.ts")
+  const { updateConversation } = await import("../src/wire/updateConversation.ts")
   const { layer } =
     composition.transport === "undici"
       ? { layer: (await import("@effect/platform-node/NodeHttpClient")).layerUndici }
@@ -207,16 +209,16 @@ const ours = (composition: Composition) => async (baseUrl: string) => {
   return ofEffects(
     layer,
     Effect.map(
-      Conversations.make({
+      HighLevelClient.make({
         token: Redacted.make(token),
         baseUrl,
-        ...(composition.quota === false ? { quota: false } : {}),
+        ...(composition.rateLimit === false ? { rateLimit: false } : {}),
         ...(composition.retry === false ? { retry: false } : {})
       }),
-      (conversations) =>
+      (client) =>
         composition.tracing === false
-          ? (update: Update) => Effect.withTracerEnabled(conversations.update(update), false)
-          : (update: Update) => conversations.update(update)
+          ? (update: Update) => Effect.withTracerEnabled(client.execute(updateConversation, update), false)
+          : (update: Update) => client.execute(updateConversation, update)
     )
   )
 }
@@ -230,10 +232,10 @@ export const clients: Record<string, (baseUrl: string) => Promise<Client>> = {
   "Effect HttpClient by hand, undici, no tracing": handWritten(false),
   "Effect HttpApiClient, undici": derived,
   "ours, undici": ours({ transport: "undici" }),
-  "ours, undici, no quota": ours({ transport: "undici", quota: false }),
+  "ours, undici, no rate limiter": ours({ transport: "undici", rateLimit: false }),
   "ours, undici, no retry": ours({ transport: "undici", retry: false }),
   "ours, undici, no tracing": ours({ transport: "undici", tracing: false }),
-  "ours, undici, none of the three": ours({ transport: "undici", quota: false, retry: false, tracing: false }),
+  "ours, undici, none of the three": ours({ transport: "undici", rateLimit: false, retry: false, tracing: false }),
   "ours, undici, schema compiler": ours({ transport: "undici", compiler: true }),
   "ours, fetch": ours({ transport: "fetch" })
 }

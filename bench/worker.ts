@@ -9,15 +9,15 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
-import { Conversations, Quota } from "../src/index.ts"
+import { Conversations, HighLevelClient, RateLimiter } from "../src/index.ts"
 
 const [baseUrl = "", first = "0", count = "0", callers = "bursty", rate = "100", redisPort = "0"] =
   process.argv.slice(2)
 
-const quota =
+const rateLimiter =
   redisPort === "0"
-    ? Quota.layerMemory
-    : Quota.layerRedis({ prefix: `bench:${new URL(baseUrl).port}:` }).pipe(
+    ? RateLimiter.layerMemory
+    : RateLimiter.layerRedis({ prefix: `bench:${new URL(baseUrl).port}:` }).pipe(
         Layer.provide(NodeRedis.layer({ socket: { host: "127.0.0.1", port: Number(redisPort) } }))
       )
 
@@ -47,12 +47,12 @@ await Effect.runPromise(
     discard: true
   }).pipe(
     Effect.provide(
-      Conversations.layer({
+      HighLevelClient.layer({
         token: Redacted.make("sandbox-token"),
         app: "bench",
         baseUrl,
         transformClient: timed
-      }).pipe(Layer.provide(quota), Layer.provide(NodeHttpClient.layerUndici))
+      }).pipe(Layer.provide(rateLimiter), Layer.provide(NodeHttpClient.layerUndici))
     )
   )
 )

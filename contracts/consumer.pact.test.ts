@@ -9,7 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import { Conversations, ConversationUpdate } from "effect-highlevel"
+import { Conversations, HighLevelClient, UpdateConversation } from "effect-highlevel"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -27,8 +27,8 @@ const inFreshDirectory = async <A>(use: (directory: string) => Promise<A>) => {
   }
 }
 
-const decodeUpdate = Schema.decodeUnknownSync(ConversationUpdate.ConversationUpdate)
-const encodeAnswer = Schema.encodeSync(ConversationUpdate.Answer)
+const decodeUpdate = Schema.decodeUnknownSync(UpdateConversation.ConversationUpdate)
+const encodeAnswer = Schema.encodeSync(UpdateConversation.UpdateConversationResponse)
 
 const tags: Record<number, string> = { 400: "BadRequest", 401: "Unauthorized", 422: "Unprocessable" }
 
@@ -39,7 +39,7 @@ const call =
     const result = await Effect.runPromise(
       Conversations.update(decodeUpdate({ conversationId, ...body })).pipe(
         Effect.provide(
-          Conversations.layer({ token: Redacted.make(token), baseUrl }).pipe(Layer.provide(FetchHttpClient.layer))
+          HighLevelClient.layer({ token: Redacted.make(token), baseUrl }).pipe(Layer.provide(FetchHttpClient.layer))
         ),
         Effect.result
       )

@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
-import { Conversations } from "effect-highlevel"
+import { Conversations, HighLevelClient } from "effect-highlevel"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { format } from "prettier"
@@ -100,7 +100,7 @@ for (const response of Documentation.responses) {
 const readMessageType = (type: string) =>
   Conversations.update({ conversationId: "c", locationId: "l" }).pipe(
     Effect.provide(
-      Conversations.layer({ token: Redacted.make("t") }).pipe(
+      HighLevelClient.layer({ token: Redacted.make("t") }).pipe(
         Layer.provide(
           Layer.succeed(
             HttpClient.HttpClient,

@@ -44,7 +44,7 @@ describe("contracts:live", () => {
   })
 
   it("finds no drift in documented answers, and sets back what it changed", async () => {
-    const { after, code, requests, stdout } = await against({ answers: "documented" })
+    const { after, code, requests, stdout } = await against({ responses: "documented" })
     assert.strictEqual(stdout, "Set back: unreadCount, starred\nNo drift: the answers are as documented.\n")
     assert.strictEqual(code, 0)
     assert.deepInclude(after, { unreadCount: 1, starred: false })
@@ -55,7 +55,7 @@ describe("contracts:live", () => {
   })
 
   it("reports the drift of observed answers, types only, and what it could not set back", async () => {
-    const { after, code, stdout } = await against({ answers: "observed" })
+    const { after, code, stdout } = await against({ responses: "observed" })
     assert.strictEqual(code, 1)
     assert.include(stdout, "Set back: starred\n")
     assert.include(stdout, "Could not set back, because the first answer did not show it: unreadCount\n")

@@ -16,8 +16,8 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
-import { Conversations, type HighLevelError } from "effect-highlevel"
-import * as ExitCode from "../src/cli/ExitCode.ts"
+import { HighLevelClient, HighLevelError, UpdateConversation } from "effect-highlevel"
+import * as ExitCode from "../src/cli/exitCode.ts"
 import * as Documentation from "./documented/documentation.ts"
 
 const names = ["HIGHLEVEL_TOKEN", "HIGHLEVEL_LOCATION_ID", "HIGHLEVEL_CONVERSATION_ID"]
@@ -53,10 +53,10 @@ const program = Effect.gen(function* () {
   const token = yield* Config.Redacted("HIGHLEVEL_TOKEN")
   const locationId = yield* Config.String("HIGHLEVEL_LOCATION_ID")
   const conversationId = yield* Config.String("HIGHLEVEL_CONVERSATION_ID")
-  const baseUrl = yield* Config.String("HIGHLEVEL_BASE_URL").pipe(Config.withDefault(Conversations.defaultBaseUrl))
+  const baseUrl = yield* Config.String("HIGHLEVEL_BASE_URL").pipe(Config.withDefault(HighLevelClient.defaultBaseUrl))
 
   const found = new Set<string>()
-  const { update } = yield* Conversations.make({
+  const client = yield* HighLevelClient.make({
     token,
     baseUrl,
     // The answers as they are on the wire, before anything is made of them.
@@ -67,6 +67,8 @@ const program = Effect.gen(function* () {
     )
   })
 
+  const update = (input: UpdateConversation.ConversationUpdate) =>
+    Effect.map(client.execute(UpdateConversation.updateConversation, input), ({ output }) => output)
   const before = (yield* update({ conversationId, locationId })).conversation
   const changes = {
     unreadCount: typeof before.unreadCount === "number" && before.unreadCount > 0 ? 0 : 1,
@@ -124,7 +126,7 @@ const main = program.pipe(
       ExitCode.usage
     )
   ),
-  Effect.catch((error: HighLevelError.UpdateError | HighLevelError.InvalidOptions) =>
+  Effect.catch((error: HighLevelError.HighLevelError | HighLevelError.InvalidOptions) =>
     // The message could quote the conversation; the tag and the status cannot.
     Effect.as(
       Console.error(`The call failed: ${error._tag}${"status" in error ? ` (${error.status})` : ""}`),

@@ -8,7 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import { Conversations } from "effect-highlevel"
+import { Conversations, HighLevelClient } from "effect-highlevel"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -149,7 +149,7 @@ describe("requests", () => {
             // What the client makes of the answer is beside the point here.
             Effect.ignore,
             Effect.provide(
-              Conversations.layer({
+              HighLevelClient.layer({
                 token: Redacted.make(interaction.token),
                 baseUrl,
                 transformClient,

@@ -9,7 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { AccessToken, Bulk, Conversations } from "effect-highlevel"
+import { AccessToken, Bulk, HighLevelClient } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 
 const locations = ["berlin", "london", "lisbon"]
@@ -56,7 +56,7 @@ const program = Effect.gen(function* () {
 })
 
 // Five requests per half a second, and that in each location.
-const HighLevel = Conversations.layer().pipe(
+const HighLevel = HighLevelClient.layer().pipe(
   Layer.provide(Vault),
   Layer.provideMerge(Sandbox.layer({ conversations, rateLimit: { max: 5, intervalMillis: 500 } }))
 )

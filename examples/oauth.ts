@@ -23,7 +23,7 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { Conversations, OAuth, TokenStore } from "effect-highlevel"
+import { Conversations, HighLevelClient, OAuth, TokenStore } from "effect-highlevel"
 import { createServer } from "node:http"
 
 const settings = Config.all({
@@ -42,7 +42,7 @@ const refuse = (status: number, text: string) => Effect.succeed(HttpServerRespon
 const Routes = Layer.unwrap(
   Effect.gen(function* () {
     const oauth = yield* OAuth.OAuth
-    const conversations = yield* Conversations.Conversations
+    const client = yield* HighLevelClient.HighLevelClient
     const { baseUrl, port, publicUrl } = yield* settings
     const origin = Option.getOrElse(publicUrl, () => `http://localhost:${port}`)
     const redirectUri = `${origin}/callback`
@@ -56,7 +56,7 @@ const Routes = Layer.unwrap(
       "GET",
       "/install",
       Effect.gen(function* () {
-        const { state, url } = yield* oauth.authorize({ redirectUri, page })
+        const { state, url } = yield* oauth.authorizationUrl({ redirectUri, page })
         return yield* HttpServerResponse.setCookie(HttpServerResponse.redirect(url), cookie, Redacted.value(state), {
           ...cookieOptions,
           secure: origin.startsWith("https:"),
@@ -79,7 +79,7 @@ const Routes = Layer.unwrap(
         const { cookies } = yield* HttpServerRequest.HttpServerRequest
         const query = yield* HttpServerRequest.schemaSearchParams(Callback)
         const kept = cookies[cookie]
-        const connected = yield* oauth.connect(query, {
+        const connected = yield* oauth.exchangeCode(query, {
           redirectUri,
           state: kept === undefined ? undefined : Redacted.make(kept)
         })
@@ -100,7 +100,11 @@ const Routes = Layer.unwrap(
       "/read/:locationId/:conversationId",
       Effect.gen(function* () {
         const { conversationId = "", locationId = "" } = yield* HttpRouter.params
-        const { conversation } = yield* conversations.update({ conversationId, locationId, unreadCount: 0 })
+        const { conversation } = yield* Effect.provideService(
+          Conversations.update({ conversationId, locationId, unreadCount: 0 }),
+          HighLevelClient.HighLevelClient,
+          client
+        )
         return HttpServerResponse.text(`Unread messages: ${conversation.unreadCount ?? "unknown"}`)
       }).pipe(
         Effect.catchTag("ReconnectRequired", (error) => refuse(409, `${error.message}: ${origin}/install`)),
@@ -112,7 +116,7 @@ const Routes = Layer.unwrap(
   })
 )
 
-const HighLevel = Conversations.layerConfig({ token: false }).pipe(
+const HighLevel = HighLevelClient.layerConfig({ token: false }).pipe(
   Layer.provide(OAuth.layerLocations),
   Layer.provideMerge(OAuth.layerConfig()),
   Layer.provide(Layer.unwrap(Effect.map(settings, ({ tokens }) => TokenStore.layerFile({ directory: tokens })))),

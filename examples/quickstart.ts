@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import { Conversations } from "effect-highlevel"
+import { Conversations, HighLevelClient } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { createServer } from "node:http"
 
@@ -27,14 +27,13 @@ const show = Effect.fnUntraced(function* (title: string) {
 
 const program = Effect.gen(function* () {
   const sandbox = yield* Sandbox.Sandbox
-  const conversations = yield* Conversations.Conversations
 
   yield* show("before")
-  yield* conversations.update({ conversationId, locationId, unreadCount: 0, starred: true })
+  yield* Conversations.update({ conversationId, locationId, unreadCount: 0, starred: true })
   yield* show("after")
 
   // What the documentation says can go wrong, each under its own tag.
-  const recovered = conversations.update({ conversationId, locationId }).pipe(
+  const recovered = Conversations.update({ conversationId, locationId }).pipe(
     Effect.map(() => "applied"),
     Effect.catchTags({
       BadRequest: (error) => Effect.succeed(`400 BadRequest: ${error.messages.join("; ")}`),
@@ -49,7 +48,7 @@ const program = Effect.gen(function* () {
 })
 
 const Client = Layer.unwrap(
-  Effect.map(Sandbox.url, (baseUrl) => Conversations.layer({ token: Redacted.make(Sandbox.defaultToken), baseUrl }))
+  Effect.map(Sandbox.url, (baseUrl) => HighLevelClient.layer({ token: Redacted.make(Sandbox.defaultToken), baseUrl }))
 ).pipe(Layer.provide(FetchHttpClient.layer))
 
 const Server = Sandbox.layerServer().pipe(

@@ -18,7 +18,7 @@ import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
-import { Conversations, ConversationUpdate } from "effect-highlevel"
+import { Conversations, HighLevelClient, HighLevelError, UpdateConversation } from "effect-highlevel"
 import { createServer } from "node:http"
 
 const said = { messages: Schema.Array(Schema.String) }
@@ -33,7 +33,7 @@ class SpentForToday extends Schema.TaggedError<SpentForToday>()(
 class TryAgain extends Schema.TaggedError<TryAgain>()("TryAgain", {}, { httpApiStatus: 503 }) {}
 
 const read = HttpApiEndpoint.post("read", "/conversations/:conversationId/read", {
-  params: { conversationId: ConversationUpdate.ConversationId },
+  params: { conversationId: UpdateConversation.ConversationId },
   success: Schema.Struct({ unreadCount: Schema.Finite }),
   error: [Refused, ReconnectFirst, SpentForToday, TryAgain]
 })
@@ -44,29 +44,32 @@ const Handlers = HttpApiBuilder.group(
   InboxApi,
   "conversations",
   Effect.fnUntraced(function* (handlers) {
-    const conversations = yield* Conversations.Conversations
+    const client = yield* HighLevelClient.HighLevelClient
     const locationId = yield* Config.String("HIGHLEVEL_LOCATION_ID")
 
     return handlers.handle("read", ({ params: { conversationId } }) =>
       // Somebody waits for the answer, so the call may not take as long as a backlog may.
-      conversations.update({ conversationId, locationId, unreadCount: 0 }, { timeout: "10 seconds" }).pipe(
+      Conversations.update({ conversationId, locationId, unreadCount: 0 }, { timeout: "10 seconds" }).pipe(
+        Effect.provideService(HighLevelClient.HighLevelClient, client),
         Effect.map(({ conversation }) => ({ unreadCount: conversation.unreadCount ?? 0 })),
         Effect.tapError((error) => Effect.logWarning(error.message)),
         // An error without a case here does not compile: it is none of the endpoint's.
         Effect.catchTags({
-          AppliedUnreadable: () => Effect.succeed({ unreadCount: 0 }),
-          DailyQuotaExceeded: ({ resetsAt }) => Effect.fail(new SpentForToday({ resetsAt })),
+          UnreadableResponse: () => Effect.succeed({ unreadCount: 0 }),
+          DailyLimitExceeded: ({ resetsAt }) => Effect.fail(new SpentForToday({ resetsAt })),
           InvalidRequest: ({ message }) => Effect.fail(new Refused({ messages: [message] })),
-          UnexpectedStatus: ({ messages, status }) =>
-            Effect.fail(status >= 500 || status === 408 || status === 429 ? new TryAgain() : new Refused({ messages }))
+          UnexpectedStatus: (error) =>
+            Effect.fail(HighLevelError.isTransient(error) ? new TryAgain() : new Refused({ messages: error.messages }))
         }),
-        Effect.catchTag(["Unauthorized", "ReconnectRequired"], ({ messages }) =>
-          Effect.fail(new ReconnectFirst({ messages }))
+        Effect.catchTag(["Unauthorized", "ReconnectRequired"], (error) =>
+          Effect.fail(
+            HighLevelError.isTransient(error) ? new TryAgain() : new ReconnectFirst({ messages: error.messages })
+          )
         ),
         Effect.catchTag(["BadRequest", "Unprocessable", "Unsuccessful"], ({ messages }) =>
           Effect.fail(new Refused({ messages }))
         ),
-        Effect.catchTag(["TransportFailure", "RequestTimeout", "TokenUnavailable", "QuotaUnavailable"], () =>
+        Effect.catchTag(["TransportFailure", "RequestTimeout", "TokenUnavailable", "RateLimiterUnavailable"], () =>
           Effect.fail(new TryAgain())
         )
       )
@@ -76,7 +79,7 @@ const Handlers = HttpApiBuilder.group(
 
 const Routes = HttpApiBuilder.layer(InboxApi, { openapiPath: "/openapi.json" }).pipe(
   Layer.provide(Handlers),
-  Layer.provide(Conversations.layerConfig()),
+  Layer.provide(HighLevelClient.layerConfig()),
   Layer.provide(FetchHttpClient.layer)
 )
 

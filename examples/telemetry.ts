@@ -15,7 +15,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Otlp from "effect/observability/Otlp"
-import { Conversations } from "effect-highlevel"
+import { Conversations, HighLevelClient } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { createServer } from "node:http"
 
@@ -24,7 +24,7 @@ const conversationId = "tDtDnQdgm2LXpyiqYvZ6"
 
 // Names of spans, events and metrics, wherever they are in an OTLP document.
 const namesIn = (document: string) =>
-  Array.from(document.matchAll(/"name":"((?:highlevel_|Conversations\.|quota\.|retry|PUT)[^"]*)"/g), ([, name]) => name)
+  Array.from(document.matchAll(/"name":"((?:highlevel_|Conversations\.|rate_limit\.|retry|PUT)[^"]*)"/g), ([, name]) => name)
 
 const Collector = HttpRouter.serve(
   HttpRouter.add(
@@ -44,12 +44,12 @@ const loopback = NodeHttpServer.layer(() => createServer(), { port: 0, host: "12
 
 const program = Effect.gen(function* () {
   const sandbox = yield* Sandbox.Sandbox
-  // One retry to see, and, with a limit of two a second, a wait for the quota.
+  // One retry to see, and, with a limit of two a second, a wait for the rate limit.
   yield* sandbox.refuse({ status: 503 })
   yield* Effect.forEach([0, 1, 2], (unreadCount) => Conversations.update({ conversationId, locationId, unreadCount }))
 })
 
-const Client = Conversations.layer({
+const Client = HighLevelClient.layer({
   token: Redacted.make(Sandbox.defaultToken),
   retry: { baseDelay: "10 millis" }
 }).pipe(Layer.provideMerge(Sandbox.layer({ rateLimit: { max: 2, intervalMillis: 200 } })))

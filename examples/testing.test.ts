@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/testing/TestClock"
-import { Conversations } from "effect-highlevel"
+import { Conversations, HighLevelClient, HighLevelError } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 
 const locationId = "ve9EPM428h8vShlRW1KT"
@@ -23,13 +23,14 @@ class Inbox extends Context.Service<
   static readonly layer = Layer.effect(
     Inbox,
     Effect.gen(function* () {
-      const conversations = yield* Conversations.Conversations
+      const client = yield* HighLevelClient.HighLevelClient
       return {
         close: (conversationId) =>
-          conversations.update({ conversationId, locationId, unreadCount: 0, starred: false }).pipe(
+          Conversations.update({ conversationId, locationId, unreadCount: 0, starred: false }).pipe(
+            Effect.provideService(HighLevelClient.HighLevelClient, client),
             Effect.as("closed" as const),
-            Effect.catchTag("AppliedUnreadable", () => Effect.succeed("closed" as const)),
-            Effect.catchTag(["Unauthorized", "ReconnectRequired"], () => Effect.succeed("reconnect" as const)),
+            Effect.catchTag("UnreadableResponse", () => Effect.succeed("closed" as const)),
+            Effect.catchIf(HighLevelError.isConfiguration, () => Effect.succeed("reconnect" as const)),
             Effect.catch((error) => Effect.as(Effect.logWarning(error.message), "later" as const))
           )
       }
@@ -39,7 +40,7 @@ class Inbox extends Context.Service<
 
 // In the application the token comes from its configuration, and the HttpClient is fetch.
 const InboxTest = Inbox.layer.pipe(
-  Layer.provide(Conversations.layer({ token: Redacted.make(Sandbox.defaultToken) })),
+  Layer.provide(HighLevelClient.layer({ token: Redacted.make(Sandbox.defaultToken) })),
   Layer.provideMerge(Sandbox.layer({ conversations: [{ id: "open", locationId, unreadCount: 3, starred: true }] }))
 )
 

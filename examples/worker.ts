@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Redacted from "effect/Redacted"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import { Conversations } from "effect-highlevel"
+import { Conversations, HighLevelClient } from "effect-highlevel"
 
 export interface Environment {
   readonly HIGHLEVEL_TOKEN: string
@@ -20,12 +20,12 @@ export interface Environment {
 
 const makeRuntime = ({ HIGHLEVEL_BASE_URL, HIGHLEVEL_TOKEN }: Environment) =>
   ManagedRuntime.make(
-    Conversations.layer({
+    HighLevelClient.layer({
       token: Redacted.make(HIGHLEVEL_TOKEN),
       baseUrl: HIGHLEVEL_BASE_URL,
       timeout: "20 seconds",
       // A request that waits here would be woken by another, which Workers do not allow: it would hang.
-      quota: false
+      rateLimit: false
     }).pipe(Layer.provide(FetchHttpClient.layer))
   )
 
@@ -36,7 +36,7 @@ const read = (conversationId: string, locationId: string) =>
   Conversations.update({ conversationId, locationId, unreadCount: 0 }).pipe(
     Effect.map(({ conversation }) => Response.json({ unreadCount: conversation.unreadCount ?? 0 })),
     Effect.catchTags({
-      AppliedUnreadable: () => Effect.succeed(Response.json({ unreadCount: 0 })),
+      UnreadableResponse: () => Effect.succeed(Response.json({ unreadCount: 0 })),
       BadRequest: ({ messages }) => Effect.succeed(Response.json({ messages }, { status: 422 })),
       Unprocessable: ({ messages }) => Effect.succeed(Response.json({ messages }, { status: 422 }))
     }),

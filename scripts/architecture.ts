@@ -20,7 +20,7 @@ const rows: ReadonlyArray<ReadonlyArray<string>> = [
   ["Conversation"],
   ["ConversationUpdate", "ErrorBody"],
   ["internal/operation"],
-  ["HighLevelApi", "HighLevelError", "OAuthApi", "QuotaStore", "UpdateMetrics", "internal/ledger"],
+  ["HighLevelApi", "HighLevelError", "HighLevelApi", "QuotaStore", "HighLevelMetrics", "internal/ledger"],
   ["Journal"],
   ["internal/options", "internal/said", "internal/bucket", "internal/retry"],
   ["AccessToken", "internal/answer"],

@@ -14,7 +14,7 @@ const fetching = `
   import * as FetchHttpClient from "effect/http/FetchHttpClient"`
 
 const updating = `
-  const layer = Conversations.layer({ token: Redacted.make("t") }).pipe(Layer.provide(FetchHttpClient.layer))
+  const layer = HighLevelClient.layer({ token: Redacted.make("t") }).pipe(Layer.provide(FetchHttpClient.layer))
   const update = { conversationId: "c", locationId: "l", unreadCount: 0 }`
 
 const programs = [
@@ -35,6 +35,7 @@ const programs = [
     budget: 64_000,
     code: `${fetching}
       import * as Conversations from "effect-highlevel/Conversations"
+      import * as HighLevelClient from "effect-highlevel/HighLevelClient"
       ${updating}
       Effect.runPromise(Effect.provide(Conversations.update(update), layer))`
   },
@@ -43,7 +44,7 @@ const programs = [
     title: "the same, imported from `effect-highlevel`",
     budget: 67_000,
     code: `${fetching}
-      import { Conversations } from "effect-highlevel"
+      import { Bulk, Conversations, HighLevelClient, Journal, OAuth, RateLimiter, TokenStore, UpdateQueue } from "effect-highlevel"
       ${updating}
       Effect.runPromise(Effect.provide(Conversations.update(update), layer))`
   },
@@ -52,13 +53,14 @@ const programs = [
     budget: 88_000,
     code: `${fetching}
       import * as Conversations from "effect-highlevel/Conversations"
+      import * as HighLevelClient from "effect-highlevel/HighLevelClient"
       import * as OAuth from "effect-highlevel/OAuth"
       import * as TokenStore from "effect-highlevel/TokenStore"
       ${updating}
       const tokens = OAuth.layerLocations.pipe(
         Layer.provide(OAuth.layer({ clientId: "i", clientSecret: Redacted.make("s") })),
         Layer.provide(TokenStore.layerMemory), Layer.provide(FetchHttpClient.layer))
-      const connected = Conversations.layer().pipe(Layer.provide(tokens), Layer.provide(FetchHttpClient.layer))
+      const connected = HighLevelClient.layer().pipe(Layer.provide(tokens), Layer.provide(FetchHttpClient.layer))
       Effect.runPromise(Effect.provide(Conversations.update(update), connected))`
   },
   {
@@ -68,6 +70,7 @@ const programs = [
       import * as Stream from "effect/Stream"
       import * as Bulk from "effect-highlevel/Bulk"
       import * as Conversations from "effect-highlevel/Conversations"
+      import * as HighLevelClient from "effect-highlevel/HighLevelClient"
       import * as Journal from "effect-highlevel/Journal"
       ${updating}
       const job = Effect.flatMap(Journal.open({ path: "j" }), (journal) =>
@@ -80,10 +83,11 @@ const programs = [
     code: `${fetching}
       import * as Stream from "effect/Stream"
       import * as Conversations from "effect-highlevel/Conversations"
-      import * as Quota from "effect-highlevel/Quota"
+      import * as HighLevelClient from "effect-highlevel/HighLevelClient"
+      import * as RateLimiter from "effect-highlevel/RateLimiter"
       import * as UpdateQueue from "effect-highlevel/UpdateQueue"
       ${updating}
-      const shared = Layer.provide(layer, Quota.layerRedis())
+      const shared = Layer.provide(layer, RateLimiter.layerRedis())
       Effect.runPromise(Stream.runDrain(UpdateQueue.work()).pipe(Effect.provide(shared)))`
   },
   {
@@ -91,8 +95,9 @@ const programs = [
     budget: 123_000,
     code: `${fetching}
       import * as Conversations from "effect-highlevel/Conversations"
+      import * as HighLevelClient from "effect-highlevel/HighLevelClient"
       import { Sandbox } from "effect-highlevel/testing"
-      const layer = Conversations.layer({ token: Redacted.make("t") }).pipe(Layer.provide(Sandbox.layer()))
+      const layer = HighLevelClient.layer({ token: Redacted.make("t") }).pipe(Layer.provide(Sandbox.layer()))
       Effect.runPromise(Effect.provide(Conversations.update({ conversationId: "c", locationId: "l" }), layer))`
   }
 ]

@@ -3,7 +3,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { AccessToken, Conversations } from "effect-highlevel"
+import { AccessToken, Conversations, HighLevelClient } from "effect-highlevel"
 import { answering, ids, token } from "./harness.ts"
 
 const ok = JSON.stringify({ success: true, conversation: {} })
@@ -12,9 +12,11 @@ const invalidToken = JSON.stringify({ message: "Invalid JWT" })
 const updateWith = (
   tokens: Layer.Layer<AccessToken.AccessToken, unknown>,
   http: ReturnType<typeof answering>,
-  options?: Conversations.Options
+  options?: HighLevelClient.Options
 ) =>
-  Conversations.update(ids).pipe(Effect.provide(Conversations.layer(options).pipe(Layer.provide([tokens, http.layer]))))
+  Conversations.update(ids).pipe(
+    Effect.provide(HighLevelClient.layer(options).pipe(Layer.provide([tokens, http.layer])))
+  )
 
 describe("a static token", () => {
   it.effect("is trimmed and sent for every location", () =>
@@ -97,14 +99,13 @@ describe("a token of your own", () => {
             : Effect.fail(new AccessToken.AccessTokenError({ reason: "Refused", messages: ["the vault is closed"] }))
       })
       const program = Effect.gen(function* () {
-        const conversations = yield* Conversations.Conversations
-        const error = yield* Effect.flip(conversations.update(ids))
+        const error = yield* Effect.flip(Conversations.update(ids))
         assert(error._tag === "TokenUnavailable")
         assert.deepStrictEqual([error.reason, error.messages, error.attempts], ["Refused", ["the vault is closed"], 0])
         isThere = true
-        yield* conversations.update(ids)
+        yield* Conversations.update(ids)
       })
-      yield* program.pipe(Effect.provide(Conversations.layer().pipe(Layer.provide([tokens, http.layer]))))
+      yield* program.pipe(Effect.provide(HighLevelClient.layer().pipe(Layer.provide([tokens, http.layer]))))
       assert.strictEqual(http.requests.length, 1)
     })
   )

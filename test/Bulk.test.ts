@@ -10,11 +10,12 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import { AccessToken, Bulk, Conversations, type ConversationUpdate, HighLevelError, Journal } from "effect-highlevel"
+import { AccessToken, Bulk, HighLevelClient, HighLevelError, Journal, UpdateConversation } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { applied, call, clientOf, intercepted } from "./harness.ts"
 import { layerSandbox } from "./oauth.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "journal-"))
@@ -34,10 +35,10 @@ const read = (id: string, unreadCount = 0, locationId = "location") => ({
 const unlimited = { max: 1_000_000, intervalMillis: 1000, daily: 10_000_000 }
 
 /** The sandbox on a real socket and the client that talks to it. */
-const layer = (conversations: ReadonlyArray<Sandbox.Seed>, options?: Conversations.Options) =>
+const layer = (conversations: ReadonlyArray<Sandbox.Seed>, options?: HighLevelClient.Options) =>
   Layer.unwrap(
     Effect.map(Sandbox.url, (baseUrl) =>
-      Conversations.layer({ token: Redacted.make(Sandbox.defaultToken), baseUrl, retry: false, ...options })
+      HighLevelClient.layer({ token: Redacted.make(Sandbox.defaultToken), baseUrl, retry: false, ...options })
     )
   ).pipe(
     Layer.provide(FetchHttpClient.layer),
@@ -47,37 +48,33 @@ const layer = (conversations: ReadonlyArray<Sandbox.Seed>, options?: Conversatio
 
 /** A client of which each update waits until the test lets it go, and which tells what is on its way. */
 const held = () => {
-  const onTheWay: Array<string> = []
+  const inFlight: Array<string> = []
   const begun: Array<string> = []
-  const gates = new Map<string, Deferred.Deferred<void, HighLevelError.UpdateError>>()
+  const gates = new Map<string, Deferred.Deferred<void, HighLevelError.HighLevelError>>()
   const gateOf = (id: string) => {
-    const gate = gates.get(id) ?? Deferred.makeUnsafe<void, HighLevelError.UpdateError>()
+    const gate = gates.get(id) ?? Deferred.makeUnsafe<void, HighLevelError.HighLevelError>()
     gates.set(id, gate)
     return gate
   }
-  const service = Layer.succeed(Conversations.Conversations, {
-    update: ({ conversationId, unreadCount }) =>
-      Effect.suspend(() => {
-        const id = `${conversationId}:${unreadCount}`
-        begun.push(id)
-        onTheWay.push(id)
-        return Deferred.await(gateOf(id)).pipe(
-          Effect.ensuring(Effect.sync(() => onTheWay.splice(onTheWay.indexOf(id), 1))),
-          Effect.as({ success: true, conversation: { id: conversationId } })
-        )
-      })
-  })
+  const service = clientOf(({ conversationId, unreadCount }) =>
+    Effect.suspend(() => {
+      const id = `${conversationId}:${unreadCount}`
+      begun.push(id)
+      inFlight.push(id)
+      return Deferred.await(gateOf(id)).pipe(
+        Effect.ensuring(Effect.sync(() => inFlight.splice(inFlight.indexOf(id), 1))),
+        Effect.as(applied)
+      )
+    })
+  )
   return {
     service,
     begun,
-    onTheWay,
+    inFlight,
     open: (id: string) => Effect.asVoid(Deferred.succeed(gateOf(id), undefined)),
     fail: (id: string) =>
       Effect.asVoid(
-        Deferred.fail(
-          gateOf(id),
-          new HighLevelError.TransportFailure({ conversationId: id, locationId: "location", cause: "no" })
-        )
+        Deferred.fail(gateOf(id), new HighLevelError.TransportFailure({ ...call, conversationId: id, cause: "no" }))
       )
   }
 }
@@ -89,13 +86,11 @@ const settle = Effect.gen(function* () {
 const openJournal = (path: string) => Effect.provide(Journal.open({ path }), NodeServices.layer)
 
 /** A run of updates with a journal, and what came out, in input order. */
-const runWith = (path: string, updates: ReadonlyArray<ConversationUpdate.ConversationUpdate>, options?: Bulk.Options) =>
+const runWith = (path: string, updates: ReadonlyArray<UpdateConversation.ConversationUpdate>, options?: Bulk.Options) =>
   Effect.gen(function* () {
     const journal = yield* openJournal(path)
     const outcomes = yield* Stream.runCollect(Bulk.updateAll(Stream.fromIterable(updates), { journal, ...options }))
-    return outcomes
-      .toSorted((one, other) => one.position - other.position)
-      .map((outcome) => (outcome._tag === "Skipped" ? outcome.reason : outcome._tag))
+    return outcomes.toSorted((one, other) => one.index - other.index).map(({ _tag }) => _tag)
   }).pipe(Effect.scoped)
 
 describe("a job", () => {
@@ -110,16 +105,16 @@ describe("a job", () => {
         read("..")
       ]
       const outcomes = yield* Stream.runCollect(Bulk.updateAll(Stream.fromIterable(inputs)))
-      const byPosition = outcomes.toSorted((one, other) => one.position - other.position)
+      const byIndex = outcomes.toSorted((one, other) => one.index - other.index)
       assert.deepStrictEqual(
-        byPosition.map((outcome) => (outcome._tag === "Failed" ? outcome.error._tag : outcome._tag)),
+        byIndex.map((outcome) => (outcome._tag === "Failed" ? outcome.error._tag : outcome._tag)),
         ["Applied", "Unprocessable", "Applied", "Applied", "BadRequest", "InvalidRequest", "InvalidRequest"]
       )
-      byPosition.forEach(({ update }, index) => assert.strictEqual(update, inputs[index]))
-      const [first] = byPosition
+      byIndex.forEach(({ update }, index) => assert.strictEqual(update, inputs[index]))
+      const [first] = byIndex
       assert(first?._tag === "Applied")
       assert.deepStrictEqual(
-        Option.map(first.answer, ({ conversation }) => conversation.unreadCount),
+        Option.map(first.response, ({ conversation }) => conversation.unreadCount),
         Option.some(0)
       )
       assert.strictEqual((yield* sandbox.applied).length, 3)
@@ -138,7 +133,7 @@ describe("a job", () => {
         yield* TestClock.adjust("1 second")
         yield* TestClock.withLive(Effect.sleep("5 millis"))
       }
-      const outcomes = (yield* Fiber.join(fiber)).toSorted((one, other) => one.position - other.position)
+      const outcomes = (yield* Fiber.join(fiber)).toSorted((one, other) => one.index - other.index)
       assert.deepStrictEqual(
         outcomes.map((outcome) => [outcome._tag, "attempts" in outcome ? outcome.attempts : 0]),
         [
@@ -147,11 +142,11 @@ describe("a job", () => {
           ["Failed", 3]
         ]
       )
-    }).pipe(Effect.provide(layer(seeds(3), { retry: { maxAttempts: 3 }, quota: false })))
+    }).pipe(Effect.provide(layer(seeds(3), { retry: { maxAttempts: 3 }, rateLimit: false })))
   )
 
   it.effect("has so many on their way at once, in all and in a location, and reads no further", () => {
-    const { begun, onTheWay, open, service } = held()
+    const { begun, inFlight, open, service } = held()
     return Effect.gen(function* () {
       let pulled = 0
       const inputs = Stream.fromIterable(
@@ -169,7 +164,7 @@ describe("a job", () => {
       yield* settle
       // Twenty of the first location are waiting; those of the next ones pass them.
       assert.deepStrictEqual(
-        onTheWay.toSorted(),
+        inFlight.toSorted(),
         ["0", "1", "2", "20", "21", "22", "23", "3"].map((id) => `${id}:0`).toSorted()
       )
       assert.isAtMost(pulled, 10 * 4 + 2)
@@ -186,8 +181,8 @@ describe("a job", () => {
       const outcomes: Array<number> = []
       const inputs = [read("a", 1), read("a", 2), read("b", 1), read("a", 3), read("a", 1, "another location")]
       const fiber = yield* Effect.forkChild(
-        Stream.runForEach(Bulk.updateAll(Stream.fromIterable(inputs)), ({ position }) =>
-          Effect.sync(() => outcomes.push(position))
+        Stream.runForEach(Bulk.updateAll(Stream.fromIterable(inputs)), ({ index }) =>
+          Effect.sync(() => outcomes.push(index))
         )
       )
       yield* settle
@@ -239,7 +234,7 @@ describe("a job", () => {
         (yield* sandbox.applied).map(({ unreadCount }) => unreadCount),
         inputs.map(({ unreadCount }) => unreadCount)
       )
-    }).pipe(Effect.provide(layer(seeds(1), { quota: false })))
+    }).pipe(Effect.provide(layer(seeds(1), { rateLimit: false })))
   )
 
   it.effect("that is dry sends nothing and still finds what is wrong", () =>
@@ -250,7 +245,7 @@ describe("a job", () => {
       const before = (yield* sandbox.requests).length
       assert.deepStrictEqual(
         yield* runWith(path, [read("location-0"), read("location-1"), read("..")], { dryRun: true }),
-        ["Applied", "Planned", "Failed"]
+        ["Skipped", "Planned", "Failed"]
       )
       assert.strictEqual((yield* sandbox.requests).length, before)
       assert.strictEqual(readFileSync(path, "utf8").split("\n").length, 2)
@@ -286,7 +281,7 @@ describe("a job that is stopped", () => {
       assert.deepStrictEqual(yield* Fiber.join(fiber), ["Applied", "Applied", "Applied"])
       assert.strictEqual((yield* sandbox.requests).length, 3)
       assert.strictEqual(readFileSync(path, "utf8").trim().split("\n").length, 3)
-    }).pipe(Effect.provide(layer(seeds(20), { quota: false })))
+    }).pipe(Effect.provide(layer(seeds(20), { rateLimit: false })))
   )
 
   it.effect("by an interruption has journaled what it had sent", () =>
@@ -301,9 +296,9 @@ describe("a job that is stopped", () => {
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(interruption)
       const lines = readFileSync(path, "utf8").trim().split("\n")
-      assert.deepStrictEqual(lines.map((line) => JSON.parse(line).position).toSorted(), [0, 1, 2])
+      assert.deepStrictEqual(lines.map((line) => JSON.parse(line).index).toSorted(), [0, 1, 2])
       assert.strictEqual((yield* sandbox.requests).length, 3)
-    }).pipe(Effect.provide(layer(seeds(20), { quota: false })))
+    }).pipe(Effect.provide(layer(seeds(20), { rateLimit: false })))
   )
 
   it.effect("does not wait for the quota or for a retry", () =>
@@ -342,7 +337,7 @@ describe("a job that is stopped while it has no token", () => {
           renew: () => late
         })
         const client = Layer.unwrap(
-          Effect.map(Sandbox.url, (baseUrl) => Conversations.layer({ baseUrl, retry: false }))
+          Effect.map(Sandbox.url, (baseUrl) => HighLevelClient.layer({ baseUrl, retry: false }))
         ).pipe(Layer.provide(tokens), Layer.provide(FetchHttpClient.layer))
         const fiber = yield* Effect.forkChild(
           Stream.runCollect(Bulk.updateAll(Stream.make(read("location-0")), { stop: Deferred.await(waiting) })).pipe(
@@ -364,10 +359,10 @@ describe("a journal", () => {
       const journal = yield* openJournal(path)
       yield* Stream.runForEach(
         Bulk.updateAll(Stream.fromIterable([...seeds(10).map(({ id }) => read(id)), read("unknown")]), { journal }),
-        ({ position, update: { conversationId } }) =>
+        ({ index, update: { conversationId } }) =>
           Effect.sync(() => {
             const lines = readFileSync(path, "utf8").split("\n").slice(0, -1)
-            const line = lines.map((text) => JSON.parse(text)).find((entry) => entry.position === position)
+            const line = lines.map((text) => JSON.parse(text)).find((entry) => entry.index === index)
             assert.strictEqual(line?.conversationId, conversationId)
             assert.strictEqual(line?.outcome, conversationId === "unknown" ? "Failed" : "Applied")
             assert.strictEqual(line?.error, conversationId === "unknown" ? "BadRequest" : undefined)
@@ -384,7 +379,7 @@ describe("a journal", () => {
       const inputs = seeds(4).map(({ id }) => read(id))
       yield* sandbox.refuse({ status: 422, conversationId: "location-2" })
       assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied", "Failed", "Applied"])
-      assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied", "Applied", "Applied"])
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Skipped", "Skipped", "Applied", "Skipped"])
       assert.deepStrictEqual(
         (yield* sandbox.applied).map(({ conversationId }) => conversationId).toSorted(),
         inputs.map(({ conversationId }) => conversationId)
@@ -394,7 +389,7 @@ describe("a journal", () => {
     }).pipe(Effect.provide(layer(seeds(4))))
   )
 
-  it.effect("does not retry what a later line of the same conversation has made good", () =>
+  it.effect("retries what failed, and then what comes after it in the conversation", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
       const path = newPath()
@@ -402,8 +397,8 @@ describe("a journal", () => {
       yield* sandbox.refuse({ status: 422, conversationId: "location-0", times: 2 })
       yield* sandbox.refuse({ status: 422, conversationId: "location-1" })
       assert.deepStrictEqual(yield* runWith(path, inputs), ["Failed", "Failed", "Failed", "Applied"])
-      assert.deepStrictEqual(yield* runWith(path, inputs), ["Superseded", "Superseded", "Applied", "Applied"])
-      assert.deepStrictEqual(yield* runWith(path, inputs), ["Superseded", "Superseded", "Applied", "Applied"])
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied", "Applied", "Applied"])
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Skipped", "Skipped", "Skipped", "Skipped"])
       const held = yield* sandbox.conversation("location-0")
       assert.deepStrictEqual(
         Option.map(held, ({ unreadCount }) => unreadCount),
@@ -412,7 +407,7 @@ describe("a journal", () => {
     }).pipe(Effect.provide(layer(seeds(2))))
   )
 
-  it.effect("retries what a later line has made good only in part, and what comes after it", () =>
+  it.effect("retries what failed also where a later line sets some of the same fields", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
       const path = newPath()
@@ -426,8 +421,8 @@ describe("a journal", () => {
       yield* sandbox.refuse({ status: 422, conversationId: "location-1" })
       assert.deepStrictEqual(yield* runWith(path, inputs), ["Failed", "Applied", "Failed", "Applied"])
       const before = (yield* sandbox.applied).length
-      assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied", "Superseded", "Applied"])
-      assert.strictEqual((yield* sandbox.applied).length, before + 2)
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied", "Applied", "Applied"])
+      assert.strictEqual((yield* sandbox.applied).length, before + 4)
       const held = Option.getOrThrow(yield* sandbox.conversation("location-0"))
       assert.deepStrictEqual([held.unreadCount, held.starred], [5, true])
     }).pipe(Effect.provide(layer(seeds(2))))
@@ -440,16 +435,12 @@ describe("a journal", () => {
       yield* runWith(path, [read("location-0", 1), read("location-0", 2), read("location-0", 3)])
       // The first line is another now; the run ends when it is done.
       const changed = [read("location-0", 7), read("location-0", 2), read("location-0", 3)]
-      const service = yield* Conversations.Conversations
       const stop = yield* Deferred.make<void>()
-      const stopping = Layer.succeed(Conversations.Conversations, {
-        update: (update) =>
-          update.unreadCount === 7
-            ? Effect.tap(service.update(update), () =>
-                Effect.forkDetach(Effect.delay(Deferred.succeed(stop, undefined), 1))
-              )
-            : Effect.interruptible(Effect.never)
-      })
+      const stopping = intercepted((update, call) =>
+        update.unreadCount === 7
+          ? Effect.tap(call, () => Effect.forkDetach(Effect.delay(Deferred.succeed(stop, undefined), 1)))
+          : Effect.interruptible(Effect.never)
+      )
       const fiber = yield* Effect.forkChild(
         runWith(path, changed, { stop: Deferred.await(stop) }).pipe(Effect.provide(stopping))
       )
@@ -463,7 +454,7 @@ describe("a journal", () => {
       assert.strictEqual(Option.getOrThrow(yield* sandbox.conversation("location-0")).unreadCount, 3)
       // And then it is quiet.
       const before = (yield* sandbox.applied).length
-      assert.deepStrictEqual(yield* runWith(path, changed), ["Applied", "Applied", "Applied"])
+      assert.deepStrictEqual(yield* runWith(path, changed), ["Skipped", "Skipped", "Skipped"])
       assert.strictEqual((yield* sandbox.applied).length, before)
     }).pipe(Effect.provide(layer(seeds(1))))
   )
@@ -479,7 +470,7 @@ describe("a journal", () => {
       const changed = [read("location-0", 4), read("location-0", 5)]
       assert.deepStrictEqual(yield* runWith(path, changed), ["Failed", "Failed"])
       assert.deepStrictEqual(yield* runWith(path, changed.slice(0, 1)), ["Applied"])
-      assert.deepStrictEqual(yield* runWith(path, changed), ["Applied", "Applied"])
+      assert.deepStrictEqual(yield* runWith(path, changed), ["Skipped", "Applied"])
       const held = yield* sandbox.conversation("location-0")
       assert.deepStrictEqual(
         Option.map(held, ({ unreadCount }) => unreadCount),
@@ -494,16 +485,12 @@ describe("a journal", () => {
       const path = newPath()
       const inputs = [read("location-0", 5), read("location-0", 6)]
       yield* sandbox.refuse({ status: 503, conversationId: "location-1" })
-      const service = yield* Conversations.Conversations
       let calls = 0
-      const second = Layer.succeed(Conversations.Conversations, {
-        update: (update) =>
-          ++calls === 2
-            ? Effect.fail(new HighLevelError.TransportFailure({ ...update, cause: "no" }))
-            : service.update(update)
-      })
+      const second = intercepted((_, sent) =>
+        ++calls === 2 ? Effect.fail(new HighLevelError.TransportFailure({ ...call, cause: "no" })) : sent
+      )
       assert.deepStrictEqual(yield* Effect.provide(runWith(path, inputs), second), ["Applied", "Failed"])
-      assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied"])
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Skipped", "Applied"])
       assert.strictEqual((yield* sandbox.requests).length, 2)
     }).pipe(Effect.provide(layer(seeds(2))))
   )
@@ -521,7 +508,7 @@ describe("a journal", () => {
           read("location-0", 2),
           { ...read("location-2", 1), starred: true }
         ]),
-        ["Applied", "Applied", "Applied", "Applied"]
+        ["Skipped", "Applied", "Applied", "Applied"]
       )
       assert.deepStrictEqual(
         (yield* sandbox.applied)
@@ -555,7 +542,7 @@ describe("a journal", () => {
       const cuts = [whole.length + 1, whole.length + 20, all.length - 2, all.length - 1]
       for (const cut of cuts) {
         writeFileSync(path, all.subarray(0, cut))
-        assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied"])
+        assert.deepStrictEqual(yield* runWith(path, inputs), ["Skipped", "Applied"])
         const lines = readFileSync(path, "utf8").split("\n")
         assert.strictEqual(lines.length, 3)
         lines.slice(0, -1).forEach((line) => JSON.parse(line))
@@ -591,7 +578,7 @@ describe("a journal", () => {
   it.effect("that cannot be written ends the job with its error", () =>
     Effect.gen(function* () {
       const journal: Journal.Journal = {
-        skip: () => undefined,
+        isApplied: () => false,
         append: () => Effect.fail(new Journal.JournalError({ path: "full", cause: "no space left" }))
       }
       const error = yield* Effect.flip(
@@ -608,15 +595,15 @@ describe("a journal", () => {
       const scope = yield* Scope.make()
       const journal = yield* Scope.provide(openJournal(path), scope)
       yield* Effect.forEach(
-        Array.from({ length: 500 }, (_, position) => position),
-        (position) => journal.append({ position, update: read(`id ${position}`), outcome: "Applied", attempts: 1 }),
+        Array.from({ length: 500 }, (_, index) => index),
+        (index) => journal.append({ index, update: read(`id ${index}`), outcome: "Applied", attempts: 1 }),
         { concurrency: "unbounded", discard: true }
       )
       const again = yield* openJournal(path)
-      for (let position = 0; position < 500; position++) {
-        assert.strictEqual(again.skip(position, read(`id ${position}`)), "Applied")
+      for (let index = 0; index < 500; index++) {
+        assert.isTrue(again.isApplied(index, read(`id ${index}`)))
       }
-      assert.isUndefined(again.skip(500, read("id 500")))
+      assert.isFalse(again.isApplied(500, read("id 500")))
     }).pipe(Effect.scoped)
   )
 })

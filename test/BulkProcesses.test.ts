@@ -175,7 +175,10 @@ describe.skipIf(isMissing)("a queue that four workers share", () => {
         const sandbox = yield* Sandbox.Sandbox
         yield* Effect.gen(function* () {
           const oauth = yield* OAuth.OAuth
-          yield* oauth.adopt({ locationId: "l0" }, (yield* sandbox.issue({ locationId: "l0" })).refreshToken)
+          yield* oauth.importRefreshToken(
+            { locationId: "l0" },
+            (yield* sandbox.issue({ locationId: "l0" })).refreshToken
+          )
         }).pipe(
           Effect.provide(
             layerOAuth().pipe(

@@ -1,30 +1,27 @@
-import { assert, afterAll, beforeAll, describe, it } from "vitest"
-import type { ChildProcess } from "node:child_process"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import { Sandbox } from "effect-highlevel/testing"
 import { once } from "node:events"
 import packageJson from "../package.json" with { type: "json" }
-import { ids } from "./harness.ts"
+import * as Cli from "./cli.ts"
+import { ids, runningLive } from "./harness.ts"
+import { layerSandbox } from "./oauth.ts"
 import * as Process from "./process.ts"
 
 const script = "src/cli/main.ts"
-const run = (args: ReadonlyArray<string>, env?: Record<string, string>) => Process.run(script, args, env)
+const program = (args: ReadonlyArray<string>, env?: Record<string, string>) => Process.run(script, args, env)
+// Time is virtual, and moves while nothing else does: retries are not waited for.
+const run = (args: ReadonlyArray<string>, env?: Record<string, string>) =>
+  Effect.runPromise(Effect.provide(runningLive(Cli.run(args, env)), TestClock.layer()))
 
-let sandbox: ChildProcess
+const runtime = ManagedRuntime.make(layerSandbox())
 let baseUrl = ""
-let banner = ""
-
 beforeAll(async () => {
-  const child = Process.start(script, ["sandbox"])
-  sandbox = child
-  child.stdout.setEncoding("utf8")
-  while (!banner.includes("--base-url")) banner += String((await once(child.stdout, "data"))[0])
-  baseUrl = /http:\/\/127\.0\.0\.1:\d+/.exec(banner)?.[0] ?? ""
-}, 30_000)
-
-afterAll(async () => {
-  sandbox.kill("SIGINT")
-  const [code] = await once(sandbox, "close")
-  assert.strictEqual(code, 130)
-}, 30_000)
+  baseUrl = await runtime.runPromise(Sandbox.url)
+})
+afterAll(() => runtime.dispose())
 
 const environment = () => ({ HIGHLEVEL_TOKEN: "sandbox-token", HIGHLEVEL_BASE_URL: baseUrl })
 const update = (...args: ReadonlyArray<string>) => [
@@ -37,10 +34,16 @@ const update = (...args: ReadonlyArray<string>) => [
 
 describe.concurrent("effect-highlevel", { timeout: 60_000 }, () => {
   it("sandbox prints its URL and a command to paste", async () => {
+    const child = Process.start(script, ["sandbox"])
+    child.stdout.setEncoding("utf8")
+    let banner = ""
+    while (!banner.includes("--base-url")) banner += String((await once(child.stdout, "data"))[0])
     const line = banner.split("\n").find((line) => line.includes("--base-url")) ?? ""
     assert.match(line, /^HIGHLEVEL_TOKEN=sandbox-token effect-highlevel update /)
-    const pasted = await run(line.split(" ").slice(2), { HIGHLEVEL_TOKEN: "sandbox-token" })
+    const pasted = await program(line.split(" ").slice(2), { HIGHLEVEL_TOKEN: "sandbox-token" })
     assert.strictEqual(pasted.code, 0)
+    child.kill("SIGINT")
+    assert.strictEqual((await once(child, "close"))[0], 130)
   })
 
   it("update prints the conversation as a table", async () => {
@@ -77,7 +80,13 @@ describe.concurrent("effect-highlevel", { timeout: 60_000 }, () => {
     ["a base URL in the clear", update("--starred", "--base-url", "http://example.com"), {}, 64, "InvalidOptions"],
     ["a refusal", ["update", "unknown", "--location-id", ids.locationId, "--starred"], {}, 65, "BadRequest"],
     ["a wrong token", update("--starred"), { HIGHLEVEL_TOKEN: "wrong" }, 77, "Unauthorized"],
-    ["no server", update("--starred", "--base-url", "http://127.0.0.1:59998"), {}, 75, "TransportFailure"]
+    [
+      "no server, after its retries",
+      update("--starred", "--base-url", "http://127.0.0.1:59998"),
+      {},
+      75,
+      "TransportFailure"
+    ]
   ]
 
   it.each(failures)("%s: exit code %#", async (_, args, env, code, tag) => {

@@ -2,11 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { Conversation, ConversationUpdate } from "effect-highlevel"
+import { Conversation, UpdateConversation } from "effect-highlevel"
 
 const decode = Schema.decodeUnknownEffect(Conversation.Conversation)
 const encode = Schema.encodeEffect(Conversation.Conversation)
-const decodeAnswer = Schema.decodeUnknownEffect(ConversationUpdate.Answer)
+const decodeAnswer = Schema.decodeUnknownEffect(UpdateConversation.UpdateConversationResponse)
 
 /** The only public recording of this PUT, 2026-07-17, `Version: 2021-07-28`. */
 const recorded = {

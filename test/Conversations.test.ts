@@ -12,7 +12,7 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { TestClock } from "effect/testing"
-import { Conversations } from "effect-highlevel"
+import { Conversations, HighLevelClient } from "effect-highlevel"
 import { createServer, type ServerResponse } from "node:http"
 import packageJson from "../package.json" with { type: "json" }
 import { answering, ids, token, updateOver, listening, recordingTracer } from "./harness.ts"
@@ -72,7 +72,7 @@ describe("the request", () => {
         return yield* Effect.flip(Conversations.update(ids, { version: "2020-01-01" as "v3" }))
       })
       const error = yield* program.pipe(
-        Effect.provide(Conversations.layer({ token: Redacted.make(token), version: "v3" }).pipe(Layer.provide(layer)))
+        Effect.provide(HighLevelClient.layer({ token: Redacted.make(token), version: "v3" }).pipe(Layer.provide(layer)))
       )
       assert.deepStrictEqual(
         requests.map(({ headers }) => headers["version"]),
@@ -107,7 +107,7 @@ describe("the request", () => {
       const call = (tracePropagation: boolean) =>
         Conversations.update(ids).pipe(
           Effect.provide(
-            Conversations.layer({ token: Redacted.make(token), tracePropagation }).pipe(Layer.provideMerge(layer))
+            HighLevelClient.layer({ token: Redacted.make(token), tracePropagation }).pipe(Layer.provideMerge(layer))
           )
         )
       yield* call(false)
@@ -119,8 +119,8 @@ describe("the request", () => {
 })
 
 describe("options", () => {
-  const make = (options: Partial<Conversations.TokenOptions>) =>
-    Conversations.make({ token: Redacted.make(token), ...options }).pipe(Effect.provide(answering(200, ok).layer))
+  const make = (options: Partial<HighLevelClient.TokenOptions>) =>
+    HighLevelClient.make({ token: Redacted.make(token), ...options }).pipe(Effect.provide(answering(200, ok).layer))
 
   it.effect.each([
     "http://services.leadconnectorhq.com",
@@ -159,7 +159,7 @@ describe("options", () => {
       const error = yield* Effect.flip(
         Conversations.update(ids, { timeout: timeout as "1 second" }).pipe(
           Effect.provide(
-            Conversations.layer({ token: Redacted.make(token) }).pipe(Layer.provide(answering(200, ok).layer))
+            HighLevelClient.layer({ token: Redacted.make(token) }).pipe(Layer.provide(answering(200, ok).layer))
           )
         )
       )
@@ -184,10 +184,10 @@ describe("options", () => {
     })
   )
 
-  const fromEnvironment = (env: Record<string, string>, options?: Conversations.ConfigOptions) => {
+  const fromEnvironment = (env: Record<string, string>, options?: HighLevelClient.ConfigOptions) => {
     const { layer, requests } = answering(200, ok)
     return Conversations.update(ids).pipe(
-      Effect.provide(Conversations.layerConfig(options).pipe(Layer.provide(layer))),
+      Effect.provide(HighLevelClient.layerConfig(options).pipe(Layer.provide(layer))),
       Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env })),
       Effect.map(() => requests[0])
     )

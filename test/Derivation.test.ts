@@ -1,21 +1,25 @@
 /** The client is made of what the declaration is made of, but not by HttpApiClient: here the two are compared. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import { Conversation, Conversations, ConversationUpdate, HighLevelApi } from "effect-highlevel"
+import { Conversation, HighLevelApi, HighLevelClient, Operation, UpdateConversation } from "effect-highlevel"
 import { answering, ids, token, updateOver } from "./harness.ts"
 
 const answer = JSON.stringify({ success: true, conversation: {} })
 
 const derived = Effect.provide(
-  HttpApiClient.make(HighLevelApi.HighLevelApi, { baseUrl: Conversations.defaultBaseUrl }),
-  HttpApiMiddleware.layerClient(HighLevelApi.Authorization, ({ next, request }) =>
-    next(HttpClientRequest.bearerToken(request, Redacted.make(token)))
+  HttpApiClient.make(HighLevelApi.HighLevelApi, { baseUrl: HighLevelClient.defaultBaseUrl }),
+  Layer.merge(
+    HttpApiMiddleware.layerClient(HighLevelApi.Authorization, ({ next, request }) =>
+      next(HttpClientRequest.bearerToken(request, Redacted.make(token)))
+    ),
+    HttpApiMiddleware.layerClient(HighLevelApi.AgencyAuthorization, ({ next, request }) => next(request))
   )
 )
 
@@ -31,7 +35,7 @@ const sent = (requests: ReadonlyArray<HttpClientRequest.HttpClientRequest>) =>
 describe("what is sent", () => {
   it.effect.prop(
     "is what Effect's client for the declaration sends",
-    [ConversationUpdate.ConversationUpdate, HighLevelApi.ApiVersion],
+    [UpdateConversation.ConversationUpdate, Operation.ApiVersion],
     ([update, version]) =>
       Effect.gen(function* () {
         const [ours, theirs] = [answering(200, answer), answering(200, answer)]
@@ -69,7 +73,7 @@ describe("what is answered", () => {
     }),
     [Schema.Record(Schema.String, Schema.Json)]
   )
-  const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(ConversationUpdate.Answer))
+  const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(UpdateConversation.UpdateConversationResponse))
 
   it.effect.prop("is read as the codec reads it, key by key", [Document], ([document]) =>
     Effect.gen(function* () {

@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
-import { Conversations, HighLevelError } from "effect-highlevel"
+import { Conversations, HighLevelClient, HighLevelError, UpdateConversation } from "effect-highlevel"
 import { answering, ids, token, updateOver } from "./harness.ts"
 
 const errorOf = (status: number, body: unknown, headers?: Record<string, string>) =>
@@ -17,20 +17,20 @@ const errorOf = (status: number, body: unknown, headers?: Record<string, string>
 
 describe("the error channel", () => {
   it("is this closed union, and no more", () => {
-    type Errors = Effect.Error<ReturnType<Conversations.Service["update"]>>
+    type Errors = Effect.Error<ReturnType<typeof Conversations.update>>
     expectTypeOf<Errors>().toEqualTypeOf<
       | HighLevelError.BadRequest
       | HighLevelError.Unauthorized
       | HighLevelError.Unprocessable
       | HighLevelError.UnexpectedStatus
       | HighLevelError.Unsuccessful
-      | HighLevelError.AppliedUnreadable
+      | HighLevelError.UnreadableResponse
       | HighLevelError.TransportFailure
       | HighLevelError.RequestTimeout
       | HighLevelError.ReconnectRequired
       | HighLevelError.TokenUnavailable
-      | HighLevelError.DailyQuotaExceeded
-      | HighLevelError.QuotaUnavailable
+      | HighLevelError.DailyLimitExceeded
+      | HighLevelError.RateLimiterUnavailable
       | HighLevelError.InvalidRequest
     >()
     // Catching every tag leaves nothing.
@@ -41,13 +41,13 @@ describe("the error channel", () => {
         Unprocessable: () => Fx.void,
         UnexpectedStatus: () => Fx.void,
         Unsuccessful: () => Fx.void,
-        AppliedUnreadable: () => Fx.void,
+        UnreadableResponse: () => Fx.void,
         TransportFailure: () => Fx.void,
         RequestTimeout: () => Fx.void,
         ReconnectRequired: () => Fx.void,
         TokenUnavailable: () => Fx.void,
-        DailyQuotaExceeded: () => Fx.void,
-        QuotaUnavailable: () => Fx.void,
+        DailyLimitExceeded: () => Fx.void,
+        RateLimiterUnavailable: () => Fx.void,
         InvalidRequest: () => Fx.void
       })
     )
@@ -73,7 +73,11 @@ describe("the documented answers", () => {
           kept: JSON.stringify(body)
         }
       )
-      assert.include(error.message, "Bad Request")
+      // The tag is not said twice.
+      assert.strictEqual(
+        String(error),
+        `BadRequest: Conversations.update of conversation ${ids.conversationId} (status 400, trace trace)`
+      )
     })
   )
 
@@ -91,6 +95,9 @@ describe("the documented answers", () => {
     ["Invalid token: access token is invalid", "InvalidToken"],
     ["Invalid Private Integration token", "InvalidToken"],
     ["The token is not authorized for this scope.", "MissingScope"],
+    ["No Authorization header found for authentication!", "MissingToken"],
+    ["Command timed out", "GatewayTimeout"],
+    ["Location is not active", "LocationInactive"],
     ["version header was not found.", "VersionHeader"],
     ["version header is invalid", "VersionHeader"],
     ["This location is not accessible from this token!", "WrongLocation"],
@@ -104,6 +111,22 @@ describe("the documented answers", () => {
       // Often the message is the only field.
       const error = yield* errorOf(401, { message })
       assert(error._tag === "Unauthorized")
+      assert.strictEqual(error.reason, reason)
+    })
+  )
+
+  it.effect.each([
+    [400, "Invalid API version segment 'v9' at position 0", "VersionHeader"],
+    [400, "Conversation with id c not found", "NotFound"],
+    [400, "Location is not active", "LocationInactive"],
+    [403, "The token does not have access to this location.", "WrongLocation"],
+    [500, "Conversation with id c not found", "NotFound"],
+    [503, "Invalid JWT", "Unknown"],
+    [422, "Location is not active", "Unknown"]
+  ] as const)("%i %s has the reason %s", ([status, message, reason]) =>
+    Fx.gen(function* () {
+      const error = yield* errorOf(status, { message })
+      assert("reason" in error)
       assert.strictEqual(error.reason, reason)
     })
   )
@@ -165,10 +188,11 @@ describe("the rest of reality", () => {
   ] as const)("%i %j was applied but cannot be read", ([status, body]) =>
     Fx.gen(function* () {
       const error = yield* errorOf(status, body)
-      assert(error._tag === "AppliedUnreadable")
+      assert(error._tag === "UnreadableResponse")
       assert.strictEqual(error.body, body)
       assert.strictEqual(error.status, status)
-      assert.include(error.message, "was applied")
+      assert.include(error.message, "applied, but")
+      assert.strictEqual(HighLevelError.applied(error), "yes")
     })
   )
 
@@ -203,7 +227,7 @@ describe("the rest of reality", () => {
   )
 
   it.effect.each([
-    [200, "AppliedUnreadable"],
+    [200, "UnreadableResponse"],
     [401, "Unauthorized"],
     [422, "Unprocessable"],
     [503, "UnexpectedStatus"]
@@ -240,7 +264,7 @@ describe("the rest of reality", () => {
       )
       const error = yield* Fx.flip(updateOver(failing))
       assert(error._tag === "TransportFailure")
-      assert.include(error.message, "No answer for conversation")
+      assert.include(error.message, "no response")
       if (cause instanceof AggregateError) assert.include(error.message, "first; second")
     })
   )
@@ -291,7 +315,7 @@ const bodyOf = ({ cut, document, form, json, text }: typeof Generated.Type) => {
   }
 }
 
-const isUpdateError = Schema.is(HighLevelError.UpdateError)
+const isHighLevelError = Schema.is(HighLevelError.HighLevelError)
 
 describe("generated answers", () => {
   it.effect(
@@ -299,7 +323,11 @@ describe("generated answers", () => {
     () =>
       Fx.gen(function* () {
         let answer = { status: 200, body: "" }
-        const { update } = yield* Conversations.make({ token: Redacted.make(token), retry: false, quota: false }).pipe(
+        const client = yield* HighLevelClient.make({
+          token: Redacted.make(token),
+          retry: false,
+          rateLimit: false
+        }).pipe(
           Fx.provideService(
             HttpClient.HttpClient,
             HttpClient.make((request) => {
@@ -315,25 +343,27 @@ describe("generated answers", () => {
             Fx.gen(function* () {
               answer = { status: generated.status, body: bodyOf(generated) }
               const isApplied = generated.status >= 200 && generated.status < 300
-              const exit = yield* Fx.exit(update(ids))
+              const exit = yield* Fx.exit(client.execute(UpdateConversation.updateConversation, ids))
               if (Exit.isSuccess(exit)) {
                 tags.add("success")
                 return isApplied
               }
               const error = yield* Fx.flip(exit)
               tags.add(error._tag)
-              return isUpdateError(error) && ["AppliedUnreadable", "Unsuccessful"].includes(error._tag) === isApplied
+              return (
+                isHighLevelError(error) && ["UnreadableResponse", "Unsuccessful"].includes(error._tag) === isApplied
+              )
             }),
           { runs: 10_000 }
         )
         assert.isUndefined(Arbitrary.formatCheckFailure(result))
         // The generator must reach every way that an answer can end.
         assert.deepStrictEqual([...tags].toSorted(), [
-          "AppliedUnreadable",
           "BadRequest",
           "Unauthorized",
           "UnexpectedStatus",
           "Unprocessable",
+          "UnreadableResponse",
           "Unsuccessful",
           "success"
         ])

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as Input from "../src/cli/Input.ts"
+import * as Input from "../src/cli/input.ts"
 
 const bytes = (...parts: ReadonlyArray<string | Uint8Array>) =>
   Buffer.concat(parts.map((part) => (typeof part === "string" ? Buffer.from(part) : part)))

@@ -2,13 +2,13 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Bulk, Conversations, type ConversationUpdate, HighLevelError, Journal } from "effect-highlevel"
+import { Bulk, HighLevelError, Journal, UpdateConversation } from "effect-highlevel"
 import { appendFileSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { applied, call as callFields, clientOf } from "./harness.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "model-"))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -33,7 +33,7 @@ const Job = Schema.Struct({
   concurrency: between(1, 4)
 })
 
-const updateOf = ({ conversation, fields, value }: typeof Line.Type): ConversationUpdate.ConversationUpdate => ({
+const updateOf = ({ conversation, fields, value }: typeof Line.Type): UpdateConversation.ConversationUpdate => ({
   conversationId: `c${conversation}`,
   locationId: "location",
   ...((fields & 1) === 0 ? {} : { unreadCount: value }),
@@ -42,7 +42,7 @@ const updateOf = ({ conversation, fields, value }: typeof Line.Type): Conversati
 
 type State = Map<string, { unreadCount?: number; starred?: boolean }>
 
-const apply = (state: State, { conversationId, starred, unreadCount }: ConversationUpdate.ConversationUpdate) =>
+const apply = (state: State, { conversationId, starred, unreadCount }: UpdateConversation.ConversationUpdate) =>
   state.set(conversationId, {
     ...state.get(conversationId),
     ...(unreadCount === undefined ? {} : { unreadCount }),
@@ -64,25 +64,24 @@ describe("a journal", () => {
           Effect.gen(function* () {
             const stop = yield* Deferred.make<void>()
             let calls = 0
-            const service = Layer.succeed(Conversations.Conversations, {
-              update: (update) =>
-                Effect.suspend(() => {
-                  const call = calls++
-                  if (call >= stopAfter) return Effect.interruptible(Effect.never)
-                  return Effect.gen(function* () {
-                    yield* Effect.yieldNow
-                    if (!failing.includes(call)) apply(state, update)
-                    if (call === stopAfter - 1) {
-                      yield* Deferred.succeed(stop, undefined)
-                      if (isKilled) return yield* Effect.interruptible(Effect.never)
-                    }
-                    if (failing.includes(call)) {
-                      return yield* new HighLevelError.TransportFailure({ ...update, cause: "no" })
-                    }
-                    return { success: true, conversation: {} }
-                  })
+            const service = clientOf((update) =>
+              Effect.suspend(() => {
+                const call = calls++
+                if (call >= stopAfter) return Effect.interruptible(Effect.never)
+                return Effect.gen(function* () {
+                  yield* Effect.yieldNow
+                  if (!failing.includes(call)) apply(state, update)
+                  if (call === stopAfter - 1) {
+                    yield* Deferred.succeed(stop, undefined)
+                    if (isKilled) return yield* Effect.interruptible(Effect.never)
+                  }
+                  if (failing.includes(call)) {
+                    return yield* new HighLevelError.TransportFailure({ ...callFields, cause: "no" })
+                  }
+                  return applied
                 })
-            })
+              })
+            )
             const journal = yield* Journal.open({ path })
             yield* Stream.runDrain(
               Bulk.updateAll(Stream.fromIterable(lines.map(updateOf)), {
@@ -103,7 +102,7 @@ describe("a journal", () => {
               : { conversation: line.conversation, fields: line.fields, value: change.value }
           })
           yield* run(lines, how)
-          if (isTorn) appendFileSync(path, `{"position":3,"conv`)
+          if (isTorn) appendFileSync(path, `{"index":3,"conv`)
         }
         yield* run(lines, { failing: [], isKilled: false, stopAfter: Infinity })
         const expected: State = new Map()

@@ -53,7 +53,7 @@ const adopt = Effect.fnUntraced(function* (locations: ReadonlyArray<string>) {
   const oauth = yield* OAuth.OAuth
   for (const locationId of locations) {
     yield* sandbox.seed({ id: `in ${locationId}`, locationId })
-    yield* oauth.adopt({ locationId }, (yield* sandbox.issue({ locationId })).refreshToken)
+    yield* oauth.importRefreshToken({ locationId }, (yield* sandbox.issue({ locationId })).refreshToken)
   }
 })
 

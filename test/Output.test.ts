@@ -1,6 +1,6 @@
 import { assert, describe, it } from "vitest"
 import * as Effect from "effect/Effect"
-import * as Output from "../src/cli/Output.ts"
+import * as Output from "../src/cli/output.ts"
 
 describe("JSON", () => {
   it("does not steer the terminal either, and stays JSON", () => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "vitest"
-import * as Progress from "../src/cli/Progress.ts"
+import * as Progress from "../src/cli/progress.ts"
 
 const state = (over: Partial<Progress.State> = {}): Progress.State => ({
   ...Progress.make(0, 1000),

@@ -9,7 +9,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { TestClock } from "effect/testing"
-import { Conversations, type ConversationUpdate, type HighLevelError, Quota } from "effect-highlevel"
+import { Conversations, HighLevelClient, HighLevelError, RateLimiter, UpdateConversation } from "effect-highlevel"
 import { ids, token, recordingTracer } from "./harness.ts"
 
 const ok = JSON.stringify({ success: true, conversation: { id: ids.conversationId } })
@@ -44,13 +44,13 @@ const scripted = (...steps: readonly [Step, ...Array<Step>]) => {
 
 const run = (
   { layer }: { readonly layer: Layer.Layer<HttpClient.HttpClient> },
-  options?: Partial<Conversations.Options>,
-  callOptions?: Conversations.UpdateOptions
-): Effect.Effect<ConversationUpdate.Answer, HighLevelError.UpdateError> =>
+  options?: Partial<HighLevelClient.Options>,
+  callOptions?: HighLevelClient.CallOptions
+): Effect.Effect<UpdateConversation.UpdateConversationResponse, HighLevelError.HighLevelError> =>
   Effect.gen(function* () {
     const fiber = yield* Conversations.update(ids, callOptions).pipe(
       Effect.provide(
-        Conversations.layer({ token: Redacted.make(token), quota: false, ...options }).pipe(Layer.provide(layer))
+        HighLevelClient.layer({ token: Redacted.make(token), rateLimit: false, ...options }).pipe(Layer.provide(layer))
       ),
       Effect.catchTag("InvalidOptions", Effect.die),
       Effect.forkChild
@@ -78,7 +78,7 @@ const final: ReadonlyArray<readonly [Step, tag: string]> = [
   [{ status: 404 }, "UnexpectedStatus"],
   [{ status: 500, body: `{"message":"Conversation with id c not found"}` }, "UnexpectedStatus"],
   [{ status: 501 }, "UnexpectedStatus"],
-  [{ status: 200, body: "" }, "AppliedUnreadable"],
+  [{ status: 200, body: "" }, "UnreadableResponse"],
   [{ status: 200, body: `{"success":false}` }, "Unsuccessful"]
 ]
 
@@ -183,48 +183,39 @@ describe("retry", () => {
     })
   )
 
-  it.effect("each attempt passes the quota", () =>
+  it.effect("each attempt passes the rate limit", () =>
     Effect.gen(function* () {
       const headers = { "x-ratelimit-max": "1", "x-ratelimit-interval-milliseconds": "10000" }
       const server = scripted({ status: 503, headers }, { status: 200, headers })
-      yield* run(server, { quota: true })
+      yield* run(server, { rateLimit: true })
       assert.isAtLeast(server.askedAt[1] ?? 0, 10_000)
     })
   )
 
-  it.effect("what is refused before it is sent leaves its place in the quota unused", () =>
+  it.effect("a payload that cannot be written is refused before anything is acquired", () =>
     Effect.gen(function* () {
-      const given: Array<string> = []
-      let isTaken = false
-      const quota = Quota.makeWith({
-        take: () =>
-          Effect.sync(() => {
-            isTaken = true
-            return { _tag: "Granted", leases: [{ sequence: 1, used: 1, epoch: "" }] }
-          }),
-        give: (_, __, observation) => Effect.sync(() => void given.push(observation._tag))
-      })
       // Valid when it is checked, and gone when it is written.
+      let reads = 0
       const feedback = {
         message: {
           get text() {
-            if (isTaken) throw new Error("gone")
+            if (++reads > 2) throw new Error("gone")
             return "here"
           }
         }
       }
       const server = scripted({ status: 200 })
+      const limiter = RateLimiter.makeWith({ acquire: () => Effect.die("acquired"), release: () => Effect.void })
       const error = yield* Conversations.update({ ...ids, feedback }).pipe(
         Effect.provide(
-          Conversations.layer({ token: Redacted.make(token) }).pipe(
-            Layer.provide(Layer.succeed(Quota.Quota, quota)),
+          HighLevelClient.layer({ token: Redacted.make(token) }).pipe(
+            Layer.provide(Layer.succeed(RateLimiter.RateLimiter, limiter)),
             Layer.provide(server.layer)
           )
         ),
         Effect.flip
       )
       assert.strictEqual(error._tag, "InvalidRequest")
-      assert.deepStrictEqual(given, ["Unused"])
       assert.lengthOf(server.askedAt, 0)
     })
   )
@@ -235,7 +226,7 @@ describe("retry", () => {
     ["attemptTimeout", { attemptTimeout: 0 }]
   ] as const)("%s is checked when the client is made", ([option, options]) =>
     Effect.gen(function* () {
-      const error = yield* Conversations.make({ token: Redacted.make(token), ...options }).pipe(
+      const error = yield* HighLevelClient.make({ token: Redacted.make(token), ...options }).pipe(
         Effect.provide(scripted("silent").layer),
         Effect.flip
       )
@@ -249,22 +240,22 @@ describe("what can be observed", () => {
     Effect.gen(function* () {
       const { spans, tracer } = recordingTracer()
       const headers = { "x-ratelimit-max": "1", "x-ratelimit-interval-milliseconds": "10000" }
-      yield* run(scripted({ status: 503, headers }, { status: 200, headers }), { quota: true }).pipe(
+      yield* run(scripted({ status: 503, headers }, { status: 200, headers }), { rateLimit: true }).pipe(
         Effect.withTracer(tracer)
       )
       const events = spans.find(({ name }) => name === "Conversations.update")?.events ?? []
       assert.deepStrictEqual(
         events.map(([name]) => name),
-        ["retry", "quota.wait"]
+        ["retry", "rate_limit.wait"]
       )
       assert.deepInclude(events[0]?.[2], { "highlevel.retry.attempt": 1, "highlevel.retry.error": "UnexpectedStatus" })
     })
   )
 
-  it.effect("metrics of updates, attempts, waits and what is left", () =>
+  it.effect("metrics of calls, attempts and waits", () =>
     Effect.gen(function* () {
       const headers = { "x-ratelimit-max": "100", "x-ratelimit-remaining": "97" }
-      yield* run(scripted({ status: 503 }, { status: 200, headers }), { quota: true })
+      yield* run(scripted({ status: 503 }, { status: 200, headers }), { rateLimit: true })
       const snapshot = yield* Metric.snapshot
       const values = snapshot
         .filter(({ id }) => id.startsWith("highlevel_"))
@@ -278,11 +269,10 @@ describe("what can be observed", () => {
         )
         .toSorted(([one, a], [other, b]) => `${one}${a}`.localeCompare(`${other}${b}`))
       assert.deepStrictEqual<unknown>(values, [
-        ["highlevel_quota_remaining", ids.locationId, 97],
-        ["highlevel_quota_wait_milliseconds", "", 2],
-        ["highlevel_update_attempts", "Applied", 1],
-        ["highlevel_update_attempts", "UnexpectedStatus", 1],
-        ["highlevel_updates", "Applied", 1]
+        ["highlevel_attempts", "Conversations.update,Success", 1],
+        ["highlevel_attempts", "Conversations.update,UnexpectedStatus", 1],
+        ["highlevel_calls", "Conversations.update,Success", 1],
+        ["highlevel_rate_limit_wait_milliseconds", "", 2]
       ])
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )

@@ -7,7 +7,7 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpServer from "effect/http/HttpServer"
-import { Conversations } from "effect-highlevel"
+import { Conversations, HighLevelClient } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { ids, inMemory, served } from "./harness.ts"
 
@@ -32,7 +32,12 @@ const good = { token: Sandbox.defaultToken, version: "2021-07-28" }
 const refusals: ReadonlyArray<
   readonly [title: string, request: Parameters<typeof raw>[1], status: number, body: unknown]
 > = [
-  ["no token", { version: "2021-07-28" }, 401, { statusCode: 401, message: "Invalid JWT", error: "Unauthorized" }],
+  [
+    "no token",
+    { version: "2021-07-28" },
+    401,
+    { statusCode: 401, message: "No Authorization header found for authentication!", error: "Unauthorized" }
+  ],
   [
     "a wrong token",
     { ...good, token: "wrong" },
@@ -54,8 +59,8 @@ const refusals: ReadonlyArray<
   [
     "an unknown version",
     { ...good, version: "1999-01-01" },
-    401,
-    { statusCode: 401, message: "version header is invalid", error: "Unauthorized" }
+    400,
+    { statusCode: 400, message: "Invalid API version segment '1999-01-01' at position 0", error: "Bad Request" }
   ],
   [
     "an unknown key",
@@ -101,7 +106,7 @@ const refusals: ReadonlyArray<
 
 const baseUrl = Effect.map(Effect.serviceOption(HttpServer.HttpServer), (server) =>
   Option.match(server, {
-    onNone: () => Conversations.defaultBaseUrl,
+    onNone: () => HighLevelClient.defaultBaseUrl,
     onSome: ({ address }) => HttpServer.formatAddress(address)
   })
 )
@@ -193,7 +198,7 @@ describe.each([
       const missing = yield* Effect.flip(Conversations.update({ ...ids, conversationId: "unknown" }))
       assert(missing._tag === "UnexpectedStatus")
       assert.deepStrictEqual([missing.status, missing.messages], [500, ["Conversation with id unknown not found"]])
-    }).pipe(Effect.provide(sandbox({ answers: "observed" })))
+    }).pipe(Effect.provide(sandbox({ responses: "observed" })))
   )
 
   it.live("refuses as scripted, in order, and only whom it should", () =>

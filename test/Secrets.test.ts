@@ -13,11 +13,11 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
-import { Conversations, OAuth, TokenStore } from "effect-highlevel"
+import { Conversations, HighLevelClient, OAuth, TokenStore } from "effect-highlevel"
 import { createServer } from "node:http"
 import { createServer as createSocketServer } from "node:net"
 import { inspect } from "node:util"
-import { answering, ids, token, listening, recordingTracer } from "./harness.ts"
+import { answering, ids, token, listening, recordingTracer, running, runningLive } from "./harness.ts"
 
 /** Everything that can be reached from a value, getters and symbols too, as text. */
 const reachable = (value: unknown): string => {
@@ -97,17 +97,17 @@ const observeFailure = Effect.fnUntraced(function* <E>(
 /** The same of an update, and of the service. */
 const observe = (
   httpClient: Layer.Layer<HttpClient.HttpClient>,
-  options?: Partial<Conversations.Options>,
+  options?: Partial<HighLevelClient.Options>,
   withHttpSpan?: boolean
 ) =>
   observeFailure(
     Effect.gen(function* () {
-      const conversations = yield* Conversations.Conversations
-      yield* Effect.log(inspect(conversations, { depth: Infinity, showHidden: true }))
-      return yield* conversations.update(ids)
+      const client = yield* HighLevelClient.HighLevelClient
+      yield* Effect.log(inspect(client, { depth: Infinity, showHidden: true }))
+      return yield* Conversations.update(ids)
     }).pipe(
       Effect.provide(
-        Conversations.layer({ token: Redacted.make(token), retry: false, ...options }).pipe(Layer.provide(httpClient))
+        HighLevelClient.layer({ token: Redacted.make(token), retry: false, ...options }).pipe(Layer.provide(httpClient))
       )
     ),
     withHttpSpan
@@ -238,10 +238,10 @@ describe("the secrets of OAuth are nowhere", () => {
   }
 
   const layer = (httpClient: Layer.Layer<HttpClient.HttpClient>, store: Layer.Layer<TokenStore.TokenStore>) =>
-    Conversations.layer({ retry: false }).pipe(
+    HighLevelClient.layer({ retry: false }).pipe(
       Layer.provide(OAuth.layerLocations),
       Layer.provideMerge(
-        OAuth.layer({ clientId: "app", clientSecret: Redacted.make(secrets.clientSecret), patience: "1 second" })
+        OAuth.layer({ clientId: "app", clientSecret: Redacted.make(secrets.clientSecret), maxWait: "1 second" })
       ),
       Layer.provideMerge(store),
       Layer.provide(httpClient)
@@ -250,23 +250,23 @@ describe("the secrets of OAuth are nowhere", () => {
   const refreshing = (
     httpClient: Layer.Layer<HttpClient.HttpClient>,
     store: Layer.Layer<TokenStore.TokenStore> = TokenStore.layerMemory,
-    withHttpSpan?: boolean
+    // How time passes: with real sockets, or without.
+    move = running
   ) =>
     observeFailure(
       Effect.gen(function* () {
         const oauth = yield* OAuth.OAuth
         yield* Effect.log(inspect(oauth, { depth: Infinity, showHidden: true }))
-        yield* oauth.adopt({ locationId: ids.locationId }, Redacted.make(secrets.refreshToken))
+        yield* oauth.importRefreshToken({ locationId: ids.locationId }, Redacted.make(secrets.refreshToken))
         return yield* Conversations.update(ids)
-      }).pipe(Effect.provide(layer(httpClient, store))),
-      withHttpSpan
+      }).pipe(Effect.provide(layer(httpClient, store)), move)
     )
 
   const connecting = (httpClient: Layer.Layer<HttpClient.HttpClient>) =>
     observeFailure(
       Effect.gen(function* () {
         const oauth = yield* OAuth.OAuth
-        return yield* oauth.connect(
+        return yield* oauth.exchangeCode(
           { code: secrets.code, state: "state" },
           { state: Redacted.make("state"), redirectUri: "https://app.example" }
         )
@@ -287,7 +287,7 @@ describe("the secrets of OAuth are nowhere", () => {
       })
     )
 
-  it.live.each([
+  it.effect.each([
     [400, (echo: string) => JSON.stringify({ error: "invalid_grant", error_description: echo, traceId: echo })],
     [401, (echo: string) => JSON.stringify({ error: echo, message: [echo] })],
     [500, (echo: string) => `<html>${echo}</html>`],
@@ -304,7 +304,7 @@ describe("the secrets of OAuth are nowhere", () => {
     })
   )
 
-  it.live("in a 401 of the update that sends the access token back", () =>
+  it.effect("in a 401 of the update that sends the access token back", () =>
     Effect.gen(function* () {
       const both = Layer.succeed(
         HttpClient.HttpClient,
@@ -325,7 +325,7 @@ describe("the secrets of OAuth are nowhere", () => {
     })
   )
 
-  it.live(
+  it.effect(
     "in a connection that sends the bytes of the request back",
     () =>
       Effect.gen(function* () {
@@ -341,7 +341,7 @@ describe("the secrets of OAuth are nowhere", () => {
           )
         )
         for (const httpClient of [FetchHttpClient.layer, NodeHttpClient.layerUndici]) {
-          const observed = yield* refreshing(Layer.provide(there, httpClient))
+          const observed = yield* refreshing(Layer.provide(there, httpClient), undefined, runningLive)
           assert.include(observed, "TokenUnavailable")
           assertNone(observed)
         }
@@ -349,7 +349,7 @@ describe("the secrets of OAuth are nowhere", () => {
     30_000
   )
 
-  it.live("in a token store that repeats what it cannot write", () =>
+  it.effect("in a token store that repeats what it cannot write", () =>
     Effect.gen(function* () {
       let writes = 0
       const broken = Layer.effect(
@@ -375,7 +375,7 @@ describe("the secrets of OAuth are nowhere", () => {
     })
   )
 
-  it.live("but this test would see one", () =>
+  it.effect("but this test would see one", () =>
     Effect.gen(function* () {
       const leaky = yield* observeFailure(
         Effect.fail(new Error(`client_secret=${encodeURIComponent(secrets.clientSecret)}`))

@@ -7,8 +7,9 @@ import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import * as TestClock from "effect/testing/TestClock"
-import { Conversations, UpdateQueue } from "effect-highlevel"
+import { HighLevelClient, UpdateConversation, UpdateQueue } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
+import { applied, clientOf } from "./harness.ts"
 
 const ids = (index: number) => ({ conversationId: `conversation ${index}`, locationId: "location" })
 const read = (index: number) => ({ ...ids(index), unreadCount: 0 })
@@ -18,13 +19,13 @@ const conversations = Array.from({ length: 20 }, (_, index) => ({
   unreadCount: 9
 }))
 
-const layer = (options?: Conversations.Options) =>
+const layer = (options?: HighLevelClient.Options) =>
   Layer.mergeAll(
-    Conversations.layer({ token: Redacted.make(Sandbox.defaultToken), retry: false, ...options }),
+    HighLevelClient.layer({ token: Redacted.make(Sandbox.defaultToken), retry: false, ...options }),
     PersistedQueue.layer.pipe(Layer.provide(PersistedQueue.layerStoreMemory))
   ).pipe(Layer.provideMerge(Sandbox.layer({ conversations, rateLimit: { max: 10_000 } })))
 
-const enqueue = (job: string, updates: ReadonlyArray<Parameters<Conversations.Service["update"]>[0]>) =>
+const enqueue = (job: string, updates: ReadonlyArray<UpdateConversation.ConversationUpdate>) =>
   UpdateQueue.enqueue(Stream.fromIterable(updates), { job })
 
 const take = (count: number, options?: UpdateQueue.WorkOptions) =>
@@ -135,7 +136,7 @@ describe("a worker", () => {
       yield* enqueue("job", [0, 1, 2, 3, 4].map(read))
       yield* enqueue("job", [{ conversationId: "other", locationId: "another location", starred: true }])
       // Four of them come back once or more: what was refused for the day, and then is applied.
-      const outcomes: Array<UpdateQueue.Made | UpdateQueue.Missed> = []
+      const outcomes: Array<UpdateQueue.Outcome> = []
       const fiber = yield* Effect.forkChild(
         UpdateQueue.work({ concurrency: 1, idle: "1 minute" }).pipe(
           Stream.runForEach((outcome) => Effect.sync(() => outcomes.push(outcome)))
@@ -151,7 +152,7 @@ describe("a worker", () => {
       assert.strictEqual(outcomes.filter(({ _tag }) => _tag === "Applied").length, 6)
       const others = outcomes.filter((outcome) => outcome._tag === "Failed")
       assert.isAbove(others.length, 0)
-      assert.isTrue(others.every(({ error, isFinal }) => error._tag === "DailyQuotaExceeded" && !isFinal))
+      assert.isTrue(others.every(({ error, isFinal }) => error._tag === "DailyLimitExceeded" && !isFinal))
     }).pipe(Effect.provide(layer()))
   )
 
@@ -193,15 +194,14 @@ describe("a worker", () => {
 
   it.effect("makes so many at once", () => {
     const state = { now: 0, most: 0 }
-    const client = Layer.succeed(Conversations.Conversations, {
-      update: () =>
-        Effect.gen(function* () {
-          state.most = Math.max(state.most, ++state.now)
-          yield* Effect.sleep("1 second")
-          state.now--
-          return { success: true, conversation: {} }
-        })
-    })
+    const client = clientOf(() =>
+      Effect.gen(function* () {
+        state.most = Math.max(state.most, ++state.now)
+        yield* Effect.sleep("1 second")
+        state.now--
+        return applied
+      })
+    )
     return Effect.gen(function* () {
       yield* enqueue(
         "job",
@@ -238,6 +238,6 @@ describe("a worker", () => {
       const rest = yield* Effect.forkChild(take(18))
       while (rest.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* sandbox.applied).length, 20)
-    }).pipe(Effect.provide(layer({ quota: false })))
+    }).pipe(Effect.provide(layer({ rateLimit: false })))
   )
 })

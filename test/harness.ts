@@ -1,13 +1,16 @@
 /** What several tests stand on: HTTP clients that answer, and a served sandbox. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import * as Tracer from "effect/Tracer"
+import * as TestClock from "effect/testing/TestClock"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
-import { Conversations, type ConversationUpdate } from "effect-highlevel"
+import { Conversations, HighLevelClient, HighLevelError, UpdateConversation } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { createServer } from "node:http"
 import type { Server } from "node:net"
@@ -34,19 +37,19 @@ export const answering = (status: number, body: string, headers: Record<string, 
 /** One update through the real client over the given HTTP client, tried once. */
 export const updateOver = (
   httpClient: Layer.Layer<HttpClient.HttpClient>,
-  update: ConversationUpdate.ConversationUpdate = ids,
-  options?: Partial<Conversations.TokenOptions>
+  update: UpdateConversation.ConversationUpdate = ids,
+  options?: Partial<HighLevelClient.TokenOptions>
 ) =>
   Conversations.update(update).pipe(
     Effect.provide(
-      Conversations.layer({ token: Redacted.make(token), retry: false, ...options }).pipe(Layer.provide(httpClient))
+      HighLevelClient.layer({ token: Redacted.make(token), retry: false, ...options }).pipe(Layer.provide(httpClient))
     )
   )
 
 /** The sandbox on a loopback port, and the client that talks to it. */
 export const served = (httpClient: Layer.Layer<HttpClient.HttpClient>, options?: Sandbox.Options) =>
   Layer.unwrap(
-    Effect.map(Sandbox.url, (baseUrl) => Conversations.layer({ token: Redacted.make(Sandbox.defaultToken), baseUrl }))
+    Effect.map(Sandbox.url, (baseUrl) => HighLevelClient.layer({ token: Redacted.make(Sandbox.defaultToken), baseUrl }))
   ).pipe(
     Layer.provide(httpClient),
     Layer.provideMerge(Sandbox.layerServer(options)),
@@ -55,7 +58,7 @@ export const served = (httpClient: Layer.Layer<HttpClient.HttpClient>, options?:
 
 /** The sandbox in memory, and the client that talks to it. */
 export const inMemory = (options?: Sandbox.Options) =>
-  Conversations.layer({ token: Redacted.make(Sandbox.defaultToken) }).pipe(Layer.provideMerge(Sandbox.layer(options)))
+  HighLevelClient.layer({ token: Redacted.make(Sandbox.defaultToken) }).pipe(Layer.provideMerge(Sandbox.layer(options)))
 
 /** A tracer that keeps its spans. */
 export const recordingTracer = () => {
@@ -81,3 +84,76 @@ export const listening = (server: Server, close: () => void = () => server.close
       return typeof address === "object" && address !== null ? address.port : 0
     })
   )
+
+/** A client that sends nothing: each call of an operation gets the JSON that a function makes of its input. */
+export const clientOf = (
+  respond: (update: UpdateConversation.ConversationUpdate) => Effect.Effect<unknown, HighLevelError.HighLevelError>
+) =>
+  Layer.succeed(HighLevelClient.HighLevelClient, {
+    execute: (operation, input) =>
+      Effect.flatMap(Effect.orDie(decodeUpdate(input)), respond).pipe(
+        Effect.flatMap((json) => Effect.orDie(Effect.fromResult(operation.decode(json)))),
+        Effect.map((output) => ({ output, attempts: 1 }))
+      ),
+    http: () => {
+      throw new Error("this client calls operations only")
+    }
+  })
+
+const decodeUpdate = Schema.decodeUnknownEffect(UpdateConversation.ConversationUpdate)
+
+/** The JSON of an update that was applied. */
+export const applied = { success: true, conversation: {} }
+
+/** What every error of a call is made of. */
+export const call = { operation: "Conversations.update", ...ids }
+
+/** The client in the context, whose calls pass through a function first. */
+export const intercepted = (
+  intercept: <O>(
+    update: UpdateConversation.ConversationUpdate,
+    call: Effect.Effect<HighLevelClient.Executed<O>, HighLevelError.HighLevelError>
+  ) => Effect.Effect<HighLevelClient.Executed<O>, HighLevelError.HighLevelError>
+) =>
+  Layer.effect(
+    HighLevelClient.HighLevelClient,
+    Effect.map(HighLevelClient.HighLevelClient, (client) => ({
+      ...client,
+      execute: (operation, input, options) =>
+        Effect.flatMap(Effect.orDie(decodeUpdate(input)), (update) =>
+          intercept(update, client.execute(operation, input, options))
+        )
+    }))
+  )
+
+/** Lets other fibers go on, but not the clock. */
+export const settle = Effect.gen(function* () {
+  for (let turn = 0; turn < 50; turn++) yield* Effect.yieldNow
+})
+
+export const until = <E, R>(condition: Effect.Effect<boolean, E, R>) =>
+  Effect.gen(function* () {
+    while (!(yield* condition)) yield* Effect.yieldNow
+  })
+
+/** Moves the clock on in small steps while a fiber does its work. */
+export const running = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(effect)
+    while (fiber.pollUnsafe() === undefined) {
+      yield* settle
+      if (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("50 millis")
+    }
+    return yield* Fiber.join(fiber)
+  })
+
+/** The same, while real sockets do theirs. */
+export const runningLive = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(effect)
+    while (fiber.pollUnsafe() === undefined) {
+      yield* TestClock.withLive(Effect.sleep("2 millis"))
+      yield* TestClock.adjust("50 millis")
+    }
+    return yield* Fiber.join(fiber)
+  })

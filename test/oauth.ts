@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import { type AccessToken, Conversations, OAuth, TokenStore } from "effect-highlevel"
+import { AccessToken, HighLevelClient, OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { createServer } from "node:http"
 
@@ -22,26 +22,25 @@ export const layerOAuth = (options?: Partial<OAuth.Options>) =>
     Layer.provide(FetchHttpClient.layer)
   )
 
-export const layerClient = (options?: Conversations.Options) =>
-  Layer.unwrap(Effect.map(Sandbox.url, (baseUrl) => Conversations.layer({ baseUrl, retry: false, ...options }))).pipe(
-    Layer.provide(FetchHttpClient.layer)
-  )
+/** The same over the HTTP client in the context, and a client that takes its tokens. */
+export const memoryOAuth = (options?: Partial<OAuth.Options>) => OAuth.layer({ ...Sandbox.defaultApp, ...options })
+export const memoryClient = (options?: HighLevelClient.Options) => HighLevelClient.layer({ retry: false, ...options })
 
-/** Everything: a client of many locations over a store in memory. */
+/** Everything, in memory: a client of many locations, the tokens' store, and the sandbox as its HTTP client. */
 export const layer = (
   options: {
     readonly sandbox?: Sandbox.Options
     readonly oauth?: Partial<OAuth.Options>
-    readonly client?: Conversations.Options
+    readonly client?: HighLevelClient.Options
     readonly tokens?: Layer.Layer<AccessToken.AccessToken, AccessToken.AccessTokenError, OAuth.OAuth>
     readonly store?: Layer.Layer<TokenStore.TokenStore>
   } = {}
 ) =>
-  layerClient(options.client).pipe(
+  memoryClient(options.client).pipe(
     Layer.provide(options.tokens ?? OAuth.layerLocations),
-    Layer.provideMerge(layerOAuth(options.oauth)),
+    Layer.provideMerge(memoryOAuth(options.oauth)),
     Layer.provideMerge(options.store ?? TokenStore.layerMemory),
-    Layer.provideMerge(layerSandbox(options.sandbox))
+    Layer.provideMerge(Sandbox.layer(options.sandbox))
   )
 
 /** A customer connects, through the page, the redirect and the exchange. */
@@ -52,8 +51,8 @@ export const connect = Effect.fnUntraced(function* (
   const oauth = yield* OAuth.OAuth
   const sandbox = yield* Sandbox.Sandbox
   const redirectUri = "https://app.example/callback"
-  const { state, url } = yield* Effect.orDie(oauth.authorize({ redirectUri }))
-  return yield* oauth.connect(yield* sandbox.approve(url, choice), { state, redirectUri, userType })
+  const { state, url } = yield* Effect.orDie(oauth.authorizationUrl({ redirectUri }))
+  return yield* oauth.exchangeCode(yield* sandbox.approve(url, choice), { state, redirectUri, userType })
 })
 
 /** The requests that the OAuth server got since the start, without the first exchange. */

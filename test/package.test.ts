@@ -1,6 +1,6 @@
 import { assert, it } from "vitest"
 import packageJson from "../package.json" with { type: "json" }
-import { version } from "../src/internal/version.ts"
+import { version } from "../src/client/version.ts"
 
 it("the version in the source is the package's", () => {
   assert.strictEqual(version, packageJson.version)

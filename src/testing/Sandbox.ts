@@ -1,12 +1,10 @@
 /**
- * HighLevel's side of the operation, for tests and for trying things out.
+ * HighLevel's side of the operations, for tests and for trying things out.
  *
- * The sandbox is derived from the same declaration as the client. It keeps the
- * conversations it is given, checks token, version and body, and answers in
+ * The sandbox is derived from the same declaration as the client. It stores the
+ * conversations it is given, checks token, version and body, and responds in
  * HighLevel's own shapes, as documented or as observed live. Swap it in as an
  * `HttpClient` without a socket ({@link layer}), or serve it ({@link layerServer}).
- *
- * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -21,8 +19,8 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { RateLimit, Seed, Service } from "./SandboxModel.ts"
-import * as Routes from "./internal/routes.ts"
-import * as State from "./internal/state.ts"
+import * as Routes from "./routes.ts"
+import * as State from "./state.ts"
 
 export type {
   AppliedUpdate,
@@ -39,12 +37,12 @@ export type {
 } from "./SandboxModel.ts"
 
 /**
- * The hand that steers the sandbox.
+ * Controls the sandbox.
  *
  * **Example** (A scripted refusal)
  *
  * ```ts
- * import { Conversations } from "effect-highlevel"
+ * import { Conversations, HighLevelClient } from "effect-highlevel"
  * import { Sandbox } from "effect-highlevel/testing"
  * import * as Effect from "effect/Effect"
  * import * as Layer from "effect/Layer"
@@ -59,24 +57,16 @@ export type {
  *   return error._tag
  * })
  *
- * const layer = Conversations.layer({ token: Redacted.make("sandbox-token") }).pipe(
+ * const layer = HighLevelClient.layer({ token: Redacted.make("sandbox-token") }).pipe(
  *   Layer.provideMerge(Sandbox.layer())
  * )
  *
  * await Effect.runPromise(program.pipe(Effect.provide(layer))) // => "Unprocessable"
  * ```
- *
- * @category services
- * @since 0.1.0
  */
 export class Sandbox extends Context.Service<Sandbox, Service>()("effect-highlevel/testing/Sandbox/Sandbox") {}
 
-/**
- * What the sandbox starts with, and how it answers.
- *
- * @category options
- * @since 0.1.0
- */
+/** What the sandbox starts with, and how it responds. */
 export interface Options {
   /**
    * The token the sandbox accepts.
@@ -86,13 +76,13 @@ export interface Options {
   readonly token?: string | Redacted.Redacted | undefined
 
   /**
-   * `documented` answers what the documentation says. `observed` answers as
+   * `documented` responds as the documentation says, `observed` as
    * recorded live: a part of the document, a numeric `lastMessageType`, ISO dates,
    * undocumented fields, a `traceId`.
    *
    * @default "documented"
    */
-  readonly answers?: "documented" | "observed" | undefined
+  readonly responses?: "documented" | "observed" | undefined
 
   /**
    * The conversations to start with.
@@ -102,7 +92,7 @@ export interface Options {
   readonly conversations?: ReadonlyArray<Seed> | undefined
 
   /**
-   * The limits of every location, told in the rate-limit headers and enforced.
+   * The limits of every location, sent in the rate-limit headers and enforced.
    *
    * @default 100 requests per 10 seconds in a fixed window, 200,000 a day
    */
@@ -112,12 +102,7 @@ export interface Options {
   readonly oauth?: OAuthOptions | undefined
 }
 
-/**
- * How the sandbox's OAuth server behaves.
- *
- * @category options
- * @since 0.1.0
- */
+/** How the sandbox's OAuth server behaves. */
 export interface OAuthOptions {
   /** @default "sandbox-app" */
   readonly clientId?: string | undefined
@@ -148,12 +133,7 @@ export interface OAuthOptions {
   readonly spelling?: "snake_case" | "camelCase" | undefined
 }
 
-/**
- * Options of a sandbox that is served.
- *
- * @category options
- * @since 0.1.0
- */
+/** Options of a sandbox that is served. */
 export interface ServerOptions extends Options {
   /**
    * Whether `POST /_pact/provider-states` puts the sandbox into the states of the
@@ -164,28 +144,13 @@ export interface ServerOptions extends Options {
   readonly providerStates?: boolean | undefined
 }
 
-/**
- * The token the sandbox accepts by default.
- *
- * @category constants
- * @since 0.1.0
- */
+/** The token the sandbox accepts by default. */
 export const defaultToken = "sandbox-token"
 
-/**
- * The app that its OAuth server knows by default.
- *
- * @category constants
- * @since 0.1.0
- */
+/** The app that its OAuth server knows by default. */
 export const defaultApp = { clientId: "sandbox-app", clientSecret: Redacted.make("sandbox-secret") }
 
-/**
- * The documentation's example, with which the sandbox starts by default.
- *
- * @category constants
- * @since 0.1.0
- */
+/** The documentation's example, with which the sandbox starts by default. */
 export const documentedConversation: Seed = State.documentedConversation
 
 const layerState = (options: Options = {}) =>
@@ -193,7 +158,7 @@ const layerState = (options: Options = {}) =>
     State.State,
     State.make({
       token: Redacted.isRedacted(options.token) ? Redacted.value(options.token) : (options.token ?? defaultToken),
-      answers: options.answers ?? "documented",
+      responses: options.responses ?? "documented",
       conversations: options.conversations ?? [documentedConversation],
       rateLimit: { max: 100, intervalMillis: 10_000, daily: 200_000, ...options.rateLimit },
       oauth: {
@@ -234,12 +199,7 @@ const layerHttpClient = Layer.effect(
   )
 )
 
-/**
- * The sandbox as an `HttpClient`, in memory: nothing listens, nothing is sent.
- *
- * @category layers
- * @since 0.1.0
- */
+/** The sandbox as an `HttpClient`, in memory: nothing listens, nothing is sent. */
 export const layer = (options?: Options): Layer.Layer<Sandbox | HttpClient.HttpClient> =>
   Layer.merge(layerSandbox, layerHttpClient).pipe(Layer.provide(layerState(options)))
 
@@ -247,9 +207,6 @@ export const layer = (options?: Options): Layer.Layer<Sandbox | HttpClient.HttpC
  * The sandbox served over HTTP by the `HttpServer` in the context. With
  * `NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })` it listens
  * on a free loopback port, which {@link url} tells.
- *
- * @category layers
- * @since 0.1.0
  */
 export const layerServer = (options?: ServerOptions): Layer.Layer<Sandbox, never, HttpServer.HttpServer> =>
   Layer.merge(
@@ -260,10 +217,5 @@ export const layerServer = (options?: ServerOptions): Layer.Layer<Sandbox, never
     })
   ).pipe(Layer.provide(layerState(options)))
 
-/**
- * The base URL of the sandbox that {@link layerServer} serves.
- *
- * @category accessors
- * @since 0.1.0
- */
+/** The base URL of the sandbox that {@link layerServer} serves. */
 export const url: Effect.Effect<string, never, HttpServer.HttpServer> = HttpServer.addressFormattedWith(Effect.succeed)

@@ -1,25 +1,15 @@
-/**
- * What the sandbox is told, and what it tells.
- *
- * @since 0.1.0
- */
+/** The models of the sandbox. */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
 import type * as Headers from "effect/http/Headers"
-import type { Conversation } from "../Conversation.ts"
-import type { ConversationUpdate } from "../ConversationUpdate.ts"
-import type { UserType } from "../OAuthApi.ts"
+import type { Conversation } from "../wire/Conversation.ts"
+import type { UserType } from "../wire/getAccessToken.ts"
+import type { ConversationUpdate } from "../wire/updateConversation.ts"
 
-/**
- * A conversation to start with, held and answered exactly as given: leave fields
- * out to see how a program bears it.
- *
- * @category models
- * @since 0.1.0
- */
+/** A conversation to start with, stored and returned exactly as given: leave fields out to see how a program copes. */
 export interface Seed extends Pick<
   Conversation,
   | "contactId"
@@ -37,12 +27,7 @@ export interface Seed extends Pick<
   readonly locationId: string
 }
 
-/**
- * An answer to give instead of applying an update.
- *
- * @category models
- * @since 0.1.0
- */
+/** A response instead of the operation's own. */
 export interface Refusal {
   readonly status: number
 
@@ -57,6 +42,13 @@ export interface Refusal {
   readonly headers?: Headers.Input | undefined
 
   /**
+   * Which operation gets it.
+   *
+   * @default "update"
+   */
+  readonly operation?: "update" | "get" | undefined
+
+  /**
    * Only for this conversation.
    *
    * @default every conversation
@@ -64,35 +56,24 @@ export interface Refusal {
   readonly conversationId?: string | undefined
 
   /**
-   * How many requests it answers. `Infinity` until the sandbox is reset.
+   * How many requests get it. `Infinity` until the sandbox is reset.
    *
    * @default 1
    */
   readonly times?: number | undefined
 
   /**
-   * Only every so-many-th of the requests that it could answer.
+   * Only every so-many-th of the requests that could get it.
    *
    * @default 1
    */
   readonly every?: number | undefined
 }
 
-/**
- * The operations of the sandbox: `PUT /conversations/:conversationId`, `POST
- * /oauth/token` and `POST /oauth/locationToken`.
- *
- * @category models
- * @since 0.1.0
- */
-export type Operation = "update" | "token" | "locationToken"
+/** The operations of the sandbox. */
+export type Operation = "update" | "get" | "token" | "locationToken"
 
-/**
- * What a token is good for.
- *
- * @category models
- * @since 0.1.0
- */
+/** What a token is good for. */
 export interface Grant {
   /** @default "Location" */
   readonly userType?: UserType | undefined
@@ -103,7 +84,7 @@ export interface Grant {
   /** @default "sandbox-company" */
   readonly companyId?: string | undefined
 
-  /** @default ["conversations.write"] */
+  /** @default ["conversations.readonly", "conversations.write"] */
   readonly scopes?: ReadonlyArray<string> | undefined
 
   /**
@@ -114,7 +95,7 @@ export interface Grant {
   readonly expiresIn?: number | undefined
 
   /**
-   * The message of a 401 that every update with these tokens is answered with, such
+   * The message of the 401 that every call with these tokens gets, such
    * as "Auth channel OAUTH is not supported."
    *
    * @default none
@@ -122,12 +103,7 @@ export interface Grant {
   readonly refusedWith?: string | undefined
 }
 
-/**
- * What a customer chooses on HighLevel's page.
- *
- * @category models
- * @since 0.1.0
- */
+/** What a customer chooses on HighLevel's page. */
 export interface Choice {
   /** @default the location of the first conversation */
   readonly locationId?: string | undefined
@@ -135,30 +111,22 @@ export interface Choice {
   readonly companyId?: string | undefined
 }
 
-/**
- * A pair of tokens.
- *
- * @category models
- * @since 0.1.0
- */
+/** A pair of tokens. */
 export interface Issued {
   readonly accessToken: Redacted.Redacted
   readonly refreshToken: Redacted.Redacted
 }
 
 /**
- * Something that goes wrong on the way, for a number of requests.
+ * A fault of the connection, for a number of requests.
  *
- * - `disconnect`: the connection ends before any answer; nothing is applied
- * - `slow-headers`: the update is applied, its answer starts after `delay`
+ * - `disconnect`: the connection ends before any response; nothing is applied
+ * - `slow-headers`: the update is applied, its response starts after `delay`
  * - `slow-body`: applied, the head comes at once and the body after `delay`
  * - `reset-body`: applied, the connection ends in the middle of the body
  * - `truncated-json`: applied, the body is whole HTTP but half a document
  *
  * For an HTML 502, or a 429 with or without `Retry-After`, script a {@link Refusal}.
- *
- * @category models
- * @since 0.1.0
  */
 export interface Fault {
   readonly kind: "disconnect" | "slow-headers" | "slow-body" | "reset-body" | "truncated-json"
@@ -192,12 +160,7 @@ export interface Fault {
   readonly every?: number | undefined
 }
 
-/**
- * The limits of a location. A request over them is answered 429 and not applied.
- *
- * @category models
- * @since 0.1.0
- */
+/** The limits of a location. A request over them gets a 429 and is not applied. */
 export interface RateLimit {
   readonly max: number
   readonly intervalMillis: number
@@ -219,20 +182,10 @@ export interface RateLimit {
   readonly retryAfter?: boolean | undefined
 }
 
-/**
- * An update that was applied.
- *
- * @category models
- * @since 0.1.0
- */
+/** An update that was applied. */
 export interface AppliedUpdate extends ConversationUpdate {}
 
-/**
- * A request as the sandbox received it.
- *
- * @category models
- * @since 0.1.0
- */
+/** A request as the sandbox received it. */
 export interface ReceivedRequest {
   readonly method: string
   /** The path as it came, still percent-encoded. */
@@ -243,37 +196,32 @@ export interface ReceivedRequest {
   readonly body: string
   /** When it came, in epoch milliseconds of the sandbox's clock. */
   readonly receivedAt: number
-  /** The status of the answer; missing while there is none, or if the caller left. */
+  /** The status of the response; missing while there is none, or if the caller left. */
   readonly status?: number | undefined
 }
 
-/**
- * Steers the sandbox, and tells what it received.
- *
- * @category services
- * @since 0.1.0
- */
+/** Controls the sandbox, and lists what it received. */
 export interface Service {
   /** Adds a conversation, or replaces the one with its id. */
   readonly seed: (conversation: Seed) => Effect.Effect<void>
-  /** The conversation as the sandbox holds it now. */
+  /** The conversation as it is stored now. */
   readonly conversation: (conversationId: string) => Effect.Effect<Option.Option<Conversation>>
-  /** Scripts a refusal of the next valid update. Several are used in the order they came. */
+  /** Scripts the response to the next valid request. Several are used in order. */
   readonly refuse: (refusal: Refusal) => Effect.Effect<void>
-  /** Issues a pair of tokens, as if a customer had connected. */
+  /** Creates a token pair directly. */
   readonly issue: (grant: Grant) => Effect.Effect<Issued>
-  /** A customer says yes on the page at that URL: what HighLevel's redirect brings. */
+  /** Completes an authorization: what HighLevel's redirect brings. */
   readonly approve: (url: string, choice?: Choice) => Effect.Effect<{ readonly code: string; readonly state?: string }>
-  /** Makes a location inactive: its tokens cannot be refreshed or exchanged. */
+  /** Disables a location: its tokens cannot be refreshed or exchanged. */
   readonly deactivate: (locationId: string) => Effect.Effect<void>
-  /** Makes a token invalid: an access token, a refresh token, a Private Integration token. */
+  /** Invalidates a token: an access token, a refresh token, a Private Integration token. */
   readonly revoke: (token: string) => Effect.Effect<void>
-  /** Lets something go wrong. Several faults are met in the order they came. */
+  /** Scripts a fault. Several are used in order. */
   readonly fault: (fault: Fault) => Effect.Effect<void>
   /** Changes the limits of every location, from the next request on. */
   readonly limit: (rateLimit: Partial<RateLimit>) => Effect.Effect<void>
-  /** Another tenant uses the quota of a location: that many requests, now. */
-  readonly drink: (locationId: string, requests: number) => Effect.Effect<void>
+  /** Another client of the location sends that many requests, now. */
+  readonly consumeExternally: (locationId: string, requests: number) => Effect.Effect<void>
   /** Every update that was applied, oldest first. */
   readonly applied: Effect.Effect<ReadonlyArray<AppliedUpdate>>
   /** Every request since the start or the last reset, oldest first. */

@@ -1,9 +1,9 @@
 /** What a consumer does: every kind of entry, imported by its published name, and one update against the sandbox. */
 import { Effect, Layer, Redacted } from "effect"
-import { HighLevelApi } from "effect-highlevel"
+import { Conversations, HighLevelApi } from "effect-highlevel"
 import * as Bulk from "effect-highlevel/Bulk"
-import * as Conversations from "effect-highlevel/Conversations"
-import type { UpdateError } from "effect-highlevel/HighLevelError"
+import * as HighLevelClient from "effect-highlevel/HighLevelClient"
+import type { HighLevelError } from "effect-highlevel/HighLevelError"
 import { Sandbox } from "effect-highlevel/testing"
 import pact from "effect-highlevel/pacts/effect-highlevel-highlevel-api.json" with { type: "json" }
 
@@ -11,9 +11,9 @@ if (pact.interactions.length < 10) throw new Error("not the contract")
 if (HighLevelApi.HighLevelApi === undefined || Bulk.updateAll === undefined) throw new Error("an entry is empty")
 
 const { id } = Sandbox.documentedConversation
-const layer = Conversations.layer({ token: Redacted.make("sandbox-token") }).pipe(Layer.provide(Sandbox.layer()))
+const layer = HighLevelClient.layer({ token: Redacted.make("sandbox-token") }).pipe(Layer.provide(Sandbox.layer()))
 
-const program: Effect.Effect<boolean | null | undefined, UpdateError, Conversations.Conversations> = Effect.map(
+const program: Effect.Effect<boolean | null | undefined, HighLevelError, HighLevelClient.HighLevelClient> = Effect.map(
   Conversations.update({ conversationId: id, locationId: id, starred: true }),
   ({ conversation }) => conversation.starred
 )
@@ -26,7 +26,7 @@ const tags = Effect.catchTags(program, {
 })
 
 // @ts-expect-error There is no such option.
-Conversations.layer({ token: Redacted.make("sandbox-token"), retries: 3 })
+HighLevelClient.layer({ token: Redacted.make("sandbox-token"), retries: 3 })
 
 const starred: boolean | null | undefined = await Effect.runPromise(
   Effect.provide(tags, layer).pipe(Effect.catchCause((cause) => Effect.die(cause)))

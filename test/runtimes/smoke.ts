@@ -3,7 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as Conversations from "../../src/Conversations.ts"
+import * as Conversations from "../../src/client/Conversations.ts"
+import * as HighLevelClient from "../../src/client/HighLevelClient.ts"
 
 // The documentation's example, with which a sandbox starts.
 const conversationId = "tDtDnQdgm2LXpyiqYvZ6"
@@ -40,7 +41,9 @@ export const smoke = (baseUrl: string): Promise<ReadonlyArray<string>> =>
     Effect.catch(step, (error) => Effect.succeed(`${error._tag}: ${error.message}`))
   ).pipe(
     Effect.provide(
-      Conversations.layer({ token: Redacted.make("sandbox-token"), baseUrl }).pipe(Layer.provide(FetchHttpClient.layer))
+      HighLevelClient.layer({ token: Redacted.make("sandbox-token"), baseUrl }).pipe(
+        Layer.provide(FetchHttpClient.layer)
+      )
     ),
     Effect.runPromise
   )

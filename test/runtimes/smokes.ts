@@ -26,7 +26,7 @@ interface Runtime {
   readonly run: (program: string, baseUrl: string, directory: string) => Promise<unknown>
 }
 
-const patience = 60_000
+const maxWait = 60_000
 
 // The program imports the sources, for their types. What runs is what an application gets by the package's name.
 const published: Plugin = {
@@ -93,10 +93,10 @@ const inWorkerd = async (program: string, baseUrl: string, directory: string) =>
     const control = child.stdio[3]
     if (control === null || control === undefined) throw new Error("workerd was not started")
     child.once("exit", (code) => control.destroy(new Error(`workerd ended with ${code}`)))
-    const [line] = await once(control, "data", { signal: AbortSignal.timeout(patience) })
+    const [line] = await once(control, "data", { signal: AbortSignal.timeout(maxWait) })
     const { port } = JSON.parse(String(line))
     const response = await fetch(`http://127.0.0.1:${port}/?sandbox=${encodeURIComponent(baseUrl)}`, {
-      signal: AbortSignal.timeout(patience)
+      signal: AbortSignal.timeout(maxWait)
     })
     const body = await response.text()
     return response.ok ? JSON.parse(body) : body
@@ -151,7 +151,7 @@ const inChromium = async (program: string, baseUrl: string, directory: string) =
     { stdio: ["ignore", "ignore", "pipe"], detached: true }
   )
   const said = text(child.stderr)
-  const timeout = setTimeout(() => tell("nothing in a minute"), patience)
+  const timeout = setTimeout(() => tell("nothing in a minute"), maxWait)
   child.once("exit", () => tell(said))
   try {
     return await seen

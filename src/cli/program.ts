@@ -1,0 +1,25 @@
+/** The command line as a process: signals, exit code, and what Node provides. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as Cli from "./cli.ts"
+import * as ExitCode from "./exitCode.ts"
+
+// A reader that has gone is noticed by the write that fails.
+process.stdout.on("error", () => {})
+process.stderr.on("error", () => {})
+
+// The first one lets requests in flight finish; the second one does not wait.
+let interrupts = 0
+process.on("SIGINT", () => {
+  if (++interrupts > 1) process.exit(ExitCode.interrupted)
+})
+
+Cli.run(process.argv.slice(2)).pipe(
+  Effect.flatMap((code) => (code === ExitCode.done ? Effect.void : Effect.fail({ [Runtime.errorExitCode]: code }))),
+  Effect.provide(Layer.merge(NodeServices.layer, FetchHttpClient.layer)),
+  NodeRuntime.runMain({ disableErrorReporting: true })
+)

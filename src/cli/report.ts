@@ -1,0 +1,182 @@
+/** The output of a job: an outcome a line on stdout, progress on stderr. */
+import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import * as Terminal from "effect/Terminal"
+import * as HttpClient from "effect/http/HttpClient"
+import type * as Bulk from "../jobs/Bulk.ts"
+import type * as HighLevelError from "../client/HighLevelError.ts"
+import type * as UpdateQueue from "../jobs/UpdateQueue.ts"
+import * as CliFailure from "./failure.ts"
+import * as ExitCode from "./exitCode.ts"
+import type * as Input from "./input.ts"
+import * as Output from "./output.ts"
+import * as Progress from "./progress.ts"
+
+const barMillis = 100
+const lineMillis = 5000
+
+const clear = "\r\u001b[K"
+
+const number = (text: string | undefined) => (text === undefined || text === "" ? Number.NaN : Number(text))
+const known = <Name extends string>(name: Name, value: number) => (Number.isFinite(value) ? { [name]: value } : {})
+
+export const make = Effect.fnUntraced(function* (state: Progress.State, json: boolean) {
+  const { stderr, stderrIsTerminal, stdout, stdoutIsTerminal } = yield* Stdio.Stdio
+  const terminal = yield* Terminal.Terminal
+  const term = yield* Config.option(Config.String("TERM"))
+  const noColor = yield* Config.option(Config.String("NO_COLOR"))
+  const isBar = !json && (yield* stderrIsTerminal) && !Option.contains(term, "dumb")
+  const isShared = isBar && (yield* stdoutIsTerminal)
+  const colors = Option.isNone(noColor) || noColor.value === ""
+  let exitCode = ExitCode.done
+  /** Updates that went back into the queue, and were not redelivered to this worker. */
+  const returned = new Set<string>()
+  const keyOf = ({ job, update }: UpdateQueue.Outcome) =>
+    JSON.stringify([job, update.locationId, update.conversationId])
+  // A slow reader slows the job, and not its memory.
+  const toStdout = (text: string) =>
+    Effect.mapError(
+      Stream.run(Stream.make(text), stdout()),
+      (error) =>
+        new CliFailure.CliFailure({
+          exitCode: ExitCode.failed,
+          text: `Cannot write outcomes: ${error.message}`,
+          json: { _tag: "WriteFailed", message: error.message }
+        })
+    )
+  // Nobody needs to read progress.
+  const toStderr = (text: string) => Effect.ignore(Stream.run(Stream.make(text), stderr()))
+
+  const show = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    yield* toStderr(
+      isBar
+        ? clear + Progress.bar(state, now, yield* terminal.columns, colors)
+        : `${json ? JSON.stringify({ _tag: "Progress", ...Progress.json(state, now) }) : Progress.line(state, now)}\n`
+    )
+  })
+
+  const summarize = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const text = json ? JSON.stringify({ _tag: "Summary", ...Progress.json(state, now) }) : Progress.summary(state, now)
+    yield* toStderr(`${isBar ? clear : ""}${text}\n`)
+  })
+
+  const print = (values: ReadonlyArray<Schema.Json>) =>
+    Effect.andThen(
+      // The bar stands where the next line goes.
+      isShared ? toStderr(clear) : Effect.void,
+      toStdout(values.map((value) => `${Output.printable(JSON.stringify(value))}\n`).join(""))
+    )
+
+  const fail = (error: HighLevelError.HighLevelError) => {
+    exitCode = ExitCode.worst(exitCode, ExitCode.fromError(error))
+    return CliFailure.encode(error)
+  }
+
+  const record = (outcome: Bulk.Outcome) => {
+    const { conversationId, locationId } = outcome.update
+    const ids = { line: outcome.index + 1, conversationId, locationId, outcome: outcome._tag }
+    switch (outcome._tag) {
+      case "Applied":
+        state.applied++
+        return Effect.succeed<Schema.Json>({ ...ids, attempts: outcome.attempts })
+      case "Skipped":
+        state.skipped++
+        return Effect.succeed<Schema.Json>(ids)
+      case "Planned":
+        state.planned++
+        return Effect.succeed<Schema.Json>(ids)
+      case "Failed":
+        state.failed++
+        return Effect.map(fail(outcome.error), (error): Schema.Json => ({ ...ids, attempts: outcome.attempts, error }))
+    }
+  }
+
+  return {
+    /** Reads the rate-limit headers. */
+    watch: HttpClient.tap(({ headers }) =>
+      Effect.sync(() => {
+        state.quota = {
+          ...state.quota,
+          ...known("remaining", number(headers["x-ratelimit-remaining"])),
+          ...known("max", number(headers["x-ratelimit-max"])),
+          ...known("daily", number(headers["x-ratelimit-daily-remaining"]))
+        }
+      })
+    ),
+
+    /** A line that is not an update. */
+    invalid: (line: number, error: Input.Invalid) =>
+      Effect.gen(function* () {
+        state.invalid++
+        exitCode = ExitCode.worst(exitCode, ExitCode.usage)
+        const fields =
+          error._tag === "InvalidLine" ? { message: error.message } : { error: yield* CliFailure.encode(error) }
+        yield* print([{ line, outcome: "Invalid", ...fields }])
+      }),
+
+    /** Outcomes of lines. */
+    outcomes: (outcomes: ReadonlyArray<Bulk.Outcome>) => Effect.flatMap(Effect.forEach(outcomes, record), print),
+
+    /** Outcomes of a worker. */
+    worked: (outcomes: ReadonlyArray<UpdateQueue.Outcome>) =>
+      Effect.flatMap(
+        Effect.forEach(outcomes, (outcome) => {
+          const { attempts, job, update } = outcome
+          const { conversationId, locationId } = update
+          const fields = { job, conversationId, locationId, outcome: outcome._tag, attempts }
+          returned.delete(keyOf(outcome))
+          if (outcome._tag === "Applied") {
+            state.applied++
+            return Effect.succeed<Schema.Json>(fields)
+          }
+          // What is back in the queue is not over, and may be another worker's to end.
+          if (outcome.isFinal) state.failed++
+          else returned.add(keyOf(outcome))
+          const error = outcome.isFinal ? fail(outcome.error) : CliFailure.encode(outcome.error)
+          return Effect.map(error, (error): Schema.Json => ({ ...fields, isFinal: outcome.isFinal, error }))
+        }),
+        print
+      ),
+
+    /**
+     * Prints progress while a job runs, then its summary, and ends with the worst exit
+     * code. An interruption stops the job: requests in flight finish and are reported.
+     */
+    follow: <E, R>(job: Effect.Effect<void, E, R>, stop: Deferred.Deferred<void>) =>
+      Effect.gen(function* () {
+        const shown = isBar ? Effect.andThen(show, Effect.sleep(barMillis)) : Effect.delay(show, lineMillis)
+        yield* Effect.forkScoped(Effect.forever(shown))
+        const fiber = yield* Effect.forkChild(job)
+        yield* Effect.onInterrupt(Fiber.join(fiber), () => {
+          const text = json
+            ? JSON.stringify({ _tag: "Stopping" })
+            : "Finishing in-flight requests. Press Ctrl-C again to quit now."
+          return toStderr(`${isBar ? clear : ""}${text}\n`).pipe(
+            Effect.andThen(Deferred.succeed(stop, undefined)),
+            Effect.andThen(Fiber.await(fiber))
+          )
+        })
+      }).pipe(
+        Effect.scoped,
+        Effect.ensuring(summarize),
+        Effect.andThen(
+          Effect.suspend(() => {
+            if (returned.size > 0) exitCode = ExitCode.worst(exitCode, ExitCode.temporary)
+            return exitCode === ExitCode.done
+              ? Effect.void
+              : // It has been fields already.
+                Effect.fail(new CliFailure.CliFailure({ exitCode, text: "", json: null }))
+          })
+        )
+      )
+  }
+})

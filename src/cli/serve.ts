@@ -1,0 +1,59 @@
+/** What `effect-highlevel sandbox` does; loaded when it is asked for, since a server takes its time. */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Config from "effect/Config"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { createServer } from "node:http"
+import * as Sandbox from "../testing/Sandbox.ts"
+import * as CliFailure from "./failure.ts"
+import * as ExitCode from "./exitCode.ts"
+
+const shellWord = (text: string) => (/^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
+
+// In a checkout the command is an npm script; say what can be pasted here.
+const program = Config.String("npm_lifecycle_event").pipe(
+  Config.withDefault(""),
+  Config.map((event) => (event === "cli" ? "npm run -s cli --" : "effect-highlevel"))
+)
+
+export const serve = Effect.fnUntraced(function* (options: {
+  readonly port: number
+  readonly token: Option.Option<string>
+  readonly responses: "documented" | "observed"
+  readonly providerStates: boolean
+}) {
+  const { responses, port, providerStates } = options
+  const token = Option.getOrElse(options.token, () => Sandbox.defaultToken)
+  const ready = Effect.gen(function* () {
+    const url = yield* Sandbox.url
+    const { id, locationId } = Sandbox.documentedConversation
+    yield* Console.log(
+      [
+        `The sandbox listens on ${url}; Ctrl-C ends it. In another shell:`,
+        "",
+        `HIGHLEVEL_TOKEN=${shellWord(token)} ${yield* program} update ${id} --location-id ${locationId} --unread-count 0 --starred --base-url ${url}`
+      ].join("\n")
+    )
+    return yield* Effect.never
+  })
+  yield* ready.pipe(
+    Effect.provide(
+      Sandbox.layerServer({ token, responses, providerStates }).pipe(
+        Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port, host: "127.0.0.1" }))
+      )
+    ),
+    Effect.catchTags({
+      ServeError: (error) =>
+        Effect.fail(
+          new CliFailure.CliFailure({
+            exitCode: ExitCode.failed,
+            text: `Cannot listen on port ${port}: ${String(error.cause)}`,
+            json: { _tag: "ServeError", message: String(error.cause) }
+          })
+        ),
+      ConfigError: (error) => Effect.fail(CliFailure.usage(error.message))
+    })
+  )
+})

@@ -1,0 +1,123 @@
+/** Flags that several commands share. */
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as FileSystem from "effect/FileSystem"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import * as Flag from "effect/cli/Flag"
+import * as ConversationUpdate from "../wire/updateConversation.ts"
+import type * as HighLevelClient from "../client/HighLevelClient.ts"
+import { ApiVersion } from "../wire/Operation.ts"
+import * as CliFailure from "./failure.ts"
+import * as Input from "./input.ts"
+
+const decodeFeedback = Schema.decodeUnknownEffect(Schema.fromJsonString(ConversationUpdate.Feedback))
+
+const readFeedback = (text: string) =>
+  text === "positive" || text === "negative"
+    ? Effect.succeed(text)
+    : Effect.mapError(decodeFeedback(text), () =>
+        CliFailure.usage("--feedback: expected a JSON object, positive or negative")
+      )
+
+/** What to change. */
+export const changeFlags = {
+  unreadCount: Flag.Int("unread-count").pipe(Flag.withDescription("Unread messages: 0 marks as read"), Flag.optional),
+  starred: Flag.Boolean("starred").pipe(
+    Flag.withDescription("Star the conversation; --no-starred removes the star"),
+    Flag.optional
+  ),
+  feedback: Flag.String("feedback").pipe(
+    Flag.withDescription("Feedback: a JSON object, positive or negative"),
+    Flag.withMetavar("json"),
+    Flag.optional
+  )
+}
+
+/** Which server, and how. */
+export const serverFlags = {
+  version: Flag.Literals("api-version", ApiVersion.literals).pipe(
+    Flag.withDescription("The Version header (HIGHLEVEL_API_VERSION, else 2021-07-28)"),
+    Flag.optional
+  ),
+  baseUrl: Flag.String("base-url").pipe(
+    Flag.withDescription("Another server (HIGHLEVEL_BASE_URL, else HighLevel)"),
+    Flag.withMetavar("url"),
+    Flag.optional
+  )
+}
+
+const present = <Name extends string, Value>(name: Name, value: Option.Option<Value>) =>
+  Option.match(value, { onNone: () => ({}), onSome: (value) => ({ [name]: value }) })
+
+/** The fields that are given. */
+export const changes = Effect.fnUntraced(function* ({
+  feedback,
+  starred,
+  unreadCount
+}: {
+  readonly unreadCount: Option.Option<number>
+  readonly starred: Option.Option<boolean>
+  readonly feedback: Option.Option<string>
+}) {
+  const parsed = Option.isSome(feedback)
+    ? Option.some(yield* readFeedback(feedback.value))
+    : Option.none<ConversationUpdate.Feedback>()
+  return { ...present("unreadCount", unreadCount), ...present("starred", starred), ...present("feedback", parsed) }
+})
+
+/** The client's options that are given, the tokens being the context's. */
+export const clientOptions = ({
+  baseUrl,
+  version
+}: {
+  readonly baseUrl: Option.Option<string>
+  readonly version: Option.Option<ApiVersion>
+}): Omit<HighLevelClient.ConfigOptions, "token"> & { readonly token: false } => ({
+  token: false,
+  ...(Option.isSome(baseUrl) ? { baseUrl: Config.succeed(baseUrl.value) } : {}),
+  ...(Option.isSome(version) ? { version: Config.succeed(version.value) } : {})
+})
+
+/** Where updates come from. */
+export const inputFlags = {
+  input: Flag.String("input").pipe(
+    Flag.withDescription("Updates as JSON objects, or bare conversation ids, one a line; - is stdin"),
+    Flag.withMetavar("file"),
+    Flag.withDefault("-")
+  ),
+  locationId: Flag.String("location-id").pipe(
+    Flag.withDescription("Default location for lines without a locationId"),
+    Flag.optional
+  )
+}
+
+/** The bytes of the input, and how many lines they have if that can be known. */
+export const open = Effect.fnUntraced(function* (input: string, isCounted = true) {
+  const fileSystem = yield* FileSystem.FileSystem
+  const stdio = yield* Stdio.Stdio
+  const unreadable = (error: { readonly message: string }) => CliFailure.usage(`Cannot read ${input}: ${error.message}`)
+  if (input === "-") {
+    if (yield* stdio.stdinIsTerminal) {
+      return yield* CliFailure.usage("No input: give --input <file>, or pipe updates or ids in.")
+    }
+    return { bytes: Stream.mapError(stdio.stdin, unreadable), total: undefined }
+  }
+  const bytes = Stream.mapError(fileSystem.stream(input), unreadable)
+  const { type } = yield* Effect.mapError(fileSystem.stat(input), unreadable)
+  // A pipe can be read once.
+  const total = isCounted && type === "File" ? yield* Stream.runCount(Input.lines(bytes)) : undefined
+  return { bytes, total }
+})
+
+export const queueFlag = Flag.String("queue").pipe(
+  Flag.withDescription("The name of the queue (highlevel-updates)"),
+  Flag.optional
+)
+
+export const jsonFlag = Flag.Boolean("json").pipe(
+  Flag.withDescription("Print progress, summary and errors as JSON"),
+  Flag.withDefault(false)
+)

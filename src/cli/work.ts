@@ -1,0 +1,101 @@
+/** `effect-highlevel work`: consumes a queue. */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as PersistedQueue from "effect/persistence/PersistedQueue"
+import * as HighLevelClient from "../client/HighLevelClient.ts"
+import * as UpdateQueue from "../jobs/UpdateQueue.ts"
+import * as TokenStore from "../oauth/TokenStore.ts"
+import * as RateLimiter from "../rateLimit/RateLimiter.ts"
+import * as Credentials from "./credentials.ts"
+import * as CliFailure from "./failure.ts"
+import * as Progress from "./progress.ts"
+import * as Report from "./report.ts"
+import * as Shared from "./shared.ts"
+
+const seconds = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))
+
+const run = Effect.fnUntraced(function* (options: {
+  readonly server: Parameters<typeof Shared.clientOptions>[0]
+  readonly queue: Option.Option<string>
+  readonly concurrency: Option.Option<number>
+  readonly idleSeconds: Option.Option<number>
+  readonly leaseSeconds: number
+  readonly json: boolean
+}) {
+  const { concurrency, idleSeconds, json, leaseSeconds, queue, server } = options
+  // Loaded when it is used, since Redis takes its time.
+  const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
+  const state = Progress.make(yield* Clock.currentTimeMillis, undefined)
+  const report = yield* Report.make(state, json)
+  const stop = yield* Deferred.make<void>()
+
+  const shared = Layer.mergeAll(
+    HighLevelClient.layerConfig({
+      ...Shared.clientOptions(server),
+      transformClient: report.watch
+    }).pipe(
+      Layer.provide(Credentials.layerStore(server, TokenStore.layerRedis())),
+      Layer.provide(RateLimiter.layerRedis())
+    ),
+    PersistedQueue.layer.pipe(
+      Layer.provide(
+        PersistedQueue.layerStoreRedis({
+          prefix: RedisConnection.queuePrefix,
+          lockExpiration: Duration.seconds(leaseSeconds),
+          lockRefreshInterval: Duration.seconds(leaseSeconds / 3)
+        })
+      )
+    )
+  ).pipe(Layer.provide(RedisConnection.layer))
+
+  const job = UpdateQueue.work({
+    ...(Option.isSome(queue) ? { name: queue.value } : {}),
+    ...(Option.isSome(concurrency) ? { concurrency: concurrency.value } : {}),
+    ...(Option.isSome(idleSeconds) ? { idle: Duration.seconds(idleSeconds.value) } : {}),
+    stop: Deferred.await(stop)
+  }).pipe(Stream.runForEachArray(report.worked), Effect.provide(shared), CliFailure.catchErrors)
+
+  return yield* report.follow(job, stop)
+})
+
+export const work = Command.make(
+  "work",
+  {
+    ...Shared.serverFlags,
+    queue: Shared.queueFlag,
+    concurrency: Flag.Int("concurrency").pipe(
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 }))),
+      Flag.withDescription("Maximum concurrent updates of this worker (16)"),
+      Flag.optional
+    ),
+    idle: Flag.Int("idle").pipe(
+      Flag.withSchema(seconds),
+      Flag.withDescription("End when nothing has come, and nothing was in flight, for so many seconds"),
+      Flag.withMetavar("seconds"),
+      Flag.optional
+    ),
+    lease: Flag.Int("lease").pipe(
+      Flag.withSchema(seconds),
+      Flag.withDescription("After how many seconds others take over from a worker that died"),
+      Flag.withMetavar("seconds"),
+      Flag.withDefault(90)
+    ),
+    json: Shared.jsonFlag
+  },
+  Effect.fnUntraced(function* ({ concurrency, idle, json, lease, queue, ...server }) {
+    return yield* run({ server, queue, concurrency, idleSeconds: idle, leaseSeconds: lease, json })
+  }, CliFailure.asAsked)
+).pipe(
+  Command.withDescription("Send the updates of a queue in Redis (HIGHLEVEL_REDIS_URL) until interrupted"),
+  Command.withExamples([
+    { command: "effect-highlevel work --idle 60", description: "Work, and end a minute after the last update" }
+  ])
+)

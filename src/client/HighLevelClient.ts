@@ -1,0 +1,236 @@
+/**
+ * The client: the one layer that an application provides. Every operation shares
+ * its token, its rate limit, its retry and its timeouts.
+ *
+ * A call passes, in this order: the check of its input, the retry, the rate limit,
+ * the token, the caller's `transformClient`, and the `HttpClient` that the
+ * application provides. Each part is on by default, and can be replaced or switched
+ * off by an option.
+ */
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as HttpClient from "effect/http/HttpClient"
+import * as RateLimiter from "../rateLimit/RateLimiter.ts"
+import { ApiVersion, type Operation } from "../wire/Operation.ts"
+import * as AccessToken from "./AccessToken.ts"
+import type { CallOptions, ConfigOptions, Options, TokenOptions } from "./clientOptions.ts"
+import * as Execute from "./execute.ts"
+import type { HighLevelError, InvalidOptions } from "./HighLevelError.ts"
+import * as HighLevelMetrics from "./HighLevelMetrics.ts"
+import * as Http from "./http.ts"
+import * as OptionsCheck from "./options.ts"
+import * as Request from "./request.ts"
+import type { Executed } from "./retry.ts"
+
+export type { Executed } from "./retry.ts"
+export type { HttpError, HttpOptions } from "./http.ts"
+export type { CallOptions, ConfigOptions, Options, RetryOptions, TokenOptions } from "./clientOptions.ts"
+
+/** What a client does. */
+export interface Service {
+  /** Calls an operation, and returns its output with the number of requests it took. */
+  readonly execute: <I extends object, O>(
+    operation: Operation<I, O>,
+    input: I,
+    options?: CallOptions
+  ) => Effect.Effect<Executed<O>, HighLevelError>
+
+  /**
+   * An `HttpClient` for the endpoints that this package does not know: with the
+   * token of a location, `Version`, `User-Agent`, rate limit, retry and timeout. It
+   * takes paths such as `/contacts/`, and collects the body of a response.
+   *
+   * **Details**
+   *
+   * `GET`, `HEAD`, `PUT`, `DELETE` and `OPTIONS` are retried; other methods only
+   * after a 429, unless `retryAll` is set. A response with any status is a success,
+   * as with every `HttpClient`. Errors and responses do not hold the token.
+   */
+  readonly http: (locationId: string, options?: Http.HttpOptions) => HttpClient.HttpClient.With<Http.HttpError>
+}
+
+/**
+ * The client of HighLevel.
+ *
+ * **Example** (An operation, and an endpoint without one)
+ *
+ * ```ts
+ * import { GetConversation, HighLevelClient } from "effect-highlevel"
+ * import { Sandbox } from "effect-highlevel/testing"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import * as Redacted from "effect/Redacted"
+ *
+ * const ids = { conversationId: "tDtDnQdgm2LXpyiqYvZ6", locationId: "tDtDnQdgm2LXpyiqYvZ6" }
+ *
+ * const program = Effect.gen(function* () {
+ *   const client = yield* HighLevelClient.HighLevelClient
+ *   const { attempts, output } = yield* client.execute(GetConversation.getConversation, ids)
+ *   const response = yield* client.http(ids.locationId).get("/contacts/")
+ *   return [output.unreadCount, attempts, response.status]
+ * })
+ *
+ * const layer = HighLevelClient.layer({ token: Redacted.make("sandbox-token") }).pipe(Layer.provide(Sandbox.layer()))
+ *
+ * await Effect.runPromise(program.pipe(Effect.provide(layer))) // => [1, 1, 404]
+ * ```
+ */
+export class HighLevelClient extends Context.Service<HighLevelClient, Service>()(
+  "effect-highlevel/HighLevelClient/HighLevelClient"
+) {}
+
+/** Where HighLevel is. */
+export const defaultBaseUrl: string = OptionsCheck.defaultBaseUrl
+
+/** The documented value of the `Version` header. */
+export const defaultVersion: ApiVersion = "2021-07-28"
+
+/**
+ * Makes the service from the `HttpClient` of the application. Fails with
+ * `InvalidOptions`, which names the option. Without a `token` it needs an
+ * `AccessToken`.
+ */
+export function make(options: TokenOptions): Effect.Effect<Service, InvalidOptions, HttpClient.HttpClient>
+export function make(
+  options?: Options
+): Effect.Effect<Service, InvalidOptions, HttpClient.HttpClient | AccessToken.AccessToken>
+export function make(
+  options: Options | TokenOptions = {}
+): Effect.Effect<Service, InvalidOptions, HttpClient.HttpClient | AccessToken.AccessToken> {
+  return "token" in options
+    ? Effect.flatMap(AccessToken.make(options), (accessToken) => makeWith(accessToken, options))
+    : Effect.flatMap(AccessToken.AccessToken, (accessToken) => makeWith(AccessToken.checked(accessToken), options))
+}
+
+const makeWith = Effect.fnUntraced(function* (
+  accessToken: AccessToken.Service,
+  options: Options
+): Effect.fn.Return<Service, InvalidOptions, HttpClient.HttpClient> {
+  const shared = yield* Effect.serviceOption(RateLimiter.RateLimiter)
+  const rateLimiter =
+    options.rateLimit === false
+      ? RateLimiter.unlimited
+      : Option.isSome(shared)
+        ? shared.value
+        : yield* RateLimiter.makeMemory
+  const settings: Execute.Settings = {
+    httpClient: (yield* HttpClient.HttpClient).pipe(options.transformClient ?? identity),
+    baseUrl: yield* OptionsCheck.baseUrl(options.baseUrl ?? defaultBaseUrl),
+    version: yield* OptionsCheck.version(options.version ?? defaultVersion),
+    timeoutMillis: Duration.toMillis(yield* OptionsCheck.timeout(options.timeout ?? "Infinity")),
+    tracePropagation: options.tracePropagation ?? false,
+    retry: yield* OptionsCheck.retry(options.retry ?? {}),
+    policies: {
+      app: options.app ?? accessToken.app,
+      accessToken,
+      rateLimiter,
+      attemptTimeoutMillis: Duration.toMillis(
+        yield* OptionsCheck.timeout(options.attemptTimeout ?? "30 seconds", "attemptTimeout")
+      )
+    }
+  }
+  const execute = Execute.make(settings)
+
+  return {
+    execute: (operation, input, callOptions = {}) =>
+      Effect.suspend(() => {
+        const { conversationId, locationId } = Request.givenIds(input)
+        return Effect.withSpan(
+          HighLevelMetrics.countCall(operation.name, execute(operation, input, callOptions)),
+          operation.name,
+          {
+            attributes: { "highlevel.conversation_id": conversationId, "highlevel.location_id": locationId },
+            // It would be a line of this file.
+            captureStackTrace: false
+          }
+        )
+      }),
+    http: Http.make(settings)
+  }
+})
+
+/**
+ * The client as a layer.
+ *
+ * **Example** (A token at hand)
+ *
+ * ```ts
+ * import { HighLevelClient } from "effect-highlevel"
+ * import * as Layer from "effect/Layer"
+ * import * as Redacted from "effect/Redacted"
+ * import * as FetchHttpClient from "effect/http/FetchHttpClient"
+ *
+ * const HighLevel = HighLevelClient.layer({ token: Redacted.make("pit-…"), timeout: "10 seconds" }).pipe(
+ *   Layer.provide(FetchHttpClient.layer)
+ * )
+ * ```
+ */
+export function layer(options: TokenOptions): Layer.Layer<HighLevelClient, InvalidOptions, HttpClient.HttpClient>
+export function layer(
+  options?: Options
+): Layer.Layer<HighLevelClient, InvalidOptions, HttpClient.HttpClient | AccessToken.AccessToken>
+export function layer(
+  options?: Options | TokenOptions
+): Layer.Layer<HighLevelClient, InvalidOptions, HttpClient.HttpClient | AccessToken.AccessToken> {
+  return Layer.effect(HighLevelClient, make(options))
+}
+
+/**
+ * The client as a layer, its options from `Config`: `HIGHLEVEL_TOKEN`, and, where
+ * set, `HIGHLEVEL_BASE_URL` and `HIGHLEVEL_API_VERSION`. With `token: false` its
+ * tokens are those of the `AccessToken` in the context. A variable that is set but
+ * empty counts as not set.
+ *
+ * **Example** (From the environment)
+ *
+ * ```ts
+ * import { Conversations, HighLevelClient } from "effect-highlevel"
+ * import { Sandbox } from "effect-highlevel/testing"
+ * import * as ConfigProvider from "effect/ConfigProvider"
+ * import * as Effect from "effect/Effect"
+ *
+ * const environment = ConfigProvider.fromEnv({ env: { HIGHLEVEL_TOKEN: "sandbox-token" } })
+ *
+ * const program = Conversations.update({
+ *   conversationId: "tDtDnQdgm2LXpyiqYvZ6",
+ *   locationId: "tDtDnQdgm2LXpyiqYvZ6",
+ *   starred: true
+ * }).pipe(
+ *   Effect.map(({ conversation }) => conversation.starred),
+ *   Effect.provide(HighLevelClient.layerConfig()),
+ *   Effect.provide(Sandbox.layer()),
+ *   Effect.provideService(ConfigProvider.ConfigProvider, environment)
+ * )
+ *
+ * await Effect.runPromise(program) // => true
+ * ```
+ */
+export function layerConfig(
+  options?: ConfigOptions
+): Layer.Layer<HighLevelClient, Config.ConfigError | InvalidOptions, HttpClient.HttpClient>
+export function layerConfig(
+  options: Omit<ConfigOptions, "token"> & { readonly token: false }
+): Layer.Layer<HighLevelClient, Config.ConfigError | InvalidOptions, HttpClient.HttpClient | AccessToken.AccessToken>
+export function layerConfig(
+  options: Omit<ConfigOptions, "token"> & { readonly token?: ConfigOptions["token"] | false } = {}
+): Layer.Layer<HighLevelClient, Config.ConfigError | InvalidOptions, HttpClient.HttpClient | AccessToken.AccessToken> {
+  return Layer.effect(
+    HighLevelClient,
+    Effect.gen(function* () {
+      const { token = Config.Redacted("HIGHLEVEL_TOKEN"), ...others } = options
+      const baseUrl = yield* (
+        options.baseUrl ?? Config.String("HIGHLEVEL_BASE_URL").pipe(Config.withDefault(defaultBaseUrl))
+      )
+      const version = yield* (
+        options.version ?? Config.schema(ApiVersion, "HIGHLEVEL_API_VERSION").pipe(Config.withDefault(defaultVersion))
+      )
+      const given = { ...others, baseUrl, version }
+      return yield* token === false ? make(given) : make({ ...given, token: yield* token })
+    })
+  )
+}

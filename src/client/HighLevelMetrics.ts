@@ -1,0 +1,66 @@
+/**
+ * What a client counts, as Effect metrics: read them with `Metric.snapshot`, or
+ * export them with `effect/observability`.
+ */
+import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Metric from "effect/Metric"
+
+/** Calls, by `operation` and `outcome`: `Success`, or the tag of the error. */
+export const calls = Metric.counter("highlevel_calls", {
+  description: "Calls of operations, by outcome",
+  incremental: true
+})
+
+/** Requests sent, by `operation` and `outcome`. */
+export const attempts = Metric.counter("highlevel_attempts", {
+  description: "Requests sent to HighLevel, by outcome",
+  incremental: true
+})
+
+/** How long requests waited for the rate limit, in milliseconds. */
+export const rateLimitWait = Metric.histogram("highlevel_rate_limit_wait_milliseconds", {
+  description: "Time that requests waited for the rate limit",
+  boundaries: [1, 10, 100, 1_000, 10_000, 60_000, 600_000]
+})
+
+const labelled = new WeakMap<Metric.Metric<number, unknown>, Map<string, Metric.Metric<number, unknown>>>()
+
+/**
+ * Counts one. A metric is labelled once for each pair: labelling costs more than counting.
+ *
+ * @internal
+ */
+export const count = (
+  metric: Metric.Metric<number, unknown>,
+  operation: string,
+  outcome: string,
+  context: Context.Context<never>
+): void => {
+  const known = labelled.get(metric) ?? new Map<string, Metric.Metric<number, unknown>>()
+  labelled.set(metric, known)
+  const key = `${operation} ${outcome}`
+  const counter = known.get(key) ?? Metric.withAttributes(metric, { operation, outcome })
+  known.set(key, counter)
+  counter.updateUnsafe(1, context)
+}
+
+/**
+ * Counts a call by its outcome; an interrupted one has none.
+ *
+ * @internal
+ */
+export const countCall = <A, E extends { readonly _tag: string }, R>(
+  operation: string,
+  call: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) =>
+    Effect.onExit(call, (exit) => {
+      const outcome = Exit.isSuccess(exit) ? "Success" : Option.getOrUndefined(Cause.findErrorOption(exit.cause))?._tag
+      if (outcome !== undefined) count(calls, operation, outcome, fiber.context)
+      return Effect.void
+    })
+  )

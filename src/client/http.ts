@@ -1,0 +1,123 @@
+/** An `HttpClient` for the endpoints that this package does not know. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as RateLimitHeaders from "../rateLimit/headers.ts"
+import type { Attempt, CallError } from "./attempt.ts"
+import * as ErrorBody from "./errorBody.ts"
+import { isTransientStatus } from "./errorFields.ts"
+import * as Exchange from "./exchange.ts"
+import type { Settings } from "./execute.ts"
+import * as Redaction from "./redaction.ts"
+import * as Request from "./request.ts"
+import * as Retry from "./retry.ts"
+import * as Transport from "./transport.ts"
+
+/**
+ * What a request through `http` fails with: what the HTTP client fails with, and
+ * what keeps a request from being sent or answered in time.
+ */
+export type HttpError = HttpClientError.HttpClientError | CallError
+
+/** Options of `http`. */
+export interface HttpOptions {
+  /**
+   * Whether requests of every method are retried when it is not known what became
+   * of them: a `POST` may then be applied twice.
+   *
+   * @default false
+   */
+  readonly retryAll?: boolean | undefined
+}
+
+const name = "HighLevelClient.http"
+const reads = new Set(["GET", "HEAD", "OPTIONS"])
+const idempotent = new Set([...reads, "PUT", "DELETE"])
+
+const failed = (reason: HttpClientError.HttpClientError["reason"]) => new HttpClientError.HttpClientError({ reason })
+
+/** The request as it is sent, or undefined where it would bring the token to another server. */
+const prepared = (request: HttpClientRequest.HttpClientRequest, { baseUrl, version }: Settings) => {
+  const isPath = request.url.startsWith("/") && !request.url.startsWith("//")
+  if (!isPath && !request.url.startsWith(`${baseUrl}/`)) return undefined
+  return HttpClientRequest.setHeaders(isPath ? HttpClientRequest.setUrl(request, baseUrl + request.url) : request, {
+    accept: "application/json",
+    version,
+    ...Transport.userAgent,
+    ...request.headers
+  })
+}
+
+const nextOf = (status: number, body: string): Attempt<never, never>["next"] => {
+  if (status !== 401 && !isTransientStatus(status)) return "end"
+  const reason = ErrorBody.reasonOf(status, ErrorBody.parse(body))
+  if (status === 401) return reason === "InvalidToken" ? "renew token" : reason === "GatewayTimeout" ? "retry" : "end"
+  return reason === "NotFound" ? "end" : "retry"
+}
+
+// These statuses cannot have a body.
+const isBodiless = (status: number) =>
+  status === 101 || status === 103 || status === 204 || status === 205 || status === 304
+
+export const make = (settings: Settings) => {
+  const exchange = Exchange.make(settings)
+  const { policies, retry, timeoutMillis } = settings
+
+  return (locationId: string, options: HttpOptions = {}): HttpClient.HttpClient.With<HttpError> =>
+    HttpClient.makeWith<HttpError, never, HttpError, never>(
+      (requested) =>
+        Effect.flatMap(requested, (request): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpError> => {
+          const withoutToken = prepared(request, settings)
+          if (withoutToken === undefined) {
+            const cause = new Error(`expected a path, such as /contacts/, or a URL of ${settings.baseUrl}`)
+            return Effect.fail(failed(new HttpClientError.InvalidUrlError({ request, cause })))
+          }
+
+          // Made again, since the one that arrived holds the token.
+          const responseOf = ({ body, headers, status }: Exchange.Received) =>
+            Result.try({
+              try: () =>
+                HttpClientResponse.fromWeb(
+                  request,
+                  new Response(isBodiless(status) ? null : body, { status, headers: { ...headers } })
+                ),
+              catch: (cause) => failed(new HttpClientError.TransportError({ request, cause }))
+            })
+          const unknownApplied = reads.has(request.method) ? "no" : "unknown"
+          const executed = Retry.run<HttpClientResponse.HttpClientResponse, HttpError>(policies, retry, {
+            operation: name,
+            locationId,
+            isRepeatable: options.retryAll === true || idempotent.has(request.method),
+            unknownApplied,
+            timeoutMillis,
+            finishInFlight: false,
+            attempt: (token) =>
+              Effect.matchEffect(exchange(Request.withToken(withoutToken, token), Redaction.make(token)), {
+                onFailure: ({ cause }) =>
+                  Effect.succeed({
+                    result: Result.fail(failed(new HttpClientError.TransportError({ request, cause }))),
+                    observation: { _tag: "Unknown" as const },
+                    next: "retry" as const
+                  }),
+                onSuccess: (received) =>
+                  Effect.map(Clock.currentTimeMillis, (now) => ({
+                    result: responseOf(received),
+                    observation: RateLimitHeaders.read(
+                      received.status,
+                      received.headers,
+                      now,
+                      retry.maxRetryAfterMillis
+                    ),
+                    next: nextOf(received.status, received.body)
+                  }))
+              })
+          })
+          return Effect.map(executed, ({ output }) => output)
+        }),
+      Effect.succeed
+    )
+}

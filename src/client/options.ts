@@ -1,0 +1,92 @@
+/** Checks of the client's options, done once, before the first request. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type { RetryOptions } from "./clientOptions.ts"
+import { InvalidOptions } from "./HighLevelError.ts"
+import { ApiVersion } from "../wire/Operation.ts"
+
+export const invalid = (option: string, expected: string) => Effect.fail(new InvalidOptions({ option, expected }))
+
+/** What can stand in a header. */
+export const isVisible = (text: string) => /^[\x21-\x7e]+$/.test(text)
+
+/**
+ * The token without the white space around it: a trailing line break in an
+ * environment value is a classic. What is left must be able to stand in a
+ * header; an HTTP client would otherwise fail with a message that repeats it.
+ */
+export const token = (token: Redacted.Redacted) =>
+  Effect.flatMap(secret(token, "token"), (trimmed) =>
+    isVisible(Redacted.value(trimmed))
+      ? Effect.succeed(trimmed)
+      : invalid("token", "a token of visible ASCII characters, without spaces")
+  )
+
+/** A secret without the white space around it. */
+export const secret = (secret: Redacted.Redacted, option: string): Effect.Effect<Redacted.Redacted, InvalidOptions> => {
+  if (!Redacted.isRedacted(secret)) return invalid(option, `a Redacted value: Redacted.make(${option})`)
+  const value = Redacted.value(secret).trim()
+  return value === "" ? invalid(option, `a ${option}, got none`) : Effect.succeed(Redacted.make(value))
+}
+
+export const clientId = (clientId: string) =>
+  isVisible(clientId) ? Effect.succeed(clientId) : invalid("clientId", "a client id of visible ASCII characters")
+
+/** HighLevel itself. */
+export const defaultBaseUrl = "https://services.leadconnectorhq.com"
+
+const isLoopback = (hostname: string) =>
+  hostname === "localhost" ||
+  hostname.endsWith(".localhost") ||
+  hostname === "[::1]" ||
+  /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname)
+
+/** An `https:` URL, or an `http:` one that does not leave this machine. */
+export const baseUrl = (input: string | URL) => {
+  if (!URL.canParse(String(input))) return invalid("baseUrl", "an absolute URL such as https://example.com")
+  const url = new URL(input)
+  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
+    return invalid("baseUrl", "a URL without credentials, query or fragment")
+  }
+  if (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname))) {
+    return Effect.succeed(url.href.replace(/\/+$/, ""))
+  }
+  return invalid("baseUrl", "https:, or http: to a loopback address: the token would travel in the clear")
+}
+
+/** A length of time over zero. Infinity means no limit. */
+export const timeout = (input: Duration.Input, option = "timeout") =>
+  Option.match(Option.filter(Duration.fromInput(input), Duration.isPositive), {
+    onNone: () => invalid(option, "a duration over zero"),
+    onSome: Effect.succeed
+  })
+
+const isApiVersion = Schema.is(ApiVersion)
+
+export const version = (version: ApiVersion) =>
+  isApiVersion(version) ? Effect.succeed(version) : invalid("version", `one of ${ApiVersion.literals.join(", ")}`)
+
+const isCount = Schema.is(Schema.Int.check(Schema.isGreaterThan(0)))
+
+/** How many at once. */
+export const count = (count: number, option: string) =>
+  isCount(count) ? Effect.succeed(count) : invalid(option, "an integer over zero")
+
+/** The retry policy with its defaults; `false` is a single attempt. */
+export const retry = Effect.fnUntraced(function* (input: RetryOptions | false) {
+  const given: RetryOptions = input === false ? { maxAttempts: 1 } : input
+  const maxAttempts = given.maxAttempts ?? 5
+  if (!isCount(maxAttempts)) return yield* invalid("retry.maxAttempts", "an integer over zero")
+  const millis = (name: Exclude<keyof RetryOptions, "maxAttempts">, fallback: Duration.Input) =>
+    Effect.map(timeout(given[name] ?? fallback, `retry.${name}`), Duration.toMillis)
+  return {
+    maxAttempts,
+    baseDelayMillis: yield* millis("baseDelay", "500 millis"),
+    maxDelayMillis: yield* millis("maxDelay", "30 seconds"),
+    maxRetryAfterMillis: yield* millis("maxRetryAfter", "1 minute"),
+    maxDurationMillis: yield* millis("maxDuration", "5 minutes")
+  }
+})

@@ -1,0 +1,88 @@
+/** The stored records of accounts, in time, and without their secrets in what fails. */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import { AccessTokenError } from "../client/AccessToken.ts"
+import * as Redaction from "../client/redaction.ts"
+import * as SafeCause from "../client/safeCause.ts"
+import { decode, secretsIn, textOf, type TokenRecord } from "./storedTokens.ts"
+import { type Service, TokenStoreError } from "./TokenStore.ts"
+
+// A store that hangs must not hold up a refresh for ever.
+const storeMillis = 10_000
+const firstBackOffMillis = 250
+const maximumBackOffMillis = 5000
+
+// Left behind, not interrupted: a store may not let itself be. What it writes late is
+// compared with what is there like anything else.
+const inTime = <A>(effect: Effect.Effect<A, unknown>) =>
+  Effect.flatMap(Effect.forkDetach(effect), (fiber) =>
+    Effect.timeoutOrElse(Fiber.join(fiber), {
+      duration: storeMillis,
+      orElse: () => Effect.fail<unknown>(new Error(`no response within ${storeMillis} ms`))
+    })
+  )
+
+/** Backs off, with jitter. */
+export const backOff = (tries: number) =>
+  Effect.flatMap(Random.next, (random) =>
+    Effect.sleep(Math.min(firstBackOffMillis * 2 ** tries, maximumBackOffMillis) * (0.5 + random / 2))
+  )
+
+export type Records = ReturnType<typeof make>
+
+export const make = (store: Service) => {
+  const ofStore = <A>(
+    what: string,
+    effect: Effect.Effect<A, TokenStoreError>,
+    ...texts: ReadonlyArray<Redacted.Redacted>
+  ) =>
+    Effect.mapError(inTime(SafeCause.failingDefects(effect)), (error) => {
+      const redact = Redaction.make(...texts.flatMap(secretsIn))
+      const cause = error instanceof TokenStoreError ? error.cause : error
+      return new AccessTokenError({ reason: "Unreachable", messages: [what], cause: SafeCause.make(cause, redact) })
+    })
+
+  const get = (key: string) => ofStore("the token store cannot be read", store.get(key))
+
+  const replace = (key: string, current: Option.Option<Redacted.Redacted>, next: TokenRecord) => {
+    const text = textOf(next)
+    return ofStore(
+      "the token store cannot be written",
+      store.replace(key, current, text),
+      ...Option.toArray(current),
+      text
+    )
+  }
+
+  /** What is stored, as a text to replace and as the record it is. */
+  const load = Effect.fnUntraced(function* (key: string) {
+    const text = yield* get(key)
+    if (Option.isNone(text)) return { text, record: undefined }
+    const record = yield* Effect.mapError(
+      decode(Redacted.value(text.value)),
+      () => new AccessTokenError({ reason: "Refused", messages: [`the token store holds something else for ${key}`] })
+    )
+    return { text, record }
+  })
+
+  /** Stores what nobody else has: while this process lives, it tries. */
+  const persist = Effect.fnUntraced(function* <A>(
+    key: string,
+    attempt: Effect.Effect<Option.Option<A>, AccessTokenError>
+  ) {
+    for (let tries = 0; ; tries++) {
+      const stored = yield* Effect.result(attempt)
+      if (Result.isSuccess(stored) && Option.isSome(stored.success)) return stored.success.value
+      if (Result.isFailure(stored)) {
+        yield* Effect.logWarning(`The tokens of ${key} could not be stored yet`, stored.failure.cause)
+      }
+      yield* backOff(tries)
+    }
+  })
+
+  return { get, replace, load, persist }
+}

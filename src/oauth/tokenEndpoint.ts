@@ -1,0 +1,156 @@
+/** The requests to HighLevel's OAuth server, and what its responses mean. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type * as HttpClient from "effect/http/HttpClient"
+import { AccessTokenError } from "../client/AccessToken.ts"
+import * as ErrorBody from "../client/errorBody.ts"
+import { isTransientStatus } from "../client/errorFields.ts"
+import * as Exchange from "../client/exchange.ts"
+import * as Redaction from "../client/redaction.ts"
+import * as Request from "../client/request.ts"
+import * as SafeCause from "../client/safeCause.ts"
+import {
+  type AccessTokenRequest,
+  type AccessTokenResponse,
+  getAccessToken,
+  type UserType
+} from "../wire/getAccessToken.ts"
+import { getLocationAccessToken } from "../wire/getLocationAccessToken.ts"
+import type { Operation } from "../wire/Operation.ts"
+
+/** What HighLevel granted. */
+export interface Grant {
+  readonly accessToken: Redacted.Redacted
+  readonly refreshToken?: Redacted.Redacted | undefined
+  /** How long the access token lives, in seconds. */
+  readonly expiresIn?: number | undefined
+  readonly scope?: string | undefined
+  readonly userType?: string | undefined
+  readonly locationId?: string | undefined
+  readonly companyId?: string | undefined
+  readonly userId?: string | undefined
+}
+
+type Response = typeof AccessTokenResponse.Type
+
+const grantOf = (response: Response): Grant | undefined => {
+  const accessToken = response.access_token ?? response.accessToken
+  if (accessToken == null || Redacted.value(accessToken) === "") return undefined
+  const refreshToken = response.refresh_token ?? response.refreshToken ?? undefined
+  // An empty id is none.
+  return {
+    accessToken,
+    refreshToken: refreshToken === undefined || Redacted.value(refreshToken) === "" ? undefined : refreshToken,
+    expiresIn: response.expires_in ?? response.expiresIn ?? undefined,
+    scope: response.scope || undefined,
+    userType: response.userType || undefined,
+    locationId: response.locationId || undefined,
+    companyId: response.companyId || undefined,
+    userId: response.userId || undefined
+  }
+}
+
+// In the words of RFC 6749, or in those of a message.
+const isInvalidGrant = ({ error, messages }: ErrorBody.ErrorBody) =>
+  error === "invalid_grant" || messages.some((message) => /invalid[_ ]grant|refresh token is invalid/i.test(message))
+
+const reasonOf = (status: number, errorBody: ErrorBody.ErrorBody): AccessTokenError["reason"] =>
+  isInvalidGrant(errorBody)
+    ? "ReconnectRequired"
+    : isTransientStatus(status) || ErrorBody.reasonOf(status, errorBody) === "GatewayTimeout"
+      ? "Unreachable"
+      : "Refused"
+
+/** Whether the bearer of `/oauth/locationToken` was refused as invalid, which another one may cure. */
+export const isInvalidToken = ({ messages, status }: AccessTokenError) =>
+  status === 401 && ErrorBody.reasonOf(status, { messages }) === "InvalidToken"
+
+const unreachable = (messages: ReadonlyArray<string>, cause?: unknown) =>
+  new AccessTokenError({ reason: "Unreachable", messages, cause })
+
+/** Reads one response. Its body is never kept: what cannot be read may hold a token. */
+const read = (
+  { body, status }: Exchange.Received,
+  decode: Operation<never, Response>["decode"],
+  redact: Redaction.Redaction
+): Result.Result<Grant, AccessTokenError> => {
+  if (status >= 200 && status < 300) {
+    const response = Result.flatMap(
+      Result.try((): unknown => JSON.parse(body)),
+      decode
+    )
+    const grant = Result.isSuccess(response) ? grantOf(response.success) : undefined
+    // A repetition within the grace brings the same tokens again.
+    return grant === undefined
+      ? Result.fail(unreachable([`the response with status ${status} holds no access token`]))
+      : Result.succeed(grant)
+  }
+  const errorBody = ErrorBody.parse(body)
+  return Result.fail(
+    new AccessTokenError({
+      reason: reasonOf(status, errorBody),
+      status,
+      error: errorBody.error === undefined ? undefined : redact(errorBody.error),
+      messages: errorBody.messages.map(redact),
+      traceId: errorBody.traceId === undefined ? undefined : redact(errorBody.traceId)
+    })
+  )
+}
+
+export type TokenEndpoint = ReturnType<typeof make>
+
+export const make = (options: {
+  readonly httpClient: HttpClient.HttpClient
+  readonly baseUrl: string
+  readonly clientId: string
+  readonly clientSecret: Redacted.Redacted
+  readonly attemptTimeout: Duration.Duration
+}) => {
+  const { attemptTimeout, baseUrl, clientId, clientSecret, httpClient } = options
+  const exchange = Exchange.make({ httpClient, tracePropagation: false })
+
+  /** One request, once, in its time, without its secrets in what it fails with. */
+  const once = <I extends object>(
+    operation: Operation<I, Response>,
+    input: I,
+    secret: Redacted.Redacted,
+    token?: Redacted.Redacted
+  ): Effect.Effect<Grant, AccessTokenError> => {
+    const redact = Redaction.make(clientSecret, secret)
+    const request = Request.make(baseUrl, operation, input, "2021-07-28")
+    if (Result.isFailure(request)) return Effect.fail(unreachable([request.failure.message]))
+    return exchange(token === undefined ? request.success : Request.withToken(request.success, token), redact).pipe(
+      Effect.catchDefect((defect) => Effect.fail({ status: undefined, cause: SafeCause.make(defect, redact) })),
+      Effect.mapError(({ cause, status }) =>
+        unreachable(status === undefined ? [] : [`the response was cut off after status ${status}`], cause)
+      ),
+      Effect.flatMap((received) => Effect.fromResult(read(received, operation.decode, redact))),
+      Effect.timeoutOrElse({
+        duration: attemptTimeout,
+        orElse: () => Effect.fail(unreachable([`no response within ${Duration.toMillis(attemptTimeout)} ms`]))
+      })
+    )
+  }
+
+  const form = (
+    grant: Omit<typeof AccessTokenRequest.Type, "client_id" | "client_secret">
+  ): typeof AccessTokenRequest.Type => ({ client_id: clientId, client_secret: clientSecret, ...grant })
+  return {
+    refresh: (refreshToken: Redacted.Redacted, userType: UserType) =>
+      once(
+        getAccessToken,
+        form({ grant_type: "refresh_token", refresh_token: refreshToken, user_type: userType }),
+        refreshToken
+      ),
+    exchange: (code: Redacted.Redacted, redirectUri: string, userType: UserType) =>
+      once(
+        getAccessToken,
+        form({ grant_type: "authorization_code", code, redirect_uri: redirectUri, user_type: userType }),
+        code
+      ),
+    locationToken: (companyId: string, locationId: string, companyToken: Redacted.Redacted) =>
+      once(getLocationAccessToken, { companyId, locationId }, companyToken, companyToken)
+  }
+}

@@ -1,0 +1,40 @@
+/** The rate-limit headers of a response: the only place where HighLevel tells its limits. */
+import * as Duration from "effect/Duration"
+import * as Result from "effect/Result"
+import * as Headers from "effect/http/Headers"
+import type { Responded } from "./RateLimitStore.ts"
+
+const number = (text: string | undefined) => {
+  const value = text === undefined || text.trim() === "" ? Number.NaN : Number(text)
+  return Number.isFinite(value) && value >= 0 ? value : undefined
+}
+
+// A limit or an interval of nothing would stop the bucket for good.
+const positive = (text: string | undefined) => number(text) || undefined
+
+const retryAfterMillis = (text: string, now: number, maximum: number) =>
+  Result.match(Headers.parseRetryAfter(text), {
+    onFailure: () => undefined,
+    onSuccess: (parsed) => Math.min(Duration.toMillis(Headers.retryAfterDelay(parsed, now)), maximum)
+  })
+
+/** What a response tells, its `Retry-After` within a maximum. */
+export const read = (
+  status: number,
+  headers: Headers.Headers,
+  now: number,
+  maximumRetryAfterMillis: number
+): Responded => ({
+  _tag: "Responded",
+  isHighLevel: status < 500,
+  isLimited: status === 429,
+  max: positive(headers["x-ratelimit-max"]),
+  remaining: number(headers["x-ratelimit-remaining"]),
+  intervalMillis: positive(headers["x-ratelimit-interval-milliseconds"]),
+  dailyRemaining: number(headers["x-ratelimit-daily-remaining"]),
+  dailyResetMillis: number(headers["x-ratelimit-daily-reset"]),
+  retryAfterMillis:
+    headers["retry-after"] === undefined
+      ? undefined
+      : retryAfterMillis(headers["retry-after"], now, maximumRetryAfterMillis)
+})

@@ -1,0 +1,140 @@
+/** What the sandbox's OAuth server stores: codes, refresh tokens, access tokens. */
+import * as Redacted from "effect/Redacted"
+import type { UserType } from "../wire/getAccessToken.ts"
+import type * as Model from "./SandboxModel.ts"
+
+export interface Settings {
+  readonly clientId: string
+  readonly clientSecret: string
+  /** How long an access token lives, in seconds. */
+  readonly expiresIn: number
+  /** For how long a used refresh token brings the same pair again. */
+  readonly graceMillis: number
+  readonly spelling: "snake_case" | "camelCase"
+}
+
+interface Holder {
+  readonly userType: UserType
+  readonly locationId: string | undefined
+  readonly companyId: string
+  readonly scopes: ReadonlyArray<string>
+  readonly expiresIn: number
+  readonly refusedWith: string | undefined
+}
+
+export interface Pair {
+  readonly holder: Holder
+  readonly accessToken: string
+  readonly refreshToken: string | undefined
+}
+
+export interface Refused {
+  readonly status: 400 | 401
+  readonly error: string
+  readonly message: string
+}
+
+const invalidGrant = (what: string): Refused => ({
+  status: 400,
+  error: "invalid_grant",
+  message: `Invalid grant: ${what} is invalid`
+})
+
+const inactive: Refused = { status: 400, error: "Bad Request", message: "Location is not active" }
+
+export const isRefused = (answer: Pair | Refused): answer is Refused => "status" in answer
+
+export type OAuthState = ReturnType<typeof make>
+
+export const make = (settings: Settings) => {
+  const codes = new Map<string, { readonly holder: Omit<Holder, "userType">; readonly redirectUri: string }>()
+  const refreshTokens = new Map<
+    string,
+    { readonly holder: Holder; used: { readonly at: number; readonly pair: Pair } | undefined }
+  >()
+  const accessTokens = new Map<string, { readonly holder: Holder; readonly expiresAt: number }>()
+  const revoked = new Set<string>()
+  const inactiveLocations = new Set<string>()
+  // Not reset: what was issued once is not issued again.
+  let issued = 0
+
+  const issue = (holder: Holder, now: number, withRefreshToken = true): Pair => {
+    const number = ++issued
+    const accessToken = `sandbox-access-${number}`
+    const refreshToken = withRefreshToken ? `sandbox-refresh-${number}` : undefined
+    accessTokens.set(accessToken, { holder, expiresAt: now + holder.expiresIn * 1000 })
+    if (refreshToken !== undefined) refreshTokens.set(refreshToken, { holder, used: undefined })
+    return { holder, accessToken, refreshToken }
+  }
+
+  const isInactive = ({ locationId }: { readonly locationId: string | undefined }) =>
+    locationId !== undefined && inactiveLocations.has(locationId)
+
+  return {
+    settings,
+    isClient: (clientId: string, clientSecret: Redacted.Redacted) =>
+      clientId === settings.clientId && Redacted.value(clientSecret) === settings.clientSecret,
+
+    issue: (grant: Model.Grant, now: number): Pair =>
+      issue(
+        {
+          userType: grant.userType ?? "Location",
+          locationId: grant.userType === "Company" ? undefined : grant.locationId,
+          companyId: grant.companyId ?? "sandbox-company",
+          scopes: grant.scopes ?? ["conversations.readonly", "conversations.write"],
+          expiresIn: grant.expiresIn ?? settings.expiresIn,
+          refusedWith: grant.refusedWith
+        },
+        now
+      ),
+
+    /** The customer has chosen; the code that HighLevel's redirect brings. */
+    approve: (choice: Model.Choice & { readonly scopes: ReadonlyArray<string>; readonly redirectUri: string }) => {
+      const code = `sandbox-code-${++issued}`
+      const { companyId = "sandbox-company", locationId, redirectUri, scopes } = choice
+      const holder = { locationId, companyId, scopes, expiresIn: settings.expiresIn, refusedWith: undefined }
+      codes.set(code, { holder, redirectUri })
+      return code
+    },
+
+    exchange: (code: string, redirectUri: string | undefined, userType: UserType, now: number): Pair | Refused => {
+      const found = codes.get(code)
+      codes.delete(code)
+      if (found === undefined || found.redirectUri !== redirectUri) return invalidGrant("authorization code")
+      const { holder } = found
+      return issue({ ...holder, userType, locationId: userType === "Company" ? undefined : holder.locationId }, now)
+    },
+
+    refresh: (refreshToken: string, now: number): Pair | Refused => {
+      const entry = refreshTokens.get(refreshToken)
+      if (entry === undefined || revoked.has(refreshToken)) return invalidGrant("refresh token")
+      if (isInactive(entry.holder)) return inactive
+      if (entry.used === undefined) {
+        entry.used = { at: now, pair: issue(entry.holder, now) }
+        return entry.used.pair
+      }
+      return now - entry.used.at <= settings.graceMillis ? entry.used.pair : invalidGrant("refresh token")
+    },
+
+    locationToken: (agency: Holder, locationId: string, now: number): Pair | Refused => {
+      if (inactiveLocations.has(locationId)) return inactive
+      return issue({ ...agency, userType: "Location", locationId }, now, false)
+    },
+
+    /** The holder of an access token that is valid now. */
+    holder: (accessToken: string, now: number): Holder | undefined => {
+      const entry = accessTokens.get(accessToken)
+      return entry === undefined || revoked.has(accessToken) || now >= entry.expiresAt ? undefined : entry.holder
+    },
+
+    revoke: (token: string) => void revoked.add(token),
+    deactivate: (locationId: string) => void inactiveLocations.add(locationId),
+    reset: () => {
+      codes.clear()
+      refreshTokens.clear()
+      accessTokens.clear()
+      revoked.clear()
+      inactiveLocations.clear()
+    }
+  }
+}

@@ -1,0 +1,286 @@
+/** What the sandbox stores: conversations, scripts, requests, usage. */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type { Changes } from "../wire/updateConversation.ts"
+import type { Conversation } from "../wire/Conversation.ts"
+import type * as Model from "./SandboxModel.ts"
+import * as OAuthState from "./oauthState.ts"
+
+const day = 24 * 60 * 60 * 1000
+
+export const documentedConversation: Model.Seed = {
+  id: "tDtDnQdgm2LXpyiqYvZ6",
+  locationId: "tDtDnQdgm2LXpyiqYvZ6",
+  contactId: "tDtDnQdgm2LXpyiqYvZ6",
+  assignedTo: "tDtDnQdgm2LXpyiqYvZ6",
+  userId: "tDtDnQdgm2LXpyiqYvZ6",
+  lastMessageBody: "Hello, this is the message body",
+  lastMessageDate: DateTime.makeUnsafe(1628008053263),
+  lastMessageType: "TYPE_CALL",
+  unreadCount: 1,
+  inbox: true,
+  starred: false,
+  deleted: false
+}
+
+/** A conversation of the sandbox. */
+export type StoredConversation = Conversation & { readonly id: string; readonly locationId: string }
+
+export interface Settings {
+  readonly token: string
+  readonly responses: "documented" | "observed"
+  readonly conversations: ReadonlyArray<Model.Seed>
+  readonly rateLimit: Model.RateLimit
+  readonly oauth: OAuthState.Settings
+}
+
+/** The query of the page on which a customer chooses. */
+export interface Asked {
+  readonly redirectUri: string
+  readonly scope: string
+  readonly state: string | undefined
+}
+
+export interface Consumed {
+  readonly isAllowed: boolean
+  readonly headers: Record<string, string>
+}
+
+interface Usage {
+  /** When the requests of the window came. */
+  window: Array<number>
+  today: { start: number; used: number }
+}
+
+type Received = { -readonly [Key in keyof Model.ReceivedRequest]: Model.ReceivedRequest[Key] }
+
+export class State extends Context.Service<
+  State,
+  {
+    readonly responses: Settings["responses"]
+    readonly sandbox: Model.Service
+    readonly oauth: OAuthState.OAuthState
+    readonly approve: (asked: Asked, choice: Model.Choice) => { readonly code: string; readonly state?: string }
+    /** Why a call in the location with the token gets a 401, if it does. */
+    readonly refusalOf: (token: string, locationId: string, scope: string, now: number) => string | undefined
+    readonly takeRefusal: (operation: Model.Operation, conversationId: string) => Model.Refusal | undefined
+    readonly conversation: (conversationId: string) => Option.Option<StoredConversation>
+    /** The changed conversation, or none where there is no such conversation in the location. */
+    readonly apply: (conversationId: string, changes: Changes) => Option.Option<StoredConversation>
+    readonly receive: (request: Model.ReceivedRequest) => Received
+    /** Counts a request to a location, if its limits allow it, with what is left. */
+    readonly consume: (locationId: string, now: number) => Consumed
+    readonly takeFault: (operation: Model.Operation) => Model.Fault | undefined
+    readonly nextTraceId: () => string
+  }
+>()("effect-highlevel/testing/Sandbox/State") {}
+
+/** Something that is to happen to some requests, and how many are left. */
+interface Scripted<A> {
+  readonly script: A
+  left: number
+  /** How many requests pass before the next one that it happens to. */
+  pass: number
+}
+
+type Script = { readonly times?: number | undefined; readonly every?: number | undefined }
+
+const scripted = <A extends Script>(script: A): Scripted<A> => ({
+  script,
+  left: script.times ?? 1,
+  pass: (script.every ?? 1) - 1
+})
+
+/** The first that happens to a request, if any. */
+const take = <A extends Script>(entries: ReadonlyArray<Scripted<A>>, applies: (script: A) => boolean) => {
+  const entry = entries.find((entry) => {
+    if (entry.left <= 0 || !applies(entry.script)) return false
+    if (entry.pass > 0) {
+      entry.pass--
+      return false
+    }
+    return true
+  })
+  if (entry !== undefined) {
+    entry.left--
+    entry.pass = (entry.script.every ?? 1) - 1
+  }
+  return entry?.script
+}
+
+export const make = (settings: Settings) =>
+  Effect.sync(() => {
+    const conversations = new Map<string, StoredConversation>()
+    const refusals: Array<Scripted<Model.Refusal>> = []
+    const revoked = new Set<string>()
+    const received: Array<Received> = []
+    let answered = 0
+    const faults: Array<Scripted<Model.Fault>> = []
+    const applied: Array<Model.AppliedUpdate> = []
+    const usages = new Map<string, Usage>()
+    let rateLimit = settings.rateLimit
+    const oauth = OAuthState.make(settings.oauth)
+
+    const approve = ({ redirectUri, scope, state }: Asked, choice: Model.Choice) => {
+      const [first] = conversations.values()
+      const code = oauth.approve({ locationId: first?.locationId, ...choice, scopes: scope.split(" "), redirectUri })
+      return { code, ...(state === undefined ? {} : { state }) }
+    }
+
+    const seed = (conversation: Model.Seed) => {
+      conversations.set(conversation.id, { ...conversation })
+    }
+    const reset = () => {
+      conversations.clear()
+      refusals.length = 0
+      revoked.clear()
+      received.length = 0
+      answered = 0
+      faults.length = 0
+      applied.length = 0
+      usages.clear()
+      oauth.reset()
+      rateLimit = settings.rateLimit
+      settings.conversations.forEach(seed)
+    }
+    reset()
+
+    const usageOf = (locationId: string, now: number) => {
+      const usage = usages.get(locationId) ?? { window: [], today: { start: now, used: 0 } }
+      usages.set(locationId, usage)
+      const { intervalMillis, window = "fixed" } = rateLimit
+      const [first = now] = usage.window
+      if (window === "sliding") usage.window = usage.window.filter((at) => now - at < intervalMillis)
+      // A fixed window starts with its first request and ends one interval later.
+      else if (now - first >= intervalMillis) usage.window = []
+      if (now - usage.today.start >= day) usage.today = { start: now, used: 0 }
+      return usage
+    }
+
+    const consume = (locationId: string, now: number): Consumed => {
+      const { daily, intervalMillis, max, retryAfter } = rateLimit
+      const usage = usageOf(locationId, now)
+      const isAllowed = usage.window.length < max && usage.today.used < daily
+      if (isAllowed) {
+        usage.window.push(now)
+        usage.today.used++
+      }
+      const [first = now] = usage.window
+      return {
+        isAllowed,
+        headers: {
+          "x-ratelimit-max": String(max),
+          "x-ratelimit-remaining": String(Math.max(0, max - usage.window.length)),
+          "x-ratelimit-interval-milliseconds": String(intervalMillis),
+          "x-ratelimit-limit-daily": String(daily),
+          "x-ratelimit-daily-remaining": String(Math.max(0, daily - usage.today.used)),
+          "x-ratelimit-daily-reset": String(usage.today.start + day - now),
+          ...(!isAllowed && retryAfter === true
+            ? { "retry-after": String(Math.ceil((first + intervalMillis - now) / 1000)) }
+            : {})
+        }
+      }
+    }
+
+    const sandbox: Model.Service = {
+      seed: (conversation) => Effect.sync(() => seed(conversation)),
+      conversation: (conversationId) =>
+        Effect.sync((): Option.Option<Conversation> => Option.fromNullishOr(conversations.get(conversationId))),
+      refuse: (refusal) =>
+        Effect.sync(() => {
+          refusals.push(scripted(refusal))
+        }),
+      issue: (grant) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          const { accessToken, refreshToken = "" } = oauth.issue(grant, now)
+          return { accessToken: Redacted.make(accessToken), refreshToken: Redacted.make(refreshToken) }
+        }),
+      approve: (url, choice = {}) =>
+        Effect.sync(() => {
+          const query = new URL(url).searchParams
+          return approve(
+            {
+              redirectUri: query.get("redirect_uri") ?? "",
+              scope: query.get("scope") ?? "",
+              state: query.get("state") ?? undefined
+            },
+            choice
+          )
+        }),
+      deactivate: (locationId) => Effect.sync(() => oauth.deactivate(locationId)),
+      revoke: (token) =>
+        Effect.sync(() => {
+          revoked.add(token)
+          oauth.revoke(token)
+        }),
+      fault: (fault) =>
+        Effect.sync(() => {
+          faults.push(scripted(fault))
+        }),
+      limit: (changes) =>
+        Effect.sync(() => {
+          rateLimit = { ...rateLimit, ...changes }
+        }),
+      consumeExternally: (locationId, requests) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          const usage = usageOf(locationId, now)
+          for (let count = 0; count < requests; count++) usage.window.push(now)
+          usage.today.used += requests
+        }),
+      applied: Effect.sync(() => [...applied]),
+      requests: Effect.sync(() => received.map((request) => ({ ...request }))),
+      reset: Effect.sync(reset)
+    }
+
+    return State.of({
+      responses: settings.responses,
+      sandbox,
+      oauth,
+      approve,
+      refusalOf: (token, locationId, scope, now) => {
+        if (token === settings.token && !revoked.has(token)) return undefined
+        if (token.startsWith("pit-")) return "Invalid Private Integration token"
+        const holder = oauth.holder(token, now)
+        if (holder === undefined) {
+          if (token === "") return "No Authorization header found for authentication!"
+          return settings.responses === "observed" ? "Invalid JWT" : "Invalid token: access token is invalid"
+        }
+        if (holder.refusedWith !== undefined) return holder.refusedWith
+        if (holder.userType === "Company") return "Token's user type mismatch!"
+        if (!holder.scopes.includes(scope)) return "The token is not authorized for this scope."
+        return holder.locationId === locationId ? undefined : "This location is not accessible from this token!"
+      },
+      takeRefusal: (operation, conversationId) =>
+        take(
+          refusals,
+          ({ conversationId: only, operation: of = "update" }) =>
+            of === operation && (only === undefined || only === conversationId)
+        ),
+      takeFault: (operation) => take(faults, ({ operation: only = "update" }) => only === operation),
+      conversation: (conversationId) => Option.fromNullishOr(conversations.get(conversationId)),
+      apply: (conversationId, changes) => {
+        const { locationId, starred, unreadCount } = changes
+        const conversation = conversations.get(conversationId)
+        if (conversation === undefined || conversation.locationId !== locationId) return Option.none()
+        const changed = {
+          ...conversation,
+          ...(unreadCount === undefined ? {} : { unreadCount }),
+          ...(starred === undefined ? {} : { starred })
+        }
+        conversations.set(conversationId, changed)
+        applied.push({ conversationId, ...changes })
+        return Option.some(changed)
+      },
+      receive: (request) => {
+        const entry: Received = { ...request }
+        received.push(entry)
+        return entry
+      },
+      consume,
+      nextTraceId: () => `00000000-0000-4000-8000-${String(++answered).padStart(12, "0")}`
+    })
+  })

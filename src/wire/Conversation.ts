@@ -1,0 +1,231 @@
+/**
+ * The conversation as HighLevel sends it.
+ *
+ * The documentation describes one document, the servers send several: fields are
+ * missing or null, the date has four encodings, and the message type is sometimes
+ * a number. The schemas here read them all, because an update that was applied
+ * must not fail over the shape of its response.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as Lenient from "./lenient.ts"
+
+/**
+ * The members of `lastMessageType` that HighLevel documents.
+ *
+ * **Gotchas**
+ *
+ * The vendor adds members silently (`TYPE_RCS`, `TYPE_TIKTOK`, …), so treat the
+ * list as known names, never as all names: {@link LastMessageType} is open.
+ *
+ * **Example** (Telling a documented type from a new one)
+ *
+ * ```ts
+ * import { Conversation } from "effect-highlevel"
+ *
+ * Conversation.documentedMessageTypes.length // => 35
+ * ```
+ */
+export const documentedMessageTypes = [
+  "TYPE_CALL",
+  "TYPE_SMS",
+  "TYPE_EMAIL",
+  "TYPE_SMS_REVIEW_REQUEST",
+  "TYPE_WEBCHAT",
+  "TYPE_SMS_NO_SHOW_REQUEST",
+  "TYPE_CAMPAIGN_SMS",
+  "TYPE_CAMPAIGN_CALL",
+  "TYPE_CAMPAIGN_EMAIL",
+  "TYPE_CAMPAIGN_VOICEMAIL",
+  "TYPE_FACEBOOK",
+  "TYPE_CAMPAIGN_FACEBOOK",
+  "TYPE_CAMPAIGN_MANUAL_CALL",
+  "TYPE_CAMPAIGN_MANUAL_SMS",
+  "TYPE_GMB",
+  "TYPE_CAMPAIGN_GMB",
+  "TYPE_REVIEW",
+  "TYPE_INSTAGRAM",
+  "TYPE_WHATSAPP",
+  "TYPE_CUSTOM_SMS",
+  "TYPE_CUSTOM_EMAIL",
+  "TYPE_CUSTOM_PROVIDER_SMS",
+  "TYPE_CUSTOM_PROVIDER_EMAIL",
+  "TYPE_IVR_CALL",
+  "TYPE_ACTIVITY_CONTACT",
+  "TYPE_ACTIVITY_INVOICE",
+  "TYPE_ACTIVITY_PAYMENT",
+  "TYPE_ACTIVITY_OPPORTUNITY",
+  "TYPE_LIVE_CHAT",
+  "TYPE_LIVE_CHAT_INFO_MESSAGE",
+  "TYPE_ACTIVITY_APPOINTMENT",
+  "TYPE_FACEBOOK_COMMENT",
+  "TYPE_INSTAGRAM_COMMENT",
+  "TYPE_CUSTOM_CALL",
+  "TYPE_INTERNAL_COMMENT"
+] as const
+
+/**
+ * The type of a conversation's last message: a documented name (with
+ * completion), any other name, or the numeric code that live responses carry.
+ *
+ * **Details**
+ *
+ * `100` is known to mean `TYPE_NO_SHOW` and `1` `TYPE_CALL`. The other codes are
+ * not published and the community's tables contradict each other, so numbers are
+ * kept as numbers.
+ */
+export const LastMessageType = Schema.Union([
+  Schema.Literals(documentedMessageTypes),
+  Schema.StringForLiteralAutocomplete,
+  Schema.Finite
+]).annotate({
+  description: "Type of the last message sent/received in the conversation.",
+  examples: ["TYPE_CALL"]
+})
+
+export type LastMessageType = typeof LastMessageType.Type
+
+const secondsTimestamp = Schema.Struct({ seconds: Schema.Finite, nanoseconds: Schema.optionalKey(Schema.Finite) })
+const underscoredTimestamp = Schema.Struct({ _seconds: Schema.Finite, _nanoseconds: Schema.optionalKey(Schema.Finite) })
+
+type DateEncoding = string | number | typeof secondsTimestamp.Type | typeof underscoredTimestamp.Type
+
+const fromSeconds = (seconds: number, nanoseconds = 0) => seconds * 1000 + Math.trunc(nanoseconds / 1_000_000)
+
+// A string of digits is epoch milliseconds; every other string must be a full
+// ISO date and time. `Date` alone would also read "1" or "March" as a date.
+const isoDateTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/
+const fromString = (text: string): Option.Option<DateTime.Utc> =>
+  /^-?\d+$/.test(text)
+    ? toUtc(DateTime.make(Number(text)))
+    : isoDateTime.test(text)
+      ? // Without a zone the documentation's "as UTC" decides, not the machine's zone.
+        toUtc(DateTime.make(/(?:Z|[+-]\d{2}:?\d{2})$/i.test(text) ? text : `${text}Z`))
+      : Option.none()
+
+const toUtc = Option.map(DateTime.toUtc)
+
+const readDate = (wire: DateEncoding): Option.Option<DateTime.Utc> => {
+  if (typeof wire === "string") return fromString(wire)
+  if (typeof wire === "number") return toUtc(DateTime.make(wire))
+  return toUtc(
+    DateTime.make(
+      "seconds" in wire ? fromSeconds(wire.seconds, wire.nanoseconds) : fromSeconds(wire._seconds, wire._nanoseconds)
+    )
+  )
+}
+
+/**
+ * The date of the last message, read as UTC from each encoding that HighLevel
+ * uses: a numeric string (documented), a number, an ISO string and a
+ * `{ seconds, nanoseconds }` timestamp. Written as documented: epoch
+ * milliseconds in a string.
+ *
+ * **Example** (One date, two encodings)
+ *
+ * ```ts
+ * import { Conversation } from "effect-highlevel"
+ * import * as DateTime from "effect/DateTime"
+ * import * as Schema from "effect/Schema"
+ *
+ * const decode = Schema.decodeUnknownSync(Conversation.LastMessageDate)
+ *
+ * DateTime.formatIso(decode("1628008053263")) // => "2021-08-03T16:27:33.263Z"
+ * DateTime.formatIso(decode({ seconds: 1628008053, nanoseconds: 263000000 })) // => "2021-08-03T16:27:33.263Z"
+ * ```
+ */
+export const LastMessageDate = Schema.Union([
+  Schema.String.annotate({ description: "Last message date as UTC", examples: ["1628008053263"] }),
+  Schema.Finite,
+  secondsTimestamp,
+  underscoredTimestamp
+]).pipe(
+  Schema.decodeTo(
+    Schema.DateTimeUtc,
+    SchemaTransformation.transformEffect({
+      decode: (wire: DateEncoding, options) =>
+        Option.match(readDate(wire), {
+          onNone: () => Effect.fail(new SchemaIssue.InvalidValue({ expected: "a date" }, wire, options)),
+          onSome: Effect.succeed
+        }),
+      encode: (date) => Effect.succeed<DateEncoding>(String(DateTime.toEpochMillis(date)))
+    })
+  )
+)
+
+/** The documented fields of a conversation, each of which may be missing or `null`. */
+export const fields = {
+  id: Lenient.field(
+    Schema.String.annotate({ description: "Contact ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
+  ),
+  locationId: Lenient.field(
+    Schema.String.annotate({ description: "Location ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
+  ),
+  contactId: Lenient.field(
+    Schema.String.annotate({ description: "Contact ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
+  ),
+  assignedTo: Lenient.field(
+    Schema.String.annotate({ description: "Assigned User ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
+  ),
+  userId: Lenient.field(
+    Schema.String.annotate({ description: "User ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
+  ),
+  lastMessageBody: Lenient.field(
+    Schema.String.annotate({
+      description: "Last message body as string",
+      examples: ["Hello, this is the message body"]
+    })
+  ),
+  lastMessageDate: Lenient.field(LastMessageDate),
+  lastMessageType: Lenient.field(LastMessageType),
+  unreadCount: Lenient.field(
+    Schema.Finite.annotate({ description: "Count of unread messages in the conversation", examples: [1] })
+  ),
+  inbox: Lenient.field(Schema.Boolean.annotate({ description: "Inbox status of the conversation.", examples: [true] })),
+  starred: Lenient.field(
+    Schema.Boolean.annotate({ description: "Starred status of the conversation.", examples: [true] })
+  ),
+  deleted: Lenient.field(
+    Schema.Boolean.annotate({ description: "Deleted status of the conversation.", examples: [false] })
+  )
+}
+
+/**
+ * A conversation. Every field may be missing or `null`; a value
+ * that its field's schema cannot read is kept, as it came, in `unrecognized`;
+ * fields that are not documented (`dateAdded`, `tags`, …) keep their place.
+ *
+ * **Details**
+ *
+ * `id` is described as "Contact ID" in the documentation, a slip: it is the
+ * conversation's.
+ *
+ * **Example** (Reading a response recorded live)
+ *
+ * ```ts
+ * import { Conversation } from "effect-highlevel"
+ * import * as Schema from "effect/Schema"
+ *
+ * const conversation = Schema.decodeUnknownSync(Conversation.Conversation)({
+ *   id: "cJTzny9zF2D5MnfWoZs2",
+ *   dateAdded: "2026-07-17T10:22:59.598Z",
+ *   lastMessageType: 100,
+ *   unreadCount: "none",
+ *   starred: true
+ * })
+ *
+ * conversation.starred // => true
+ * conversation.lastMessageType // => 100
+ * conversation.dateAdded // => "2026-07-17T10:22:59.598Z"
+ * conversation.unrecognized // => { unreadCount: "none" }
+ * ```
+ */
+export const Conversation = Lenient.struct(fields, {
+  description: "Conversation data of the provided conversation ID."
+})
+
+export interface Conversation extends Schema.Schema.Type<typeof Conversation> {}

@@ -1,0 +1,139 @@
+/**
+ * An operation of HighLevel's API as a value: everything that is documented about
+ * it. The client, the `HttpApi` value and the sandbox are made from it.
+ *
+ * It imports nothing of HttpApi, so that a program that only calls operations does
+ * not carry the machinery of servers and documents.
+ */
+import { identity } from "effect/Function"
+import type * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as Lenient from "./lenient.ts"
+
+/** Values of the `Version` header. The documentation of the update allows `2021-07-28`; the servers accept all four. */
+export const ApiVersion = Schema.Literals(["2021-07-28", "2021-04-15", "2023-02-21", "v3"]).annotate({
+  description: "API Version"
+})
+
+export type ApiVersion = typeof ApiVersion.Type
+
+// `.` and `..` survive percent-encoding and would be resolved by the URL parser;
+// lone surrogates (Cs) cannot be encoded at all.
+const isIdentifier = Schema.makeFilter((id: string) => {
+  if (id === "." || id === "..") return `Expected an id, got the path segment "${id}"`
+  if (/[\p{Cc}\p{Cs}]/u.test(id)) return "Expected an id without control characters or lone surrogates"
+  return undefined
+})
+
+/**
+ * An id that can stand in a path: not empty, not `.` or `..`, no control
+ * characters. It is percent-encoded when it is sent.
+ */
+export const identifier = (description: string) =>
+  Schema.String.annotate({ description, examples: ["tDtDnQdgm2LXpyiqYvZ6"] }).check(Schema.isNonEmpty(), isIdentifier)
+
+/** The id of a location (sub-account). */
+export const LocationId = identifier("Location ID as string")
+
+/**
+ * What an operation declares. `params`, `query`, `headers`, `payload`, `success`
+ * and `error` are as `HttpApiEndpoint` takes them.
+ */
+export interface Declaration {
+  /** What its errors, spans and metrics are labelled with: `Conversations.update`. */
+  readonly name: string
+  /** The page that documents it. */
+  readonly documentation: string
+  readonly method: "GET" | "PUT" | "POST" | "PATCH" | "DELETE"
+  /** With `:name` for each of `params`. */
+  readonly path: `/${string}`
+  /** Everything that a caller gives. What is neither in path, query nor payload is not sent. */
+  readonly input: Schema.Top
+  readonly params?: Schema.Struct.Fields | undefined
+  readonly query?: Schema.Struct.Fields | undefined
+  readonly headers?: Schema.Struct.Fields | undefined
+  /** The body, where the operation has one. */
+  readonly payload?: (Schema.Top & { readonly fields: Schema.Struct.Fields }) | undefined
+  /** @default "json" */
+  readonly encoding?: "json" | "form" | undefined
+  /** The documented 2xx. */
+  readonly success: Schema.Top
+  /** The documented errors, but for the 401 of the token. */
+  readonly error: ReadonlyArray<Schema.Top>
+  /** Whether it may be sent again when it is not known what became of it. */
+  readonly isRepeatable: boolean
+  /** Whether a 2xx whose body cannot be read has applied something. */
+  readonly appliesUnread: boolean
+}
+
+/** The schemas of an operation, compiled. */
+export interface Compiled<in out Input extends object, out Output> {
+  /** Checks an input, strictly: an unknown field is an issue. */
+  readonly validate: (input: unknown) => Result.Result<Input, Schema.SchemaError>
+  /** The input as it is sent. */
+  readonly encode: (input: Input) => object
+  /** Reads the JSON of a 2xx, leniently. */
+  readonly decode: (json: unknown) => Result.Result<Output, Schema.SchemaError>
+}
+
+/** An operation with the given input and output. */
+export interface Operation<in out Input extends object, out Output> extends Declaration, Compiled<Input, Output> {}
+
+/**
+ * Makes an operation of its declaration.
+ *
+ * **Example** (An operation of your own)
+ *
+ * ```ts
+ * import { Operation } from "effect-highlevel"
+ * import * as Schema from "effect/Schema"
+ *
+ * const contactId = Operation.identifier("Contact ID")
+ *
+ * const getContact = Operation.make({
+ *   ...Operation.get,
+ *   name: "Contacts.get",
+ *   documentation: "https://marketplace.gohighlevel.com/docs/ghl/contacts/get-contact",
+ *   path: "/contacts/:contactId",
+ *   params: { contactId },
+ *   input: Schema.Struct({ contactId, locationId: Operation.LocationId }),
+ *   success: Schema.Struct({ contact: Schema.Struct({ id: Schema.String }) })
+ * })
+ *
+ * getContact.validate({ contactId: "..", locationId: "l" })._tag // => "Failure"
+ * ```
+ */
+export const make = <Input extends object, InputEncoded extends object, Output, const D extends Declaration>(
+  declaration: D & {
+    readonly input: Schema.Codec<Input, InputEncoded>
+    readonly success: Schema.Codec<Output, unknown>
+  }
+): D & Compiled<Input, Output> => {
+  const { input, success } = declaration
+  const type = Schema.toType(input)
+  return {
+    ...declaration,
+    validate: Schema.decodeUnknownResult(type, { onExcessProperty: "error", errors: "all" }),
+    // What has no transformation is sent as it is.
+    encode: type.ast === input.ast ? identity<object> : Schema.encodeSync(input),
+    decode: Lenient.decode(success)
+  }
+}
+
+/** What the declarations of reads have in common. */
+export const get = {
+  method: "GET",
+  headers: { version: ApiVersion },
+  error: [],
+  isRepeatable: true,
+  appliesUnread: false
+} as const
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const segment = (key: PropertyKey | { readonly key: PropertyKey }) => String(typeof key === "object" ? key.key : key)
+
+/** What is wrong with an input, field by field. */
+export const issuesOf = (error: Schema.SchemaError) =>
+  (format(error.issue).issues ?? []).map(({ message, path = [] }) => ({ field: path.map(segment).join("."), message }))
