@@ -7,21 +7,28 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
+    // One a core: by default, a core is left to Vitest itself.
+    maxWorkers: 2,
     projects: [
       {
         extends: true,
-        test: { name: "test", include: ["test/**/*.test.ts", "build/documentation/*.test.ts"] }
+        // Effect is loaded once by a worker, and not by each file: half of the time.
+        test: { name: "test", include: ["test/**/*.test.ts"], isolate: false, globalSetup: "test/programs.ts" }
+      },
+      {
+        extends: true,
+        test: { name: "documentation", include: ["build/documentation/*.test.ts"], isolate: false }
       },
       {
         extends: true,
         test: {
           name: "contracts",
+          globalSetup: "test/programs.ts",
           include: ["contracts/**/*.pact.test.ts"],
           testTimeout: 60_000,
-          // Pact's native part loses interactions when processes write in parallel, and
-          // sees an environment set here only in a process of its own.
+          // Pact's native part sees an environment set here only in a process of its own.
+          // It loses interactions where two write one file: here, each test has its own.
           pool: "forks",
-          fileParallelism: false,
           env: { PACT_DO_NOT_TRACK: "true", SCARF_ANALYTICS: "false", HTTP_PROXY: "", HTTPS_PROXY: "" }
         }
       }

@@ -24,7 +24,10 @@ const conversationId = "tDtDnQdgm2LXpyiqYvZ6"
 
 // Names of spans, events and metrics, wherever they are in an OTLP document.
 const namesIn = (document: string) =>
-  Array.from(document.matchAll(/"name":"((?:highlevel_|Conversations\.|rate_limit\.|retry|PUT)[^"]*)"/g), ([, name]) => name)
+  Array.from(
+    document.matchAll(/"name":"((?:highlevel_|Conversations\.|rate_limit\.|retry|PUT)[^"]*)"/g),
+    ([, name]) => name
+  )
 
 const Collector = HttpRouter.serve(
   HttpRouter.add(

@@ -1,87 +1,58 @@
 /**
- * Data flows one way. Each row may import the rows above it, and nothing else;
- * files of one row may not import each other. The core imports no Node.
+ * Data flows one way: the files of a folder import each other, without a cycle, and
+ * the folders below it, as listed here. The core imports no Node. Draws what it finds
+ * into docs/structure.svg; with `--check` it fails where the picture is out of date.
  */
-import { readdirSync, readFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
+import * as Picture from "./structure.ts"
 
-const rows: ReadonlyArray<ReadonlyArray<string>> = [
-  [
-    "internal/tolerant",
-    "internal/version",
-    "internal/redaction",
-    "internal/course",
-    "internal/hash",
-    "internal/series",
-    "internal/deadline"
-  ],
-  ["internal/safeCause"],
-  ["internal/transport"],
-  ["Conversation"],
-  ["ConversationUpdate", "ErrorBody"],
-  ["internal/operation"],
-  ["HighLevelApi", "HighLevelError", "HighLevelApi", "QuotaStore", "HighLevelMetrics", "internal/ledger"],
-  ["Journal"],
-  ["internal/options", "internal/said", "internal/bucket", "internal/retry"],
-  ["AccessToken", "internal/answer"],
-  ["internal/quotaRedis"],
-  ["Quota"],
-  ["internal/tokenFile", "internal/tokenRedis"],
-  ["TokenStore"],
-  ["internal/oauthEndpoint"],
-  ["internal/tokenRecord"],
-  ["internal/tokenKeeper"],
-  ["OAuth"],
-  ["internal/request"],
-  ["internal/attempt"],
-  ["internal/policy"],
-  ["Conversations"],
-  ["internal/jobUpdate"],
-  ["Bulk"],
-  ["UpdateQueue"],
-  ["index"],
-  ["testing/SandboxModel"],
-  ["testing/internal/oauthState", "testing/internal/requestErrors"],
-  ["testing/internal/state"],
-  ["testing/internal/oauthRoutes", "testing/internal/providerStates"],
-  ["testing/internal/routes"],
-  ["testing/Sandbox"],
-  ["testing/index"],
-  ["cli/ExitCode", "cli/Output"],
-  ["cli/CliFailure"],
-  ["cli/Token", "cli/Input", "cli/Progress", "cli/RedisConnection", "cli/StoredTokens"],
-  ["cli/Credentials", "cli/Report", "cli/Shared"],
-  ["cli/Enqueue", "cli/Serve", "cli/Work"],
-  ["cli/Update", "cli/UpdateAll", "cli/QueueCommands", "cli/SandboxCommand"],
-  ["cli/Cli"],
-  ["cli/Program"],
-  ["cli/main"]
-]
+const folders: Readonly<Record<string, ReadonlyArray<string>>> = {
+  wire: [],
+  rateLimit: [],
+  client: ["wire", "rateLimit"],
+  oauth: ["wire", "client"],
+  jobs: ["wire", "client"],
+  testing: ["wire"],
+  cli: ["wire", "rateLimit", "client", "oauth", "jobs", "testing"]
+}
+const maximumLines = 350
 
-const rank = new Map(rows.flatMap((row, index) => row.map((name) => [name, index] as const)))
 const problems: Array<string> = []
-
-for (const file of readdirSync("src", { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"))) {
-  const name = file.slice(0, -3)
-  const own = rank.get(name)
-  if (own === undefined) {
-    problems.push(`${file}: has no row in scripts/architecture.ts`)
-    continue
+const imports = new Map<string, ReadonlyArray<string>>()
+const lines = new Map<string, number>()
+for (const file of readdirSync("src", { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"))) {
+  const text = readFileSync(join("src", file), "utf8")
+  const specifiers = Array.from(
+    text.replaceAll(/^ *\*.*$/gm, "").matchAll(/(?:from |^import |import\()"([^"]+)"/gm),
+    ([, specifier = ""]) => specifier
+  )
+  const targets = specifiers.filter((name) => name.startsWith(".")).map((name) => join(dirname(file), name))
+  imports.set(file, targets)
+  lines.set(file, text.split("\n").length - 1)
+  if (text.split("\n").length - 1 > maximumLines) problems.push(`${file}: more than ${maximumLines} lines`)
+  const folder = dirname(file)
+  if (folder === ".") continue
+  for (const target of targets) {
+    const other = dirname(target)
+    if (other !== folder && folders[folder]?.includes(other) !== true) problems.push(`${file}: imports ${target}`)
   }
-  const text = readFileSync(join("src", file), "utf8").replaceAll(/^ *\*.*$/gm, "")
-  for (const [, specifier = ""] of text.matchAll(/^(?:import|export) [^"]*from "([^"]+)"/gm)) {
-    if (specifier.startsWith(".")) {
-      const target = join(dirname(name), specifier).slice(0, -3)
-      const other = rank.get(target)
-      if (other === undefined || other >= own) problems.push(`${file}: imports ${specifier}, which is not above it`)
-    } else if (/^effect(\/(http|http-api|cli|persistence|observability|schema))?$/.test(specifier)) {
-      problems.push(`${file}: imports the barrel ${specifier}`)
-    } else if (!specifier.startsWith("effect/") && !name.startsWith("cli/")) {
-      problems.push(`${file}: imports ${specifier}; only the command line may`)
-    }
+  for (const name of specifiers.filter((specifier) => !specifier.startsWith("."))) {
+    if (/^effect(\/(http|http-api|cli|persistence|observability|schema))?$/.test(name))
+      problems.push(`${file}: imports the barrel ${name}`)
+    if (!name.startsWith("effect/") && folder !== "cli")
+      problems.push(`${file}: imports ${name}; only the command line may`)
   }
 }
 
+const { cycles, svg } = Picture.draw(Object.keys(folders), imports, lines)
+problems.push(...cycles.map((cycle) => `a cycle: ${cycle}`))
+const picture = "docs/structure.svg"
+if (!process.argv.includes("--check")) {
+  mkdirSync("docs", { recursive: true })
+  writeFileSync(picture, svg)
+} else if (readFileSync(picture, "utf8") !== svg) problems.push(`${picture} is out of date: npm run structure`)
+
 for (const problem of problems) console.error(problem)
-console.log(`${rank.size} modules in ${rows.length} rows, ${problems.length} problems`)
+console.log(`${imports.size} modules in ${Object.keys(folders).length} folders, ${problems.length} problems`)
 process.exitCode = problems.length === 0 ? 0 : 1

@@ -31,7 +31,7 @@ describe("effect-highlevel update-all, as a process,", () => {
     () =>
       Effect.gen(function* () {
         const sandbox = yield* Sandbox.Sandbox
-        const count = 60
+        const count = 30
         const input = file(Array.from({ length: count }, (_, index) => inputOf(index, 0)).join("\n"))
         const journal = newPath()
         yield* sandbox.fault({ kind: "slow-headers", delay: "100 millis", times: Infinity })
@@ -58,7 +58,7 @@ describe("effect-highlevel update-all, as a process,", () => {
         assert.strictEqual(again.code, 0)
         assert.strictEqual(saidIn(again.stdout).filter(({ outcome }) => outcome === "Skipped").length, applied)
         assert.strictEqual((yield* sandbox.applied).length, count)
-      }).pipe(Effect.provide(sandboxWith(60))),
+      }).pipe(Effect.provide(sandboxWith(30))),
     30_000
   )
 

@@ -1,5 +1,5 @@
 /**
- * Each fault, 200 updates in memory and 50 over sockets: every update ends applied or in its typed error, and
+ * Each fault, 100 updates in memory and 25 over sockets: every update ends applied or in its typed error, and
  * the sandbox's own record agrees with what the client reported, one by one.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
@@ -25,14 +25,14 @@ const sandboxOptions = (count: number): Sandbox.Options => ({
 
 const clientOptions: HighLevelClient.TokenOptions = {
   token: Redacted.make(Sandbox.defaultToken),
-  attemptTimeout: "1 second",
+  attemptTimeout: "500 millis",
   retry: { maxAttempts: 3, baseDelay: "1 millis", maxRetryAfter: "1 millis" },
   // The quota is another test's; here it would hold the bucket after every 429.
   rateLimit: false
 }
 
 const forms = [
-  ["in memory", 200, HighLevelClient.layer(clientOptions).pipe(Layer.provideMerge(Sandbox.layer(sandboxOptions(200))))],
+  ["in memory", 100, HighLevelClient.layer(clientOptions).pipe(Layer.provideMerge(Sandbox.layer(sandboxOptions(100))))],
   ...(
     [
       ["over fetch", FetchHttpClient.layer],
@@ -42,10 +42,10 @@ const forms = [
     ([name, httpClient]) =>
       [
         name,
-        50,
+        25,
         Layer.unwrap(Effect.map(Sandbox.url, (baseUrl) => HighLevelClient.layer({ ...clientOptions, baseUrl }))).pipe(
           Layer.provide(httpClient),
-          Layer.provideMerge(Sandbox.layerServer(sandboxOptions(50))),
+          Layer.provideMerge(Sandbox.layerServer(sandboxOptions(25))),
           Layer.provide(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))
         )
       ] as const
@@ -69,7 +69,7 @@ const faults: ReadonlyArray<readonly [name: string, inflict: Inflict, expectsErr
   ["reset in the body", fault("reset-body", 0.75), false],
   ["slow headers", fault("slow-headers", 0.5, "10 millis"), false],
   ["slow body", fault("slow-body", 0.5, "10 millis"), false],
-  ["headers slower than the timeout", fault("slow-headers", 0.1, "1500 millis"), false],
+  ["headers slower than the timeout", fault("slow-headers", 0.1, "800 millis"), false],
   ["truncated JSON", fault("truncated-json", 0.25), true],
   ["HTML 502", (sandbox, count) => sandbox.refuse({ status: 502, body: html, times: 0.75 * count }), false],
   ["429 without Retry-After", (sandbox, count) => sandbox.refuse({ status: 429, times: 0.75 * count }), false],

@@ -317,9 +317,12 @@ const bodyOf = ({ cut, document, form, json, text }: typeof Generated.Type) => {
 
 const isHighLevelError = Schema.is(HighLevelError.HighLevelError)
 
-describe("generated answers", () => {
+// `npm run test:long` makes more of them.
+const runs = 2000 * Number(process.env["SCALE"] ?? 1)
+
+describe("generated responses", () => {
   it.effect(
-    "10,000 of them: each a value or a member of the union, never a defect",
+    `${runs} of them: each a value or a member of the union, never a defect`,
     () =>
       Fx.gen(function* () {
         let answer = { status: 200, body: "" }
@@ -354,7 +357,7 @@ describe("generated answers", () => {
                 isHighLevelError(error) && ["UnreadableResponse", "Unsuccessful"].includes(error._tag) === isApplied
               )
             }),
-          { runs: 10_000 }
+          { runs }
         )
         assert.isUndefined(Arbitrary.formatCheckFailure(result))
         // The generator must reach every way that an answer can end.

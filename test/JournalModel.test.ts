@@ -10,6 +10,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { applied, call as callFields, clientOf } from "./harness.ts"
 
+// `npm run test:long` makes more of them.
+const scale = Number(process.env["SCALE"] ?? 1)
+
 const directory = mkdtempSync(join(tmpdir(), "model-"))
 afterAll(() => rmSync(directory, { recursive: true }))
 let journals = 0
@@ -109,6 +112,6 @@ describe("a journal", () => {
         for (const line of lines) apply(expected, updateOf(line))
         assert.deepStrictEqual(Object.fromEntries([...state].toSorted()), Object.fromEntries([...expected].toSorted()))
       }),
-    { timeout: 60_000, arbitrary: { runs: 500 } }
+    { timeout: 60_000, arbitrary: { runs: 100 * scale } }
   )
 })

@@ -18,7 +18,7 @@ import { isMissing, startRedis } from "./redis.ts"
 const worker = "test/fixtures/token-worker.ts"
 
 // `npm run test:kill` kills more often.
-const kills = Number(process.env["KILLS"] ?? 4)
+const kills = Number(process.env["KILLS"] ?? 1)
 
 const directory = mkdtempSync(join(tmpdir(), "tokens-"))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -81,7 +81,7 @@ describe.each(stores)("processes that share their tokens in $name", ({ isSkipped
         const sandbox = yield* Sandbox.Sandbox
         yield* adopt(["shared"])
         // Long enough for all of them to come and want the same.
-        yield* sandbox.fault({ kind: "slow-headers", delay: "2 seconds", operation: "token" })
+        yield* sandbox.fault({ kind: "slow-headers", delay: "1500 millis", operation: "token" })
         const url = yield* Sandbox.url
         const results = yield* Effect.promise(() =>
           Promise.all(Array.from({ length: 4 }, () => run(worker, [url, place(), "once", "shared"])))
@@ -160,7 +160,7 @@ describe.each(stores)("processes that share their tokens in $name", ({ isSkipped
           assert.include(Redacted.value(text), "refreshToken")
           yield* fresh.token({ locationId })
         }
-      }).pipe(provide({ oauth: { expiresIn: 0.15 }, rateLimit: { max: 1_000_000, daily: 1_000_000 } })),
+      }).pipe(provide({ oauth: { expiresIn: 0.5 }, rateLimit: { max: 1_000_000, daily: 1_000_000 } })),
     60_000 + kills * 5000
   )
 })

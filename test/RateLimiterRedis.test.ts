@@ -1,19 +1,21 @@
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Logger from "effect/Logger"
+import * as Redacted from "effect/Redacted"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Redis from "effect/persistence/Redis"
-import { type RateLimitStore, RateLimiter } from "effect-highlevel"
+import { Conversations, HighLevelClient, RateLimiter, type RateLimitStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
-import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { createServer } from "node:http"
 import { createInterface } from "node:readline"
 import * as RedisStore from "../src/rateLimit/redisStore.ts"
-import { responded, fullestWindow, granted } from "./rateLimit.ts"
+import { layerSandbox } from "./oauth.ts"
+import * as Process from "./process.ts"
+import { fullestWindow, granted, responded } from "./rateLimit.ts"
 import { isMissing, startRedis } from "./redis.ts"
 
 describe.skipIf(isMissing)("the rate limit in Redis", () => {
@@ -150,88 +152,88 @@ describe.skipIf(isMissing)("the rate limit in Redis", () => {
 
   const locationId = "location"
   const workers = ["a", "b", "c", "d"]
-  const perWorker = 60
+  const perWorker = 25
 
-  /** Four processes over one bucket, and what the test does to them in the middle. */
-  const fourProcesses = async (disturb: (kill: () => void, outcomes: ReadonlyArray<unknown>) => Promise<void>) => {
-    const runtime = ManagedRuntime.make(
-      Sandbox.layerServer({
-        conversations: workers.flatMap((name) =>
-          Array.from({ length: perWorker }, (_, index) => ({ id: `${name}-${index}`, locationId, starred: false }))
-        ),
-        rateLimit: { max: 20, intervalMillis: 500 }
-      }).pipe(Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" })))
-    )
-    try {
-      const baseUrl = await runtime.runPromise(Sandbox.url)
-      const outcomes: Array<{ readonly conversationId: string; readonly outcome: string }> = []
-      const children = workers.map((name) => {
-        const child = spawn(
-          process.execPath,
-          [
-            "--conditions=effect-highlevel-source",
-            "test/fixtures/worker.ts",
-            baseUrl,
-            String(redis.port),
-            name,
-            String(perWorker)
-          ],
-          { stdio: ["ignore", "pipe", "inherit"] }
+  const limited: Sandbox.Options = {
+    conversations: workers.flatMap((name) =>
+      Array.from({ length: perWorker }, (_, index) => ({ id: `${name}-${index}`, locationId, starred: false }))
+    ),
+    rateLimit: { max: 20, intervalMillis: 500 }
+  }
+
+  it.live(
+    "four processes, one killed in the middle: no 429, and the others finish",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        const baseUrl = yield* Sandbox.url
+        const outcomes: Array<{ readonly conversationId: string; readonly outcome: string }> = []
+        const children = workers.map((name) => {
+          const child = Process.start("test/fixtures/worker.ts", [baseUrl, String(redis.port), name, String(perWorker)])
+          createInterface({ input: child.stdout }).on("line", (line) => outcomes.push(JSON.parse(line)))
+          return { child, closed: once(child, "close") }
+        })
+        while (outcomes.length < 30) yield* Effect.sleep("5 millis")
+        children[0]?.child.kill("SIGKILL")
+        yield* Effect.promise(() => Promise.all(children.map(({ closed }) => closed)))
+        assert.lengthOf(
+          (yield* sandbox.requests).filter(({ status }) => status === 429),
+          0
         )
-        createInterface({ input: child.stdout }).on("line", (line) => outcomes.push(JSON.parse(line)))
-        return child
-      })
-      const ended = Promise.all(children.map((child) => once(child, "close")))
-      await disturb(() => children[0]?.kill("SIGKILL"), outcomes)
-      await ended
-      const [applied, requests] = await runtime.runPromise(
-        Effect.flatMap(Sandbox.Sandbox, (sandbox) => Effect.all([sandbox.applied, sandbox.requests]))
-      )
-      return { outcomes, applied, requests }
-    } finally {
-      await runtime.dispose()
-    }
-  }
+        const survivors = outcomes.filter(({ conversationId }) => !conversationId.startsWith("a-"))
+        assert.lengthOf(survivors, 3 * perWorker)
+        assert.isTrue(outcomes.every(({ outcome }) => outcome === "applied"))
+        const applied = new Set((yield* sandbox.applied).map(({ conversationId }) => conversationId))
+        assert.isTrue(outcomes.every(({ conversationId }) => applied.has(conversationId)))
+      }).pipe(Effect.provide(layerSandbox(limited))),
+    60_000
+  )
 
-  const reached = async (outcomes: ReadonlyArray<unknown>, count: number) => {
-    while (outcomes.length < count) await new Promise((resolve) => setImmediate(resolve))
-  }
-
-  it("four processes, one killed in the middle: no 429, and the others finish", async () => {
-    const { applied, outcomes, requests } = await fourProcesses(async (kill, outcomes) => {
-      await reached(outcomes, 60)
-      kill()
-    })
-    assert.lengthOf(
-      requests.filter(({ status }) => status === 429),
-      0
-    )
-    const survivors = outcomes.filter(({ conversationId }) => !conversationId.startsWith("a-"))
-    assert.lengthOf(survivors, 3 * perWorker)
-    assert.isTrue(outcomes.every(({ outcome }) => outcome === "applied"))
-    const appliedIds = new Set(applied.map(({ conversationId }) => conversationId))
-    assert.isTrue(outcomes.every(({ conversationId }) => appliedIds.has(conversationId)))
-  }, 60_000)
-
-  it("Redis is restarted, empty, in the middle: no burst, and everything is applied", async () => {
-    const { outcomes, requests } = await fourProcesses(async (_, outcomes) => {
-      await reached(outcomes, 60)
-      await redis.stop()
-      const before = outcomes.length
-      await redis.start()
-      assert.isAtLeast(outcomes.length, before)
-    })
-    assert.lengthOf(outcomes, 4 * perWorker)
-    assert.isTrue(outcomes.every(({ outcome }) => outcome === "applied"))
-    const limited = requests.filter(({ status }) => status === 429).length
-    // What was in flight when Redis fell is in nobody's books: at most that may be refused.
-    assert.isAtMost(limited, 20)
-    assert.isAtMost(
-      fullestWindow(
-        requests.filter(({ status }) => status === 200).map(({ receivedAt }) => receivedAt),
-        500
-      ),
-      40
-    )
-  }, 60_000)
+  it.live(
+    "Redis is restarted, empty, in the middle: no burst, and everything is applied",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        const baseUrl = yield* Sandbox.url
+        let ended = 0
+        const client = HighLevelClient.layer({
+          token: Redacted.make(Sandbox.defaultToken),
+          app: "restarted",
+          baseUrl,
+          attemptTimeout: "1 second",
+          retry: { baseDelay: "50 millis" }
+        }).pipe(
+          Layer.provide(RateLimiter.layerRedis({ prefix: "restarted:" })),
+          Layer.provide(layerRedis),
+          Layer.provide(FetchHttpClient.layer)
+        )
+        // A connection, a client and a backlog each.
+        const all = Effect.forEach(
+          workers,
+          (name) =>
+            Effect.forEach(
+              Array.from({ length: perWorker }, (_, index) => `${name}-${index}`),
+              (conversationId) =>
+                Effect.ensuring(
+                  Conversations.update({ conversationId, locationId, starred: true }),
+                  Effect.sync(() => ended++)
+                ),
+              { concurrency: 10, discard: true }
+            ).pipe(Effect.provide(Layer.fresh(client))),
+          { concurrency: "unbounded", discard: true }
+        )
+        const fiber = yield* Effect.forkChild(all)
+        while (ended < 30) yield* Effect.sleep("5 millis")
+        yield* Effect.promise(() => redis.stop())
+        yield* Effect.promise(() => redis.start())
+        yield* Fiber.join(fiber)
+        const requests = yield* sandbox.requests
+        assert.lengthOf(yield* sandbox.applied, 4 * perWorker)
+        // What was in flight when Redis fell is counted nowhere: at most that may be refused.
+        assert.isAtMost(requests.filter(({ status }) => status === 429).length, 20)
+        const times = requests.filter(({ status }) => status === 200).map(({ receivedAt }) => receivedAt)
+        assert.isAtMost(fullestWindow(times, 500), 40)
+      }).pipe(Effect.provide(layerSandbox(limited)), Effect.provide(Logger.layer([]))),
+    60_000
+  )
 })

@@ -113,6 +113,10 @@ describe("the example", { timeout: 30_000 }, () => {
     rmSync(tokens, { recursive: true })
   })
 
+  it("contacts lists contacts through the client's HttpClient", async () => {
+    assert.deepStrictEqual(await run("contacts"), { code: 0, stdout: "ada@example.com\n", stderr: "" })
+  })
+
   it("locations updates several locations at once, each with its token and its quota", async () => {
     const { code, stdout } = await run("locations")
     assert.strictEqual(code, 0)

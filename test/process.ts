@@ -1,9 +1,10 @@
 /** A program of this repository as a process of its own, and what it printed. */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { bundleOf } from "./programs.ts"
 
 export const start = (script: string, args: ReadonlyArray<string> = [], env: Record<string, string> = {}) =>
-  spawn(process.execPath, ["--conditions=effect-highlevel-source", script, ...args], {
+  spawn(process.execPath, [bundleOf(script), ...args], {
     // Nothing of the caller's environment but the path: a token of the developer's stays out.
     env: { PATH: process.env["PATH"] ?? "", NO_COLOR: "1", NODE_COMPILE_CACHE: "build/compile-cache", ...env },
     stdio: ["ignore", "pipe", "pipe"]

@@ -88,7 +88,7 @@ export const read = <O>(
       return Result.fail(new HighLevelError.Unprocessable(fields))
     default:
       return Result.fail(
-        new HighLevelError.UnexpectedStatus({ ...fields, ...(status === 408 || status >= 500 ? unknown : {}) })
+        new HighLevelError.UnexpectedStatus({ ...fields, ...((status === 408 || status >= 500) && reason !== "NotFound" ? unknown : {}) })
       )
   }
 }
