@@ -16,7 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
-import { HighLevelClient, HighLevelError, UpdateConversation } from "effect-highlevel"
+import { HighLevelClient, type HighLevelError, UpdateConversation } from "effect-highlevel"
 import * as ExitCode from "../src/cli/exitCode.ts"
 import * as Documentation from "./documented/documentation.ts"
 

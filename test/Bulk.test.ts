@@ -10,7 +10,15 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import { AccessToken, Bulk, HighLevelClient, HighLevelError, Journal, UpdateConversation } from "effect-highlevel"
+import {
+  AccessToken,
+  Bulk,
+  GetConversation,
+  HighLevelClient,
+  HighLevelError,
+  Journal,
+  type UpdateConversation
+} from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -143,6 +151,29 @@ describe("a job", () => {
         ]
       )
     }).pipe(Effect.provide(layer(seeds(3), { retry: { maxAttempts: 3 }, rateLimit: false })))
+  )
+
+  it.effect("does not count the requests of another call that the application makes with each update", () =>
+    Effect.gen(function* () {
+      const client = yield* HighLevelClient.HighLevelClient
+      const second = intercepted((update, sent) =>
+        Effect.tap(sent, () =>
+          Effect.orDie(
+            client.execute(GetConversation.getConversation, {
+              conversationId: update.conversationId,
+              locationId: update.locationId
+            })
+          )
+        )
+      )
+      const outcomes = yield* Stream.runCollect(
+        Bulk.updateAll(Stream.fromIterable(seeds(3).map(({ id }) => read(id))))
+      ).pipe(Effect.provide(second))
+      assert.deepStrictEqual(
+        outcomes.map((outcome) => "attempts" in outcome && outcome.attempts),
+        [1, 1, 1]
+      )
+    }).pipe(Effect.provide(layer(seeds(3), { rateLimit: false })))
   )
 
   it.effect("has so many on their way at once, in all and in a location, and reads no further", () => {

@@ -195,7 +195,7 @@ describe.skipIf(isMissing)("the rate limit in Redis", () => {
       Effect.gen(function* () {
         const sandbox = yield* Sandbox.Sandbox
         const baseUrl = yield* Sandbox.url
-        let ended = 0
+        const ended: Array<string> = []
         const client = HighLevelClient.layer({
           token: Redacted.make(Sandbox.defaultToken),
           app: "restarted",
@@ -216,14 +216,14 @@ describe.skipIf(isMissing)("the rate limit in Redis", () => {
               (conversationId) =>
                 Effect.ensuring(
                   Conversations.update({ conversationId, locationId, starred: true }),
-                  Effect.sync(() => ended++)
+                  Effect.sync(() => ended.push(conversationId))
                 ),
               { concurrency: 10, discard: true }
             ).pipe(Effect.provide(Layer.fresh(client))),
           { concurrency: "unbounded", discard: true }
         )
         const fiber = yield* Effect.forkChild(all)
-        while (ended < 30) yield* Effect.sleep("5 millis")
+        while (ended.length < 30) yield* Effect.sleep("5 millis")
         yield* Effect.promise(() => redis.stop())
         yield* Effect.promise(() => redis.start())
         yield* Fiber.join(fiber)

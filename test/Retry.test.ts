@@ -9,7 +9,13 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { TestClock } from "effect/testing"
-import { Conversations, HighLevelClient, HighLevelError, RateLimiter, UpdateConversation } from "effect-highlevel"
+import {
+  Conversations,
+  HighLevelClient,
+  type HighLevelError,
+  RateLimiter,
+  type UpdateConversation
+} from "effect-highlevel"
 import { ids, token, recordingTracer } from "./harness.ts"
 
 const ok = JSON.stringify({ success: true, conversation: { id: ids.conversationId } })

@@ -1,11 +1,18 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
-import * as Deadline from "../src/client/timeout.ts"
+import * as Timeout from "../src/client/timeout.ts"
+
+/** What is late is returned, whether it failed or not. */
+const within = <A, B>(effect: Effect.Effect<A>, millis: number, late: () => B) =>
+  Effect.contextWith((context: Context.Context<never>) =>
+    Effect.catch(Timeout.within(effect, context, millis, late), Effect.succeed)
+  )
 
 /** An effect that never ends by itself, and takes its time to be interrupted. */
 const endless = (events: Array<string>, started?: Deferred.Deferred<void>) =>
@@ -13,11 +20,11 @@ const endless = (events: Array<string>, started?: Deferred.Deferred<void>) =>
     Effect.onInterrupt(() => Effect.andThen(Effect.yieldNow, () => Effect.sync(() => void events.push("interrupted"))))
   )
 
-describe("a deadline, by the machine's time", () => {
+describe("a timeout, by the machine's time", () => {
   it.live("that passes interrupts the effect, and waits for its end", () =>
     Effect.gen(function* () {
       const events: Array<string> = []
-      const value = yield* Deadline.within(endless(events), 1, () => "late")
+      const value = yield* within(endless(events), 1, () => "late")
       assert.deepStrictEqual([...events, value], ["interrupted", "late"])
     })
   )
@@ -25,17 +32,17 @@ describe("a deadline, by the machine's time", () => {
   it.live("that passes interrupts the effect even where its caller cannot be", () =>
     Effect.gen(function* () {
       const events: Array<string> = []
-      const value = yield* Effect.uninterruptible(Deadline.within(endless(events), 1, () => "late"))
+      const value = yield* Effect.uninterruptible(within(endless(events), 1, () => "late"))
       assert.deepStrictEqual([...events, value], ["interrupted", "late"])
     })
   )
 
   it.live("that is not reached changes nothing", () =>
     Effect.gen(function* () {
-      assert.strictEqual(yield* Deadline.within(Effect.succeed("at once"), 60_000, () => "late"), "at once")
+      assert.strictEqual(yield* within(Effect.succeed("at once"), 60_000, () => "late"), "at once")
       const later = Effect.andThen(Effect.yieldNow, Effect.succeed("later"))
-      assert.strictEqual(yield* Deadline.within(later, 60_000, () => "late"), "later")
-      const died = yield* Effect.exit(Deadline.within(Effect.die("defect"), 60_000, () => "late"))
+      assert.strictEqual(yield* within(later, 60_000, () => "late"), "later")
+      const died = yield* Effect.exit(within(Effect.die("defect"), 60_000, () => "late"))
       assert.isTrue(Exit.hasDies(died))
     })
   )
@@ -43,7 +50,7 @@ describe("a deadline, by the machine's time", () => {
   it.live("that is not reached leaves no timer, which would keep the process alive", () =>
     Effect.gen(function* () {
       const [set, clear] = [vi.spyOn(globalThis, "setTimeout"), vi.spyOn(globalThis, "clearTimeout")]
-      yield* Deadline.within(Effect.andThen(Effect.yieldNow, Effect.void), 60_000, () => undefined)
+      yield* within(Effect.andThen(Effect.yieldNow, Effect.void), 60_000, () => undefined)
       const timers = set.mock.calls.flatMap(([, millis], index) =>
         millis === 60_000 ? [set.mock.results[index]?.value] : []
       )
@@ -56,7 +63,7 @@ describe("a deadline, by the machine's time", () => {
     Effect.gen(function* () {
       const events: Array<string> = []
       const started = yield* Deferred.make<void>()
-      const fiber = yield* Effect.forkChild(Deadline.within(endless(events, started), 60_000, () => "late"))
+      const fiber = yield* Effect.forkChild(within(endless(events, started), 60_000, () => "late"))
       yield* Deferred.await(started)
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(events, ["interrupted"])
@@ -66,7 +73,7 @@ describe("a deadline, by the machine's time", () => {
   it.live("sees the services and the clock of its caller", () =>
     Effect.gen(function* () {
       const mine = { ...(yield* Clock.Clock), currentTimeMillis: Effect.succeed(7) }
-      const value = yield* Deadline.within(Clock.currentTimeMillis, 60_000, () => 0).pipe(
+      const value = yield* within(Clock.currentTimeMillis, 60_000, () => 0).pipe(
         Effect.provideService(Clock.Clock, mine)
       )
       assert.strictEqual(value, 7)
@@ -74,11 +81,11 @@ describe("a deadline, by the machine's time", () => {
   )
 })
 
-describe("a deadline, by another time", () => {
+describe("a timeout, by another time", () => {
   it.effect("passes when that time has", () =>
     Effect.gen(function* () {
       const events: Array<string> = []
-      const fiber = yield* Effect.forkChild(Deadline.within(endless(events), 60_000, () => "late"))
+      const fiber = yield* Effect.forkChild(within(endless(events), 60_000, () => "late"))
       yield* TestClock.adjust("59 seconds")
       assert.deepStrictEqual(events, [])
       yield* TestClock.adjust("1 second")

@@ -7,7 +7,7 @@ import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import * as TestClock from "effect/testing/TestClock"
-import { HighLevelClient, UpdateConversation, UpdateQueue } from "effect-highlevel"
+import { HighLevelClient, type UpdateConversation, UpdateQueue } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { applied, clientOf } from "./harness.ts"
 

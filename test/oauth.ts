@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import { AccessToken, HighLevelClient, OAuth, TokenStore } from "effect-highlevel"
+import { type AccessToken, HighLevelClient, OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { createServer } from "node:http"
 

@@ -4,11 +4,13 @@ import { getConversation } from "../wire/getConversation.ts"
 import type { Operation } from "../wire/Operation.ts"
 import { updateConversation } from "../wire/updateConversation.ts"
 import { type CallOptions, HighLevelClient } from "./HighLevelClient.ts"
+import type { HighLevelError } from "./HighLevelError.ts"
 
-const call =
-  <I extends object, O>(operation: Operation<I, O>) =>
-  (input: I, options?: CallOptions) =>
-    HighLevelClient.use((client) => Effect.map(client.execute(operation, input, options), ({ output }) => output))
+const call = <I extends object, O>(operation: Operation<I, O>) =>
+  Effect.fnUntraced(function* (input: I, options?: CallOptions): Effect.fn.Return<O, HighLevelError, HighLevelClient> {
+    const client = yield* HighLevelClient
+    return (yield* client.execute(operation, input, options)).output
+  })
 
 /**
  * Sets the given fields of a conversation and returns the conversation. Fields that

@@ -19,6 +19,7 @@ import * as RateLimiter from "../rateLimit/RateLimiter.ts"
 import { ApiVersion, type Operation } from "../wire/Operation.ts"
 import * as AccessToken from "./AccessToken.ts"
 import type { CallOptions, ConfigOptions, Options, TokenOptions } from "./clientOptions.ts"
+import * as Exchange from "./exchange.ts"
 import * as Execute from "./execute.ts"
 import type { HighLevelError, InvalidOptions } from "./HighLevelError.ts"
 import * as HighLevelMetrics from "./HighLevelMetrics.ts"
@@ -118,38 +119,39 @@ const makeWith = Effect.fnUntraced(function* (
       : Option.isSome(shared)
         ? shared.value
         : yield* RateLimiter.makeMemory
+  const httpClient = (yield* HttpClient.HttpClient).pipe(options.transformClient ?? identity)
+  const retry = yield* OptionsCheck.retry(options.retry ?? {})
   const settings: Execute.Settings = {
-    httpClient: (yield* HttpClient.HttpClient).pipe(options.transformClient ?? identity),
     baseUrl: yield* OptionsCheck.baseUrl(options.baseUrl ?? defaultBaseUrl),
     version: yield* OptionsCheck.version(options.version ?? defaultVersion),
     timeoutMillis: Duration.toMillis(yield* OptionsCheck.timeout(options.timeout ?? "Infinity")),
-    tracePropagation: options.tracePropagation ?? false,
-    retry: yield* OptionsCheck.retry(options.retry ?? {}),
+    retry,
     policies: {
       app: options.app ?? accessToken.app,
       accessToken,
       rateLimiter,
       attemptTimeoutMillis: Duration.toMillis(
         yield* OptionsCheck.timeout(options.attemptTimeout ?? "30 seconds", "attemptTimeout")
-      )
+      ),
+      maxRetryAfterMillis: retry.maxRetryAfterMillis,
+      exchange: Exchange.make({ httpClient, tracePropagation: options.tracePropagation ?? false })
     }
   }
   const execute = Execute.make(settings)
 
   return {
-    execute: (operation, input, callOptions = {}) =>
-      Effect.suspend(() => {
-        const { conversationId, locationId } = Request.givenIds(input)
-        return Effect.withSpan(
-          HighLevelMetrics.countCall(operation.name, execute(operation, input, callOptions)),
-          operation.name,
-          {
-            attributes: { "highlevel.conversation_id": conversationId, "highlevel.location_id": locationId },
-            // It would be a line of this file.
-            captureStackTrace: false
-          }
-        )
-      }),
+    execute: (operation, input, callOptions = {}) => {
+      const { conversationId, locationId } = Request.givenIds(input)
+      return Effect.withSpan(
+        Effect.tapError(execute(operation, input, callOptions), HighLevelMetrics.countFailure),
+        operation.name,
+        {
+          attributes: { "highlevel.conversation_id": conversationId, "highlevel.location_id": locationId },
+          // It would be a line of this file.
+          captureStackTrace: false
+        }
+      )
+    },
     http: Http.make(settings)
   }
 })

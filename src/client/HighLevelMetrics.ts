@@ -2,11 +2,8 @@
  * What a client counts, as Effect metrics: read them with `Metric.snapshot`, or
  * export them with `effect/observability`.
  */
-import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Metric from "effect/Metric"
 
 /** Calls, by `operation` and `outcome`: `Success`, or the tag of the error. */
@@ -49,18 +46,9 @@ export const count = (
 }
 
 /**
- * Counts a call by its outcome; an interrupted one has none.
+ * Counts a call that failed.
  *
  * @internal
  */
-export const countCall = <A, E extends { readonly _tag: string }, R>(
-  operation: string,
-  call: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> =>
-  Effect.withFiber((fiber) =>
-    Effect.onExit(call, (exit) => {
-      const outcome = Exit.isSuccess(exit) ? "Success" : Option.getOrUndefined(Cause.findErrorOption(exit.cause))?._tag
-      if (outcome !== undefined) count(calls, operation, outcome, fiber.context)
-      return Effect.void
-    })
-  )
+export const countFailure = ({ _tag, operation }: { readonly _tag: string; readonly operation: string }) =>
+  Effect.contextWith((context: Context.Context<never>) => Effect.sync(() => count(calls, operation, _tag, context)))

@@ -4,15 +4,28 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as RateLimitHeaders from "../rateLimit/headers.ts"
 import type * as RateLimiter from "../rateLimit/RateLimiter.ts"
 import type { Observation } from "../rateLimit/RateLimitStore.ts"
 import type * as AccessToken from "./AccessToken.ts"
+import type { Broken, Received } from "./exchange.ts"
 import * as HighLevelError from "./HighLevelError.ts"
 import * as HighLevelMetrics from "./HighLevelMetrics.ts"
-import type { Subject } from "./response.ts"
 import * as Timeout from "./timeout.ts"
+
+/** Which call an attempt is of. */
+export interface Subject {
+  readonly operation: string
+  readonly locationId: string
+  readonly conversationId?: string
+  /** How many requests were sent, this one included. */
+  readonly attempts: number
+  /** What is known of the earlier ones. */
+  readonly applied: "no" | "unknown"
+}
 
 /** What every call of a client shares. */
 export interface Policies {
@@ -20,6 +33,8 @@ export interface Policies {
   readonly accessToken: AccessToken.Service
   readonly rateLimiter: RateLimiter.Service
   readonly attemptTimeoutMillis: number
+  readonly maxRetryAfterMillis: number
+  readonly exchange: (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Received, Broken>
 }
 
 /** What a call can fail with, without a response. */
@@ -30,10 +45,9 @@ export type CallError =
   | HighLevelError.RateLimiterUnavailable
   | HighLevelError.RequestTimeout
 
-/** How one request ended, what it told of the limits, and what may follow. */
-export interface Attempt<A, E> {
+/** What a response means, and what may follow. */
+export interface Meaning<A, E> {
   readonly result: Result.Result<A, E>
-  readonly observation: Observation
   readonly next: "end" | "retry" | "renew token"
 }
 
@@ -42,14 +56,17 @@ export interface Call<A, E> {
   readonly operation: string
   readonly locationId: string
   readonly conversationId?: string
+  /** Without a token. */
+  readonly request: HttpClientRequest.HttpClientRequest
+  readonly read: (received: Received, subject: Subject, token: Redacted.Redacted) => Meaning<A, E>
+  readonly broken: (broken: Broken, subject: Subject, token: Redacted.Redacted) => E
   /** Whether it may be sent again when it is not known what became of it. */
   readonly isRepeatable: boolean
-  /** What a request without a response may have changed. */
-  readonly unknownApplied: "no" | "unknown"
+  /** Whether a request without a response may have changed something. */
+  readonly isWrite: boolean
   readonly timeoutMillis: number
   /** Whether an interruption lets a request in flight finish. */
   readonly finishInFlight: boolean
-  readonly attempt: (token: Redacted.Redacted, subject: Subject) => Effect.Effect<Attempt<A, E>>
 }
 
 /** What is known of a call before its next attempt. */
@@ -59,15 +76,13 @@ export interface Progress {
   readonly cause: unknown
   /** When the call is out of time, in epoch milliseconds. */
   readonly endsAt: number
-  /** Whether the token was renewed: it is, once a call. */
-  readonly isRenewed: boolean
 }
 
 /** An attempt, and its token, if there was one to send it with. */
 export interface Tried<A, E> {
   readonly result: Result.Result<A, E | CallError>
   readonly observation: Observation
-  readonly next: Attempt<A, E>["next"] | "again"
+  readonly next: Meaning<A, E>["next"] | "again"
   readonly token?: Redacted.Redacted
 }
 
@@ -134,91 +149,97 @@ export const withoutToken = (subject: Subject, error: AccessToken.AccessTokenErr
     : new HighLevelError.TokenUnavailable({ ...fields, reason, ...(cause === undefined ? {} : { cause }) })
 }
 
-/** What a token source returns, in time, named as an error of the call. */
-export const ofToken = <B>(
+/** What a token source returns, while the call has time. */
+export const inTime = <A>(
   call: Call<unknown, unknown>,
   progress: Progress,
-  now: number,
-  effect: Effect.Effect<B, AccessToken.AccessTokenError>
-): Effect.Effect<B, CallError> => {
-  const named = Effect.mapError(effect, (error) => withoutToken(progress.subject, error))
-  return progress.endsAt === Infinity
-    ? named
-    : Effect.timeoutOrElse(named, {
-        duration: Math.max(0, progress.endsAt - now),
-        orElse: () => Effect.fail(timedOut(call, progress, "token"))
-      })
-}
+  effect: Effect.Effect<A, CallError>
+): Effect.Effect<A, CallError> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    Effect.timeoutOrElse(effect, {
+      duration: Math.max(0, progress.endsAt - now),
+      orElse: () => Effect.fail(timedOut(call, progress, "token"))
+    })
+  )
 
 export const isUnreachable = (error: CallError) => error._tag === "TokenUnavailable" && error.reason === "Unreachable"
 
-export const outcomeOf = (result: Result.Result<unknown, unknown>): string => {
-  if (Result.isSuccess(result)) return "Success"
-  return Predicate.hasProperty(result.failure, "_tag") ? String(result.failure._tag) : "Failure"
-}
+/** What a metric and a span call a failure. */
+export const tagOf = (failure: unknown) => (Predicate.hasProperty(failure, "_tag") ? String(failure._tag) : "Failure")
 
 /** A permit, a token, a request. Runs uninterruptibly, but for what is `waiting` and `inFlight`. */
-export const make = <A, E>(
-  { accessToken, app, attemptTimeoutMillis, rateLimiter }: Policies,
+export const make = Effect.fnUntraced(function* <A, E>(
+  policies: Policies,
   call: Call<A, E>,
   progress: Progress,
   waiting: Interruptibility,
   inFlight: Interruptibility
-) =>
-  Effect.gen(function* (): Effect.fn.Return<Tried<A, E>, CallError> {
-    const { locationId, operation, unknownApplied } = call
-    const bucket = { app, locationId }
-    const askedAt = yield* Clock.currentTimeMillis
-    const permit = yield* Effect.mapError(
-      waiting(
-        rateLimiter.acquire(bucket, {
-          leaseMillis: Math.min(attemptTimeoutMillis, 600_000),
-          timeoutMillis: progress.endsAt - askedAt
-        })
-      ),
-      (error) => withoutPermit(call, progress, error)
-    )
-    const context = yield* Effect.context()
-    const acquiredAt = yield* Clock.currentTimeMillis
-    HighLevelMetrics.rateLimitWait.updateUnsafe(acquiredAt - askedAt, context)
-    if (acquiredAt > askedAt) {
-      yield* event("rate_limit.wait", { "highlevel.rate_limit.wait_milliseconds": acquiredAt - askedAt })
-    }
-    const released = (observation: Observation) => rateLimiter.release(bucket, permit, observation)
+): Effect.fn.Return<Tried<A, E>, CallError> {
+  const { accessToken, app, attemptTimeoutMillis, rateLimiter } = policies
+  const { locationId, operation, timeoutMillis } = call
+  const bucket = { app, locationId }
+  const clock = yield* Clock.Clock
+  const askedAt = clock.currentTimeMillisUnsafe()
+  const permit = yield* Effect.mapError(
+    waiting(
+      rateLimiter.acquire(bucket, {
+        leaseMillis: Math.min(attemptTimeoutMillis, 600_000),
+        timeoutMillis: progress.endsAt - askedAt
+      })
+    ),
+    (error) => withoutPermit(call, progress, error)
+  )
+  const context = yield* Effect.context()
+  const waitedMillis = clock.currentTimeMillisUnsafe() - askedAt
+  HighLevelMetrics.rateLimitWait.updateUnsafe(waitedMillis, context)
+  if (waitedMillis > 0) yield* event("rate_limit.wait", { "highlevel.rate_limit.wait_milliseconds": waitedMillis })
 
-    const got = Effect.onError(waiting(ofToken(call, progress, acquiredAt, accessToken.get(locationId))), () =>
-      released(unused)
-    )
-    const token = yield* Effect.result(got)
-    if (Result.isFailure(token)) {
-      const next = isUnreachable(token.failure) ? "retry" : "end"
-      return { result: Result.fail(token.failure), observation: unused, next }
+  const named = Effect.mapError(accessToken.get(locationId), (error) => withoutToken(progress.subject, error))
+  const got = timeoutMillis === Infinity ? named : inTime(call, progress, named)
+  const token = yield* Effect.result(Effect.onError(waiting(got), () => rateLimiter.release(bucket, permit, unused)))
+  if (Result.isFailure(token)) {
+    return {
+      result: Result.fail(token.failure),
+      observation: unused,
+      next: isUnreachable(token.failure) ? "retry" : "end"
     }
+  }
 
-    const subject = { ...progress.subject, attempts: progress.subject.attempts + 1 }
-    const left = progress.endsAt - (yield* Clock.currentTimeMillis)
-    const isLast = left < attemptTimeoutMillis
-    const late = (): Attempt<A, E | CallError> => ({
-      result: Result.fail(
-        new HighLevelError.RequestTimeout({
-          ...subject,
-          applied: unknownApplied,
-          scope: isLast ? "call" : "attempt",
-          waitingFor: "response",
-          timeoutMillis: isLast ? call.timeoutMillis : attemptTimeoutMillis,
-          ...(progress.cause === undefined ? {} : { cause: progress.cause })
-        })
-      ),
-      observation: unknown,
-      next: isLast ? "end" : "retry"
+  const subject = { ...progress.subject, attempts: progress.subject.attempts + 1 }
+  const left = progress.endsAt - clock.currentTimeMillisUnsafe()
+  const isLast = left < attemptTimeoutMillis
+  const late = () =>
+    new HighLevelError.RequestTimeout({
+      ...subject,
+      ...(call.isWrite ? { applied: "unknown" } : {}),
+      scope: isLast ? "call" : "attempt",
+      waitingFor: "response",
+      timeoutMillis: isLast ? timeoutMillis : attemptTimeoutMillis,
+      ...(progress.cause === undefined ? {} : { cause: progress.cause })
     })
-    const sent = Timeout.within<Attempt<A, E | CallError>>(
-      call.attempt(token.success, subject),
-      isLast ? Math.max(0, left) : attemptTimeoutMillis,
-      late
-    )
-    const tried = yield* Effect.onError(inFlight(sent), () => released(unknown))
-    yield* released(tried.observation)
-    HighLevelMetrics.count(HighLevelMetrics.attempts, operation, outcomeOf(tried.result), context)
-    return { ...tried, token: token.success }
-  })
+  const request = HttpClientRequest.setHeader(call.request, "authorization", `Bearer ${Redacted.value(token.success)}`)
+  const allowedMillis = isLast ? Math.max(0, left) : attemptTimeoutMillis
+  const exchanged = Timeout.within(policies.exchange(request), context, allowedMillis, late)
+  const received = yield* Effect.result(
+    Effect.onError(inFlight(exchanged), () => rateLimiter.release(bucket, permit, unknown))
+  )
+  if (Result.isFailure(received)) {
+    const { failure } = received
+    const error = failure._tag === "Broken" ? call.broken(failure, subject, token.success) : failure
+    HighLevelMetrics.count(HighLevelMetrics.attempts, operation, tagOf(error), context)
+    const next = failure._tag === "RequestTimeout" && isLast ? "end" : "retry"
+    return { result: Result.fail(error), observation: unknown, next, token: token.success }
+  }
+  const { headers, status } = received.success
+  const now = clock.currentTimeMillisUnsafe()
+  const observation = RateLimitHeaders.read(status, headers, now, policies.maxRetryAfterMillis)
+  yield* rateLimiter.release(bucket, permit, observation)
+  const { next, result } = call.read(received.success, subject, token.success)
+  HighLevelMetrics.count(
+    HighLevelMetrics.attempts,
+    operation,
+    Result.isSuccess(result) ? "Success" : tagOf(result.failure),
+    context
+  )
+  return { result, observation, next, token: token.success }
+})

@@ -1,11 +1,10 @@
 /** One request out, and its response in, whole. */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type * as Headers from "effect/http/Headers"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type * as HttpClientResponse from "effect/http/HttpClientResponse"
-import type * as Redaction from "./redaction.ts"
 import * as Transport from "./transport.ts"
 
 /** A response that arrived whole. */
@@ -19,30 +18,28 @@ export interface Received {
 export interface Broken {
   readonly _tag: "Broken"
   readonly status?: number
-  readonly cause: Error
+  /** As the HTTP client reported it: it may hold the request, and so the token. */
+  readonly unsafeCause: unknown
 }
 
 /** Sends requests through an HTTP client. */
-export const make = (options: { readonly httpClient: HttpClient.HttpClient; readonly tracePropagation: boolean }) => {
-  const context = Transport.context(options)
+export const make = (options: { readonly httpClient: HttpClient.HttpClient; readonly tracePropagation: boolean }) =>
+  Effect.fnUntraced(
+    function* (request: HttpClientRequest.HttpClientRequest): Effect.fn.Return<Received, Broken> {
+      const executed = yield* Effect.result(options.httpClient.execute(request))
+      const response = Result.isSuccess(executed) ? executed.success : responseOf(executed.failure)
+      if (response === undefined) return yield* Effect.fail<Broken>({ _tag: "Broken", unsafeCause: executed.failure })
+      const { headers, status } = response
+      const body = yield* Effect.result(response.text)
+      return Result.isSuccess(body)
+        ? { status, headers, body: body.success }
+        : yield* Effect.fail<Broken>({ _tag: "Broken", status, unsafeCause: body.failure })
+    },
+    Effect.updateContext(Transport.context(options))
+  )
 
-  return (
-    request: HttpClientRequest.HttpClientRequest,
-    redact: Redaction.Redaction
-  ): Effect.Effect<Received, Broken> => {
-    const read = ({ headers, status, text }: HttpClientResponse.HttpClientResponse): Effect.Effect<Received, Broken> =>
-      Effect.mapBoth(text, {
-        onFailure: (error): Broken => ({ _tag: "Broken", status, cause: Transport.causeOf(error, redact) }),
-        onSuccess: (body) => ({ status, headers, body })
-      })
-    const exchanged = Effect.matchEffect(options.httpClient.execute(request), {
-      onFailure: (error) =>
-        // A client that fails on a status has a response all the same.
-        HttpClientError.isHttpClientError(error) && error.reason._tag === "StatusCodeError"
-          ? read(error.reason.response)
-          : Effect.fail<Broken>({ _tag: "Broken", cause: Transport.causeOf(error, redact) }),
-      onSuccess: read
-    })
-    return Effect.updateContext(exchanged, context)
-  }
-}
+// A client that fails on a status has a response all the same.
+const responseOf = (error: unknown) =>
+  HttpClientError.isHttpClientError(error) && error.reason._tag === "StatusCodeError"
+    ? error.reason.response
+    : undefined

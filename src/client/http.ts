@@ -1,19 +1,16 @@
 /** An `HttpClient` for the endpoints that this package does not know. */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
-import * as RateLimitHeaders from "../rateLimit/headers.ts"
-import type { Attempt, CallError } from "./attempt.ts"
+import type { CallError, Meaning } from "./attempt.ts"
 import * as ErrorBody from "./errorBody.ts"
 import { isTransientStatus } from "./errorFields.ts"
-import * as Exchange from "./exchange.ts"
+import type { Received } from "./exchange.ts"
 import type { Settings } from "./execute.ts"
 import * as Redaction from "./redaction.ts"
-import * as Request from "./request.ts"
 import * as Retry from "./retry.ts"
 import * as Transport from "./transport.ts"
 
@@ -52,7 +49,7 @@ const prepared = (request: HttpClientRequest.HttpClientRequest, { baseUrl, versi
   })
 }
 
-const nextOf = (status: number, body: string): Attempt<never, never>["next"] => {
+const nextOf = (status: number, body: string): Meaning<never, never>["next"] => {
   if (status !== 401 && !isTransientStatus(status)) return "end"
   const reason = ErrorBody.reasonOf(status, ErrorBody.parse(body))
   if (status === 401) return reason === "InvalidToken" ? "renew token" : reason === "GatewayTimeout" ? "retry" : "end"
@@ -64,7 +61,6 @@ const isBodiless = (status: number) =>
   status === 101 || status === 103 || status === 204 || status === 205 || status === 304
 
 export const make = (settings: Settings) => {
-  const exchange = Exchange.make(settings)
   const { policies, retry, timeoutMillis } = settings
 
   return (locationId: string, options: HttpOptions = {}): HttpClient.HttpClient.With<HttpError> =>
@@ -78,7 +74,7 @@ export const make = (settings: Settings) => {
           }
 
           // Made again, since the one that arrived holds the token.
-          const responseOf = ({ body, headers, status }: Exchange.Received) =>
+          const responseOf = ({ body, headers, status }: Received) =>
             Result.try({
               try: () =>
                 HttpClientResponse.fromWeb(
@@ -87,34 +83,22 @@ export const make = (settings: Settings) => {
                 ),
               catch: (cause) => failed(new HttpClientError.TransportError({ request, cause }))
             })
-          const unknownApplied = reads.has(request.method) ? "no" : "unknown"
           const executed = Retry.run<HttpClientResponse.HttpClientResponse, HttpError>(policies, retry, {
             operation: name,
             locationId,
             isRepeatable: options.retryAll === true || idempotent.has(request.method),
-            unknownApplied,
+            isWrite: !reads.has(request.method),
             timeoutMillis,
             finishInFlight: false,
-            attempt: (token) =>
-              Effect.matchEffect(exchange(Request.withToken(withoutToken, token), Redaction.make(token)), {
-                onFailure: ({ cause }) =>
-                  Effect.succeed({
-                    result: Result.fail(failed(new HttpClientError.TransportError({ request, cause }))),
-                    observation: { _tag: "Unknown" as const },
-                    next: "retry" as const
-                  }),
-                onSuccess: (received) =>
-                  Effect.map(Clock.currentTimeMillis, (now) => ({
-                    result: responseOf(received),
-                    observation: RateLimitHeaders.read(
-                      received.status,
-                      received.headers,
-                      now,
-                      retry.maxRetryAfterMillis
-                    ),
-                    next: nextOf(received.status, received.body)
-                  }))
-              })
+            request: withoutToken,
+            read: (received) => ({ result: responseOf(received), next: nextOf(received.status, received.body) }),
+            broken: ({ unsafeCause }, _, token) =>
+              failed(
+                new HttpClientError.TransportError({
+                  request,
+                  cause: Transport.causeOf(unsafeCause, Redaction.make(token))
+                })
+              )
           })
           return Effect.map(executed, ({ output }) => output)
         }),

@@ -16,8 +16,7 @@ export const make = (...secrets: ReadonlyArray<Redacted.Redacted>): Redaction =>
   // Spelled only when there is a text to clean: most calls succeed.
   let found: ReadonlyArray<string> | undefined
   return (text) => {
-    found ??= secrets
-      .flatMap((secret) => spellings(Redacted.value(secret)))
+    found ??= [...new Set(secrets.flatMap((secret) => spellings(Redacted.value(secret))))]
       .filter((spelling) => spelling !== "")
       .toSorted((one, other) => other.length - one.length)
     return found.reduce((clean, spelling) => clean.replaceAll(spelling, "<redacted>"), text)

@@ -1,40 +1,29 @@
 /** From HighLevel's response to the value or the named error that it means. */
+import * as Predicate from "effect/Predicate"
+import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Compiled, Declaration } from "../wire/Operation.ts"
+import type { Meaning, Subject } from "./attempt.ts"
 import type { Broken, Received } from "./exchange.ts"
 import * as ErrorBody from "./errorBody.ts"
 import * as HighLevelError from "./HighLevelError.ts"
-import type { Redaction } from "./redaction.ts"
-
-/** Which call a response is for. */
-export interface Subject {
-  readonly operation: string
-  readonly locationId: string
-  readonly conversationId?: string
-  /** How many requests were sent, this one included. */
-  readonly attempts: number
-  /** What is known of the earlier ones. */
-  readonly applied: "no" | "unknown"
-}
+import * as Redaction from "./redaction.ts"
+import * as Transport from "./transport.ts"
 
 const explain = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))
 
-const parse = (text: string): Result.Result<unknown, Schema.SchemaError> =>
-  Result.orElse(
-    Result.try((): unknown => JSON.parse(text)),
-    () => explain(text)
-  )
-
-/** Whether a request whose outcome is unknown may have changed something. */
-export const unknownApplied = ({ method }: Declaration): "no" | "unknown" => (method === "GET" ? "no" : "unknown")
-
-export const broken = (operation: Declaration, { cause, status }: Broken, subject: Subject) =>
+export const broken = (
+  operation: Declaration,
+  { status, unsafeCause }: Broken,
+  subject: Subject,
+  token: Redacted.Redacted
+) =>
   new HighLevelError.TransportFailure({
     ...subject,
-    applied: unknownApplied(operation),
+    ...(operation.isWrite ? { applied: "unknown" } : {}),
     ...(status === undefined ? {} : { status }),
-    cause
+    cause: Transport.causeOf(unsafeCause, Redaction.make(token))
   })
 
 /**
@@ -43,16 +32,42 @@ export const broken = (operation: Declaration, { cause, status }: Broken, subjec
  */
 export const read = <O>(
   operation: Declaration & Pick<Compiled<object, O>, "decode">,
+  received: Received,
+  subject: Subject,
+  token: Redacted.Redacted
+): Meaning<O, HighLevelError.HighLevelError> => {
+  let unreadable: Schema.SchemaError | undefined
+  // 201 and its kin are as good as the documented 200 if they bring its document.
+  if (received.status >= 200 && received.status < 300) {
+    let json: Result.Result<unknown, Schema.SchemaError>
+    try {
+      json = Result.succeed(JSON.parse(received.body))
+    } catch {
+      json = explain(received.body)
+    }
+    const document = Result.isSuccess(json) ? operation.decode(json.success) : Result.fail(json.failure)
+    if (Result.isFailure(document)) unreadable = document.failure
+    else if (!(Predicate.hasProperty(document.success, "success") && document.success.success === false)) {
+      return { result: Result.succeed(document.success), next: "end" }
+    }
+  }
+  const error = errorOf(operation, received, subject, Redaction.make(token), unreadable)
+  // No other refusal is cured by another token.
+  const isRefusedToken = error._tag === "Unauthorized" && error.reason === "InvalidToken"
+  return {
+    result: Result.fail(error),
+    next: isRefusedToken ? "renew token" : HighLevelError.isTransient(error) ? "retry" : "end"
+  }
+}
+
+const errorOf = (
+  operation: Declaration,
   { body, headers, status }: Received,
   subject: Subject,
   // A debugging proxy may send back what it received.
-  redact: Redaction
-): Result.Result<O, HighLevelError.HighLevelError> => {
-  // 201 and its kin are as good as the documented 200 if they bring its document.
-  const document = status >= 200 && status < 300 ? Result.flatMap(parse(body), operation.decode) : undefined
-  if (document !== undefined && Result.isSuccess(document) && !isRefusal(document.success)) {
-    return Result.succeed(document.success)
-  }
+  redact: Redaction.Redaction,
+  unreadable: Schema.SchemaError | undefined
+) => {
   const errorBody = ErrorBody.parse(body)
   const { messages, success, traceId } = errorBody
   const reason = ErrorBody.reasonOf(status, errorBody)
@@ -65,33 +80,22 @@ export const read = <O>(
     ...(headers["cf-ray"] === undefined ? {} : { cfRay: redact(headers["cf-ray"]) }),
     body: redact(body)
   }
-  const unknown = { applied: unknownApplied(operation) }
-  if (document !== undefined) {
-    return Result.fail(
-      Result.isSuccess(document) || success === false
-        ? new HighLevelError.Unsuccessful(fields)
-        : new HighLevelError.UnreadableResponse({
-            ...fields,
-            ...(operation.appliesUnread ? { applied: "yes" } : {}),
-            cause: document.failure
-          })
-    )
+  if (status >= 200 && status < 300) {
+    if (unreadable === undefined || success === false) return new HighLevelError.Unsuccessful(fields)
+    const applied = operation.isWrite ? { applied: "yes" as const } : {}
+    return new HighLevelError.UnreadableResponse({ ...fields, ...applied, cause: unreadable })
   }
+  // What was refused was not applied, but a lost response is that of anything.
+  const isUnknown = reason !== "NotFound" && (status === 408 || status >= 500 || reason === "GatewayTimeout")
+  const failed = isUnknown && operation.isWrite ? { ...fields, applied: "unknown" as const } : fields
   switch (status) {
     case 400:
-      return Result.fail(new HighLevelError.BadRequest(fields))
+      return new HighLevelError.BadRequest(fields)
     case 401:
-      return Result.fail(
-        new HighLevelError.Unauthorized({ ...fields, ...(reason === "GatewayTimeout" ? unknown : {}) })
-      )
+      return new HighLevelError.Unauthorized(failed)
     case 422:
-      return Result.fail(new HighLevelError.Unprocessable(fields))
+      return new HighLevelError.Unprocessable(fields)
     default:
-      return Result.fail(
-        new HighLevelError.UnexpectedStatus({ ...fields, ...((status === 408 || status >= 500) && reason !== "NotFound" ? unknown : {}) })
-      )
+      return new HighLevelError.UnexpectedStatus(failed)
   }
 }
-
-const isRefusal = (document: unknown) =>
-  typeof document === "object" && document !== null && "success" in document && document.success === false

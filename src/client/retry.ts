@@ -37,94 +37,90 @@ export interface Executed<A> {
 }
 
 /** A refused token is renewed, so that the attempt can be made again at once. */
-const renewed = <A, E>(
+const renewed = Effect.fnUntraced(function* <A, E>(
   { accessToken }: Attempt.Policies,
   call: Attempt.Call<A, E>,
   progress: Attempt.Progress,
   tried: Attempt.Tried<A, E>,
   waiting: Attempt.Interruptibility
-) =>
-  Effect.gen(function* (): Effect.fn.Return<Attempt.Tried<A, E>> {
-    if (accessToken.renew === undefined || tried.token === undefined || progress.isRenewed) {
-      return { ...tried, next: "end" }
-    }
-    const renewal = accessToken.renew(call.locationId, tried.token)
-    const result = yield* Effect.result(
-      waiting(Attempt.ofToken(call, progress, yield* Clock.currentTimeMillis, renewal))
-    )
-    yield* Attempt.event("token.renew", { "highlevel.token.renewed": Result.isSuccess(result) && result.success })
-    if (Result.isSuccess(result)) return { ...tried, next: result.success ? "again" : "end" }
-    return {
-      ...tried,
-      result: Result.fail(result.failure),
-      next: Attempt.isUnreachable(result.failure) ? "retry" : "end"
-    }
-  })
+): Effect.fn.Return<Attempt.Tried<A, E>> {
+  if (accessToken.renew === undefined || tried.token === undefined) return { ...tried, next: "end" }
+  const named = Effect.mapError(accessToken.renew(call.locationId, tried.token), (error) =>
+    Attempt.withoutToken(progress.subject, error)
+  )
+  const renewal = call.timeoutMillis === Infinity ? named : Attempt.inTime(call, progress, named)
+  const result = yield* Effect.result(waiting(renewal))
+  yield* Attempt.event("token.renew", { "highlevel.token.renewed": Result.isSuccess(result) && result.success })
+  if (Result.isSuccess(result)) return { ...tried, next: result.success ? "again" : "end" }
+  const next = Attempt.isUnreachable(result.failure) ? "retry" : "end"
+  return { ...tried, result: Result.fail(result.failure), next }
+})
 
 /** Whether something may have been changed by an attempt that did not succeed. */
 const mayBeApplied = (
-  { unknownApplied }: Attempt.Call<unknown, unknown>,
+  { isWrite }: Attempt.Call<unknown, unknown>,
   { observation, result }: Attempt.Tried<unknown, unknown>
 ) =>
   Result.isFailure(result) && Predicate.hasProperty(result.failure, "applied")
     ? result.failure.applied === "unknown"
-    : observation._tag === "Unknown" && unknownApplied === "unknown"
+    : observation._tag === "Unknown" && isWrite
 
+/** Makes attempts until one of them ends the call. */
 export const run = <A, E>(
   policies: Attempt.Policies,
   policy: Policy,
   call: Attempt.Call<A, E>
 ): Effect.Effect<Executed<A>, E | Attempt.CallError> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function* () {
-      const { conversationId, locationId, operation } = call
-      const { maxAttempts, maxDurationMillis } = policy
+  Effect.uninterruptibleMask(
+    Effect.fnUntraced(function* (restore): Effect.fn.Return<Executed<A>, E | Attempt.CallError> {
+      const { conversationId, finishInFlight, locationId, operation } = call
       // A wait can always be interrupted; a request in flight can, unless it is to finish.
-      const waiting = call.finishInFlight ? Effect.interruptible : restore
-      const inFlight = call.finishInFlight ? identity : restore
+      const waiting = finishInFlight ? Effect.interruptible : restore
+      const inFlight = finishInFlight ? identity : restore
       const ids = conversationId === undefined ? { locationId } : { locationId, conversationId }
-      let progress: Attempt.Progress = {
-        subject: { operation, ...ids, attempts: 0, applied: "no" },
-        cause: undefined,
-        endsAt: (yield* Clock.currentTimeMillis) + call.timeoutMillis,
-        isRenewed: false
-      }
-      let failures = 0
+      const endsAt = (yield* Clock.currentTimeMillis) + call.timeoutMillis
       let retryEndsAt = Infinity
+      let attempts = 0
+      let failures = 0
+      let applied: "no" | "unknown" = "no"
+      let isRenewed = false
+      let cause: unknown
       while (true) {
+        const progress = { subject: { operation, ...ids, attempts, applied }, cause, endsAt }
         let tried = yield* Attempt.make(policies, call, progress, waiting, inFlight)
-        const attempts = progress.subject.attempts + (tried.token === undefined ? 0 : 1)
-        if (tried.next !== "end") {
-          const applied = mayBeApplied(call, tried) ? "unknown" : progress.subject.applied
-          progress = { ...progress, subject: { ...progress.subject, attempts, applied } }
-        }
+        if (tried.token !== undefined) attempts++
         if (tried.next === "renew token") {
-          tried = yield* renewed(policies, call, progress, tried, waiting)
-          progress = { ...progress, isRenewed: tried.next !== "retry" }
+          const subject = { ...progress.subject, attempts }
+          tried = isRenewed
+            ? { ...tried, next: "end" }
+            : yield* renewed(policies, call, { ...progress, subject }, tried, waiting)
+          isRenewed = tried.next !== "retry"
           if (tried.next === "again") continue
         }
         const { observation, result } = tried
-        const ended = Effect.map(Effect.fromResult(result), (output) => ({ output, attempts }))
-        if (tried.next === "end") return yield* ended
+        if (tried.next === "end") return { output: yield* Effect.fromResult(result), attempts }
 
+        if (mayBeApplied(call, tried)) applied = "unknown"
         const now = yield* Clock.currentTimeMillis
         const responded = observation._tag === "Responded" ? observation : undefined
         const isLimited = responded?.isLimited === true
         if (isLimited && responded.dailyRemaining === 0) {
           const reset = responded.dailyResetMillis ?? responded.intervalMillis ?? 0
-          return yield* Attempt.dailyLimitExceeded(progress.subject, now + reset)
+          return yield* Attempt.dailyLimitExceeded({ operation, ...ids, attempts, applied }, now + reset)
         }
-        if (!call.isRepeatable && !isLimited && observation._tag !== "Unused") return yield* ended
-        if (++failures >= maxAttempts) return yield* ended
-        retryEndsAt = Math.min(retryEndsAt, now + maxDurationMillis)
+        const isAllowed =
+          (call.isRepeatable || isLimited || observation._tag === "Unused") && ++failures < policy.maxAttempts
+        retryEndsAt = Math.min(retryEndsAt, now + policy.maxDurationMillis)
         const delay = delayMillis(policy, failures, yield* Random.next, responded?.retryAfterMillis)
-        if (now + delay > Math.min(retryEndsAt, progress.endsAt)) return yield* ended
+        if (!isAllowed || now + delay > Math.min(retryEndsAt, endsAt)) {
+          return { output: yield* Effect.fromResult(result), attempts }
+        }
+        cause = Result.isFailure(result) ? result.failure : undefined
         yield* Attempt.event("retry", {
           "highlevel.retry.attempt": attempts,
           "highlevel.retry.delay_milliseconds": delay,
-          "highlevel.retry.error": Attempt.outcomeOf(result)
+          "highlevel.retry.error": Attempt.tagOf(cause)
         })
-        progress = { ...progress, cause: Result.isFailure(result) ? result.failure : undefined }
         yield* waiting(Effect.sleep(delay))
       }
     })

@@ -1,4 +1,4 @@
-/** The timeout of an attempt, which every update pays for. */
+/** The timeout of an attempt, which every call pays for. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -11,26 +11,27 @@ const liveClock = Context.get(Context.empty(), Clock.Clock)
 const maximumMillis = 2 ** 31 - 1
 
 /**
- * `Effect.timeoutOrElse`, for an effect that does not fail. Where time is the
- * machine's, its timer does what a fiber that sleeps, and has to be interrupted when
- * the answer comes, would do at a tenth of an update's cost.
+ * `Effect.timeoutOrElse`. Where time is the machine's, its timer does what a fiber that
+ * sleeps, and has to be interrupted, would do at a tenth of a call's cost.
  */
-export const within = <A>(effect: Effect.Effect<A>, millis: number, late: () => A): Effect.Effect<A> =>
-  Effect.withFiber((fiber) => {
-    if (fiber.getRef(Clock.Clock) !== liveClock || millis > maximumMillis) {
-      return Effect.timeoutOrElse(effect, { duration: millis, orElse: () => Effect.sync(late) })
-    }
-    return Effect.callback<A>((resume) => {
-      let isLate = false
-      const attempt = Effect.runForkWith(fiber.context)(effect)
-      const timer = setTimeout(() => {
-        isLate = true
-        attempt.interruptUnsafe()
-      }, millis)
-      attempt.addObserver((exit) => {
-        clearTimeout(timer)
-        resume(isLate && Exit.hasInterrupts(exit) ? Effect.sync(late) : exit)
+export const within = <A, E, E2>(
+  effect: Effect.Effect<A, E>,
+  context: Context.Context<never>,
+  millis: number,
+  late: () => E2
+): Effect.Effect<A, E | E2> =>
+  Context.get(context, Clock.Clock) !== liveClock || millis > maximumMillis
+    ? Effect.timeoutOrElse(effect, { duration: millis, orElse: () => Effect.failSync(late) })
+    : Effect.callback((resume) => {
+        let isLate = false
+        const fiber = Effect.runForkWith(context)(effect)
+        const timer = setTimeout(() => {
+          isLate = true
+          fiber.interruptUnsafe()
+        }, millis)
+        fiber.addObserver((exit) => {
+          clearTimeout(timer)
+          resume(isLate && Exit.hasInterrupts(exit) ? Effect.failSync(late) : exit)
+        })
+        return Fiber.interrupt(fiber)
       })
-      return Fiber.interrupt(attempt)
-    })
-  })

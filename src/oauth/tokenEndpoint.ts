@@ -4,13 +4,14 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { AccessTokenError } from "../client/AccessToken.ts"
 import * as ErrorBody from "../client/errorBody.ts"
 import { isTransientStatus } from "../client/errorFields.ts"
 import * as Exchange from "../client/exchange.ts"
 import * as Redaction from "../client/redaction.ts"
 import * as Request from "../client/request.ts"
-import * as SafeCause from "../client/safeCause.ts"
+import * as Transport from "../client/transport.ts"
 import {
   type AccessTokenRequest,
   type AccessTokenResponse,
@@ -121,10 +122,17 @@ export const make = (options: {
     const redact = Redaction.make(clientSecret, secret)
     const request = Request.make(baseUrl, operation, input, "2021-07-28")
     if (Result.isFailure(request)) return Effect.fail(unreachable([request.failure.message]))
-    return exchange(token === undefined ? request.success : Request.withToken(request.success, token), redact).pipe(
-      Effect.catchDefect((defect) => Effect.fail({ status: undefined, cause: SafeCause.make(defect, redact) })),
-      Effect.mapError(({ cause, status }) =>
-        unreachable(status === undefined ? [] : [`the response was cut off after status ${status}`], cause)
+    const sent =
+      token === undefined
+        ? request.success
+        : HttpClientRequest.setHeader(request.success, "authorization", `Bearer ${Redacted.value(token)}`)
+    return exchange(sent).pipe(
+      Effect.catchDefect((unsafeCause) => Effect.fail({ status: undefined, unsafeCause })),
+      Effect.mapError(({ status, unsafeCause }) =>
+        unreachable(
+          status === undefined ? [] : [`the response was cut off after status ${status}`],
+          Transport.causeOf(unsafeCause, redact)
+        )
       ),
       Effect.flatMap((received) => Effect.fromResult(read(received, operation.decode, redact))),
       Effect.timeoutOrElse({

@@ -176,7 +176,7 @@ const maximumIdleBuckets = 10_000
 
 /** A rate limiter in the memory of this process. */
 export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
-  const states = new Map<string, BucketRules.State>()
+  const states = new Map<string, BucketRules.State & { waiting: number }>()
   const stateOf = (bucket: Bucket, now: number) => {
     const key = keyOf(bucket)
     const known = states.get(key)
@@ -184,11 +184,11 @@ export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
     if (states.size >= maximumIdleBuckets) {
       for (const [other, state] of states) if (BucketRules.isIdle(state, now)) states.delete(other)
     }
-    const state = BucketRules.make()
+    const state = { ...BucketRules.make(), waiting: 0 }
     states.set(key, state)
     return state
   }
-  return makeWith(
+  const queued = makeWith(
     {
       acquire: (bucket, leaseMillis) =>
         Effect.map(Clock.currentTimeMillis, (now) => BucketRules.acquire(stateOf(bucket, now), now, leaseMillis)),
@@ -199,6 +199,28 @@ export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
     },
     { maxWaitMillis: Infinity }
   )
+  return {
+    // Where nobody waits, there is no queue to join.
+    acquire: Effect.fnUntraced(function* (bucket, options) {
+      const now = (yield* Clock.Clock).currentTimeMillisUnsafe()
+      const state = stateOf(bucket, now)
+      const asked = state.waiting === 0 ? BucketRules.acquire(state, now, options.leaseMillis) : undefined
+      if (asked?._tag === "Granted") return asked.permit
+      state.waiting++
+      return yield* Effect.ensuring(
+        queued.acquire(bucket, options),
+        Effect.sync(() => {
+          state.waiting--
+        })
+      )
+    }),
+    release: Effect.fnUntraced(function* (bucket, permit, observation) {
+      const now = (yield* Clock.Clock).currentTimeMillisUnsafe()
+      const state = stateOf(bucket, now)
+      if (state.waiting > 0) yield* queued.release(bucket, permit, observation)
+      else BucketRules.release(state, now, permit, observation)
+    })
+  }
 })
 
 /**
@@ -212,7 +234,7 @@ export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
  * import { Sandbox } from "effect-highlevel/testing"
  * import * as Effect from "effect/Effect"
  * import * as Latch from "effect/Latch"
-import * as Layer from "effect/Layer"
+ * import * as Layer from "effect/Layer"
  * import * as Redacted from "effect/Redacted"
  *
  * const ids = { conversationId: "tDtDnQdgm2LXpyiqYvZ6", locationId: "tDtDnQdgm2LXpyiqYvZ6" }

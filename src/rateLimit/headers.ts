@@ -9,9 +9,6 @@ const number = (text: string | undefined) => {
   return Number.isFinite(value) && value >= 0 ? value : undefined
 }
 
-// A limit or an interval of nothing would stop the bucket for good.
-const positive = (text: string | undefined) => number(text) || undefined
-
 const retryAfterMillis = (text: string, now: number, maximum: number) =>
   Result.match(Headers.parseRetryAfter(text), {
     onFailure: () => undefined,
@@ -28,9 +25,10 @@ export const read = (
   _tag: "Responded",
   isHighLevel: status < 500,
   isLimited: status === 429,
-  max: positive(headers["x-ratelimit-max"]),
+  // A limit or an interval of nothing would stop the bucket for good.
+  max: number(headers["x-ratelimit-max"]) || undefined,
   remaining: number(headers["x-ratelimit-remaining"]),
-  intervalMillis: positive(headers["x-ratelimit-interval-milliseconds"]),
+  intervalMillis: number(headers["x-ratelimit-interval-milliseconds"]) || undefined,
   dailyRemaining: number(headers["x-ratelimit-daily-remaining"]),
   dailyResetMillis: number(headers["x-ratelimit-daily-reset"]),
   retryAfterMillis:

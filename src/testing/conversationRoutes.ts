@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -92,10 +93,11 @@ const observedUpdate = (conversation: StoredConversation, traceId: string, now: 
   })
 
 // Recorded reads leave out `inbox` and `starred`, and have dates of another encoding.
-const observedGet = ({ inbox: _, starred: __, lastMessageDate, ...conversation }: StoredConversation) => {
+const observedGet = (stored: StoredConversation) => {
+  const { lastMessageDate, ...conversation } = stored
   const millis = lastMessageDate == null ? 1_628_008_053_263 : DateTime.toEpochMillis(lastMessageDate)
   return HttpServerResponse.jsonUnsafe({
-    ...conversation,
+    ...Struct.omit(conversation, ["inbox", "starred"]),
     lastMessageDate: { seconds: Math.floor(millis / 1000), nanoseconds: (millis % 1000) * 1_000_000 },
     lastMessageType: 100
   })

@@ -99,23 +99,17 @@ const fromSeconds = (seconds: number, nanoseconds = 0) => seconds * 1000 + Math.
 // A string of digits is epoch milliseconds; every other string must be a full
 // ISO date and time. `Date` alone would also read "1" or "March" as a date.
 const isoDateTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/
-const fromString = (text: string): Option.Option<DateTime.Utc> =>
-  /^-?\d+$/.test(text)
-    ? toUtc(DateTime.make(Number(text)))
-    : isoDateTime.test(text)
-      ? // Without a zone the documentation's "as UTC" decides, not the machine's zone.
-        toUtc(DateTime.make(/(?:Z|[+-]\d{2}:?\d{2})$/i.test(text) ? text : `${text}Z`))
-      : Option.none()
+const zone = /(?:Z|[+-]\d{2}:?\d{2})$/i
 
-const toUtc = Option.map(DateTime.toUtc)
-
-const readDate = (wire: DateEncoding): Option.Option<DateTime.Utc> => {
-  if (typeof wire === "string") return fromString(wire)
-  if (typeof wire === "number") return toUtc(DateTime.make(wire))
-  return toUtc(
-    DateTime.make(
-      "seconds" in wire ? fromSeconds(wire.seconds, wire.nanoseconds) : fromSeconds(wire._seconds, wire._nanoseconds)
-    )
+const readDate = (wire: DateEncoding): Option.Option<DateTime.DateTime> => {
+  if (typeof wire === "number") return DateTime.make(wire)
+  if (typeof wire === "string") {
+    if (/^-?\d+$/.test(wire)) return DateTime.make(Number(wire))
+    // Without a zone the documentation's "as UTC" decides, not the machine's zone.
+    return isoDateTime.test(wire) ? DateTime.make(zone.test(wire) ? wire : `${wire}Z`) : Option.none()
+  }
+  return DateTime.make(
+    "seconds" in wire ? fromSeconds(wire.seconds, wire.nanoseconds) : fromSeconds(wire._seconds, wire._nanoseconds)
   )
 }
 
@@ -147,11 +141,12 @@ export const LastMessageDate = Schema.Union([
   Schema.decodeTo(
     Schema.DateTimeUtc,
     SchemaTransformation.transformEffect({
-      decode: (wire: DateEncoding, options) =>
-        Option.match(readDate(wire), {
-          onNone: () => Effect.fail(new SchemaIssue.InvalidValue({ expected: "a date" }, wire, options)),
-          onSome: Effect.succeed
-        }),
+      decode: (wire: DateEncoding, options) => {
+        const date = readDate(wire)
+        return Option.isSome(date)
+          ? Effect.succeed(DateTime.toUtc(date.value))
+          : Effect.fail(new SchemaIssue.InvalidValue({ expected: "a date" }, wire, options))
+      },
       encode: (date) => Effect.succeed<DateEncoding>(String(DateTime.toEpochMillis(date)))
     })
   )

@@ -63,8 +63,8 @@ export interface Declaration {
   readonly error: ReadonlyArray<Schema.Top>
   /** Whether it may be sent again when it is not known what became of it. */
   readonly isRepeatable: boolean
-  /** Whether a 2xx whose body cannot be read has applied something. */
-  readonly appliesUnread: boolean
+  /** Whether it changes something: a 2xx that cannot be read then has, and a lost response may have. */
+  readonly isWrite: boolean
 }
 
 /** The schemas of an operation, compiled. */
@@ -127,7 +127,7 @@ export const get = {
   headers: { version: ApiVersion },
   error: [],
   isRepeatable: true,
-  appliesUnread: false
+  isWrite: false
 } as const
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()

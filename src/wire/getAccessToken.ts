@@ -64,5 +64,5 @@ export const getAccessToken = Operation.make({
   success: AccessTokenResponse,
   error: [ErrorResponse.BadRequest, ErrorResponse.Unauthorized, ErrorResponse.Unprocessable],
   isRepeatable: false,
-  appliesUnread: true
+  isWrite: true
 })

@@ -27,5 +27,5 @@ export const getLocationAccessToken = Operation.make({
   success: AccessTokenResponse,
   error: [ErrorResponse.BadRequest, ErrorResponse.Unprocessable],
   isRepeatable: true,
-  appliesUnread: false
+  isWrite: false
 })

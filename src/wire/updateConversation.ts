@@ -91,5 +91,5 @@ export const updateConversation = Operation.make({
   success: UpdateConversationResponse,
   error: [ErrorResponse.BadRequest, ErrorResponse.Unprocessable],
   isRepeatable: true,
-  appliesUnread: true
+  isWrite: true
 })
