@@ -18,11 +18,13 @@ const updateWith = (
     Effect.provide(HighLevelClient.layer(options).pipe(Layer.provide([tokens, http.layer])))
   )
 
+const one = (token: Redacted.Redacted) => Layer.effect(AccessToken.AccessToken, AccessToken.make({ token }))
+
 describe("a static token", () => {
   it.effect("is trimmed and sent for every location", () =>
     Effect.gen(function* () {
       const http = answering(200, ok)
-      yield* updateWith(AccessToken.layer({ token: Redacted.make(`  ${token}\r\n`) }), http)
+      yield* updateWith(one(Redacted.make(`  ${token}\r\n`)), http)
       assert.strictEqual(http.requests[0]?.headers["authorization"], `Bearer ${token}`)
     })
   )
@@ -31,7 +33,9 @@ describe("a static token", () => {
     Effect.gen(function* () {
       const http = answering(200, ok)
       const environment = ConfigProvider.layer(ConfigProvider.fromEnv({ env: { HIGHLEVEL_TOKEN: `${token}\n` } }))
-      yield* updateWith(AccessToken.layerConfig().pipe(Layer.provide(environment)), http)
+      yield* Conversations.update(ids).pipe(
+        Effect.provide(HighLevelClient.layerConfig().pipe(Layer.provide([environment, http.layer])))
+      )
       assert.strictEqual(http.requests[0]?.headers["authorization"], `Bearer ${token}`)
     })
   )
@@ -41,7 +45,7 @@ describe("a static token", () => {
       const error = yield* Effect.flip(AccessToken.make({ token: Redacted.make("two words") }))
       assert.strictEqual(error.option, "token")
       const http = answering(401, invalidToken)
-      const refused = yield* Effect.flip(updateWith(AccessToken.layer({ token: Redacted.make(token) }), http))
+      const refused = yield* Effect.flip(updateWith(one(Redacted.make(token)), http))
       assert.propertyVal(refused, "_tag", "Unauthorized")
       assert.strictEqual(http.requests.length, 1)
     })

@@ -21,45 +21,6 @@ const queueFailed = (error: { readonly _tag: string; readonly message: string })
     json: { _tag: error._tag, message: error.message }
   })
 
-const run = Effect.fnUntraced(function* (options: {
-  readonly bytes: Stream.Stream<Uint8Array, CliFailure.CliFailure>
-  readonly defaults: Input.Defaults
-  readonly job: string
-  readonly queue: Option.Option<string>
-  readonly json: boolean
-}) {
-  const { bytes, defaults, job, json, queue } = options
-  // Loaded when it is used, since Redis takes its time.
-  const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
-  let invalid = 0
-  const updates = Input.updates(bytes, defaults, (line, { message }) => {
-    invalid++
-    return Console.error(json ? JSON.stringify({ line, outcome: "Invalid", message }) : `Line ${line}: ${message}`)
-  }).pipe(Stream.map(({ update }) => update))
-  const enqueued = yield* UpdateQueue.enqueue(updates, {
-    job,
-    ...(Option.isSome(queue) ? { name: queue.value } : {})
-  }).pipe(
-    Effect.provide(
-      PersistedQueue.layer.pipe(
-        Layer.provide(PersistedQueue.layerStoreRedis({ prefix: RedisConnection.queuePrefix })),
-        Layer.provide(RedisConnection.layer)
-      )
-    ),
-    Effect.catchTags({
-      PersistedQueueError: (error) => Effect.fail(queueFailed(error)),
-      SchemaError: (error) => Effect.fail(queueFailed(error))
-    }),
-    CliFailure.catchErrors
-  )
-  yield* Console.log(
-    json
-      ? JSON.stringify({ _tag: "Enqueued", job, ...enqueued, invalid })
-      : `Job ${job}: ${enqueued.updates} updates of ${enqueued.conversations} conversations are accepted, once each${invalid === 0 ? "" : `; ${invalid} lines are invalid`}`
-  )
-  if (invalid > 0) return yield* new CliFailure.CliFailure({ exitCode: ExitCode.usage, text: "", json: null })
-})
-
 export const enqueue = Command.make(
   "enqueue",
   {
@@ -74,14 +35,37 @@ export const enqueue = Command.make(
   },
   Effect.fnUntraced(function* ({ input, job, json, queue, ...given }) {
     const changes = yield* Shared.changes(given)
+    const defaults = { changes, locationId: Option.getOrUndefined(given.locationId) }
     const { bytes } = yield* Shared.open(input, false)
-    return yield* run({
-      bytes,
-      defaults: { changes, locationId: Option.getOrUndefined(given.locationId) },
+    // Loaded when it is used, since Redis takes its time.
+    const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
+    let invalid = 0
+    const updates = Input.updates(bytes, defaults, (line, { message }) => {
+      invalid++
+      return Console.error(json ? JSON.stringify({ line, outcome: "Invalid", message }) : `Line ${line}: ${message}`)
+    }).pipe(Stream.map(({ update }) => update))
+    const enqueued = yield* UpdateQueue.enqueue(updates, {
       job,
-      queue,
+      ...(Option.isSome(queue) ? { name: queue.value } : {})
+    }).pipe(
+      Effect.provide(
+        PersistedQueue.layer.pipe(
+          Layer.provide(PersistedQueue.layerStoreRedis({ prefix: RedisConnection.queuePrefix })),
+          Layer.provide(RedisConnection.layer)
+        )
+      ),
+      Effect.catchTags({
+        PersistedQueueError: (error) => Effect.fail(queueFailed(error)),
+        SchemaError: (error) => Effect.fail(queueFailed(error))
+      }),
+      CliFailure.catchErrors
+    )
+    yield* Console.log(
       json
-    })
+        ? JSON.stringify({ _tag: "Enqueued", job, ...enqueued, invalid })
+        : `Job ${job}: ${enqueued.updates} updates of ${enqueued.conversations} conversations are accepted, once each${invalid === 0 ? "" : `; ${invalid} lines are invalid`}`
+    )
+    if (invalid > 0) return yield* new CliFailure.CliFailure({ exitCode: ExitCode.usage, text: "", json: null })
   }, CliFailure.asAsked)
 ).pipe(
   Command.withDescription("Put updates into a queue in Redis (HIGHLEVEL_REDIS_URL), one for each conversation"),

@@ -1,29 +1,13 @@
 /** How far a job is: a bar on a terminal, else a line every few seconds. */
 
-/** What a job knows of itself. */
-export interface State {
-  readonly startedAt: number
-  /** How many lines there are, if that is known. */
-  readonly total: number | undefined
-  applied: number
-  skipped: number
-  planned: number
-  failed: number
-  invalid: number
-  /** What HighLevel said last of the interval and of the day. */
-  quota: { readonly remaining?: number; readonly max?: number; readonly daily?: number }
+/** What a job knows of itself, and how many lines there are, if that is known. */
+export const make = (startedAt: number, total: number | undefined) => {
+  // What HighLevel reported last of the interval and of the day.
+  const quota: { readonly remaining?: number; readonly max?: number; readonly daily?: number } = {}
+  return { startedAt, total, applied: 0, skipped: 0, planned: 0, failed: 0, invalid: 0, quota }
 }
 
-export const make = (startedAt: number, total: number | undefined): State => ({
-  startedAt,
-  total,
-  applied: 0,
-  skipped: 0,
-  planned: 0,
-  failed: 0,
-  invalid: 0,
-  quota: {}
-})
+export type State = ReturnType<typeof make>
 
 const doneOf = ({ applied, failed, invalid, planned, skipped }: State) => applied + failed + invalid + planned + skipped
 

@@ -15,7 +15,7 @@ import * as Input from "./input.ts"
 
 const decodeFeedback = Schema.decodeUnknownEffect(Schema.fromJsonString(ConversationUpdate.Feedback))
 
-const readFeedback = (text: string) =>
+const readFeedback = (text: string): Effect.Effect<ConversationUpdate.Feedback, CliFailure.CliFailure> =>
   text === "positive" || text === "negative"
     ? Effect.succeed(text)
     : Effect.mapError(decodeFeedback(text), () =>
@@ -49,23 +49,18 @@ export const serverFlags = {
   )
 }
 
-const present = <Name extends string, Value>(name: Name, value: Option.Option<Value>) =>
-  Option.match(value, { onNone: () => ({}), onSome: (value) => ({ [name]: value }) })
-
 /** The fields that are given. */
-export const changes = Effect.fnUntraced(function* ({
-  feedback,
-  starred,
-  unreadCount
-}: {
+export const changes = Effect.fnUntraced(function* (given: {
   readonly unreadCount: Option.Option<number>
   readonly starred: Option.Option<boolean>
   readonly feedback: Option.Option<string>
 }) {
-  const parsed = Option.isSome(feedback)
-    ? Option.some(yield* readFeedback(feedback.value))
-    : Option.none<ConversationUpdate.Feedback>()
-  return { ...present("unreadCount", unreadCount), ...present("starred", starred), ...present("feedback", parsed) }
+  const { feedback, starred, unreadCount } = given
+  return {
+    ...(Option.isSome(unreadCount) ? { unreadCount: unreadCount.value } : {}),
+    ...(Option.isSome(starred) ? { starred: starred.value } : {}),
+    ...(Option.isSome(feedback) ? { feedback: yield* readFeedback(feedback.value) } : {})
+  }
 })
 
 /** The client's options that are given, the tokens being the context's. */
@@ -121,3 +116,10 @@ export const jsonFlag = Flag.Boolean("json").pipe(
   Flag.withDescription("Print progress, summary and errors as JSON"),
   Flag.withDefault(false)
 )
+
+export const concurrencyFlag = (description: string) =>
+  Flag.Int("concurrency").pipe(
+    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 }))),
+    Flag.withDescription(description),
+    Flag.optional
+  )

@@ -4,7 +4,6 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -42,15 +41,8 @@ export const updateAll = Command.make(
       Flag.withDescription("Send nothing; print what would be sent"),
       Flag.withDefault(false)
     ),
-    concurrency: Flag.Int("concurrency").pipe(
-      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 }))),
-      Flag.withDescription("Maximum concurrent updates (64, and 16 in a location)"),
-      Flag.optional
-    ),
-    json: Flag.Boolean("json").pipe(
-      Flag.withDescription("Print progress, summary and errors as JSON"),
-      Flag.withDefault(false)
-    )
+    concurrency: Shared.concurrencyFlag("Maximum concurrent updates (64, and 16 in a location)"),
+    json: Shared.jsonFlag
   },
   Effect.fnUntraced(function* ({ concurrency, dryRun, input, journal: journalPath, json, ...given }) {
     const changes = yield* Shared.changes(given)

@@ -22,60 +22,12 @@ import * as Shared from "./shared.ts"
 
 const seconds = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))
 
-const run = Effect.fnUntraced(function* (options: {
-  readonly server: Parameters<typeof Shared.clientOptions>[0]
-  readonly queue: Option.Option<string>
-  readonly concurrency: Option.Option<number>
-  readonly idleSeconds: Option.Option<number>
-  readonly leaseSeconds: number
-  readonly json: boolean
-}) {
-  const { concurrency, idleSeconds, json, leaseSeconds, queue, server } = options
-  // Loaded when it is used, since Redis takes its time.
-  const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
-  const state = Progress.make(yield* Clock.currentTimeMillis, undefined)
-  const report = yield* Report.make(state, json)
-  const stop = yield* Deferred.make<void>()
-
-  const shared = Layer.mergeAll(
-    HighLevelClient.layerConfig({
-      ...Shared.clientOptions(server),
-      transformClient: report.watch
-    }).pipe(
-      Layer.provide(Credentials.layerStore(server, TokenStore.layerRedis())),
-      Layer.provide(RateLimiter.layerRedis())
-    ),
-    PersistedQueue.layer.pipe(
-      Layer.provide(
-        PersistedQueue.layerStoreRedis({
-          prefix: RedisConnection.queuePrefix,
-          lockExpiration: Duration.seconds(leaseSeconds),
-          lockRefreshInterval: Duration.seconds(leaseSeconds / 3)
-        })
-      )
-    )
-  ).pipe(Layer.provide(RedisConnection.layer))
-
-  const job = UpdateQueue.work({
-    ...(Option.isSome(queue) ? { name: queue.value } : {}),
-    ...(Option.isSome(concurrency) ? { concurrency: concurrency.value } : {}),
-    ...(Option.isSome(idleSeconds) ? { idle: Duration.seconds(idleSeconds.value) } : {}),
-    stop: Deferred.await(stop)
-  }).pipe(Stream.runForEachArray(report.worked), Effect.provide(shared), CliFailure.catchErrors)
-
-  return yield* report.follow(job, stop)
-})
-
 export const work = Command.make(
   "work",
   {
     ...Shared.serverFlags,
     queue: Shared.queueFlag,
-    concurrency: Flag.Int("concurrency").pipe(
-      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 }))),
-      Flag.withDescription("Maximum concurrent updates of this worker (16)"),
-      Flag.optional
-    ),
+    concurrency: Shared.concurrencyFlag("Maximum concurrent updates of this worker (16)"),
     idle: Flag.Int("idle").pipe(
       Flag.withSchema(seconds),
       Flag.withDescription("End when nothing has come, and nothing was in flight, for so many seconds"),
@@ -91,7 +43,39 @@ export const work = Command.make(
     json: Shared.jsonFlag
   },
   Effect.fnUntraced(function* ({ concurrency, idle, json, lease, queue, ...server }) {
-    return yield* run({ server, queue, concurrency, idleSeconds: idle, leaseSeconds: lease, json })
+    // Loaded when it is used, since Redis takes its time.
+    const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
+    const state = Progress.make(yield* Clock.currentTimeMillis, undefined)
+    const report = yield* Report.make(state, json)
+    const stop = yield* Deferred.make<void>()
+
+    const shared = Layer.mergeAll(
+      HighLevelClient.layerConfig({
+        ...Shared.clientOptions(server),
+        transformClient: report.watch
+      }).pipe(
+        Layer.provide(Credentials.layerStore(server, TokenStore.layerRedis())),
+        Layer.provide(RateLimiter.layerRedis())
+      ),
+      PersistedQueue.layer.pipe(
+        Layer.provide(
+          PersistedQueue.layerStoreRedis({
+            prefix: RedisConnection.queuePrefix,
+            lockExpiration: Duration.seconds(lease),
+            lockRefreshInterval: Duration.seconds(lease / 3)
+          })
+        )
+      )
+    ).pipe(Layer.provide(RedisConnection.layer))
+
+    const job = UpdateQueue.work({
+      ...(Option.isSome(queue) ? { name: queue.value } : {}),
+      ...(Option.isSome(concurrency) ? { concurrency: concurrency.value } : {}),
+      ...(Option.isSome(idle) ? { idle: Duration.seconds(idle.value) } : {}),
+      stop: Deferred.await(stop)
+    }).pipe(Stream.runForEachArray(report.worked), Effect.provide(shared), CliFailure.catchErrors)
+
+    return yield* report.follow(job, stop)
   }, CliFailure.asAsked)
 ).pipe(
   Command.withDescription("Send the updates of a queue in Redis (HIGHLEVEL_REDIS_URL) until interrupted"),

@@ -5,12 +5,10 @@
  * tokens from the `AccessToken` in its context: a Private Integration token
  * ({@link layer}, {@link layerConfig}), one of the layers of `OAuth`, or your own.
  */
-import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Hash from "effect/Hash"
-import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { InvalidOptions } from "./HighLevelError.ts"
 import * as OptionsCheck from "./options.ts"
@@ -125,19 +123,3 @@ export const make = (options: { readonly token: Redacted.Redacted }): Effect.Eff
     const got = Effect.succeed(token)
     return { app: `token-${Hash.string(Redacted.value(token)) >>> 0}`, get: () => got }
   })
-
-/** One token for every location, as a layer. */
-export const layer = (options: { readonly token: Redacted.Redacted }): Layer.Layer<AccessToken, InvalidOptions> =>
-  Layer.effect(AccessToken, make(options))
-
-/** One token for every location, from `Config`: `HIGHLEVEL_TOKEN`. */
-export const layerConfig = (options?: {
-  /** @default Config.Redacted("HIGHLEVEL_TOKEN") */
-  readonly token?: Config.Config<Redacted.Redacted> | undefined
-}): Layer.Layer<AccessToken, Config.ConfigError | InvalidOptions> =>
-  Layer.effect(
-    AccessToken,
-    Effect.gen(function* () {
-      return yield* make({ token: yield* options?.token ?? Config.Redacted("HIGHLEVEL_TOKEN") })
-    })
-  )

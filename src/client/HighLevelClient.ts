@@ -9,7 +9,6 @@
  */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
@@ -124,15 +123,13 @@ const makeWith = Effect.fnUntraced(function* (
   const settings: Execute.Settings = {
     baseUrl: yield* OptionsCheck.baseUrl(options.baseUrl ?? defaultBaseUrl),
     version: yield* OptionsCheck.version(options.version ?? defaultVersion),
-    timeoutMillis: Duration.toMillis(yield* OptionsCheck.timeout(options.timeout ?? "Infinity")),
+    timeoutMillis: yield* OptionsCheck.millis(options.timeout ?? "Infinity", "timeout"),
     retry,
     policies: {
       app: options.app ?? accessToken.app,
       accessToken,
       rateLimiter,
-      attemptTimeoutMillis: Duration.toMillis(
-        yield* OptionsCheck.timeout(options.attemptTimeout ?? "30 seconds", "attemptTimeout")
-      ),
+      attemptTimeoutMillis: yield* OptionsCheck.millis(options.attemptTimeout ?? "30 seconds", "attemptTimeout"),
       maxRetryAfterMillis: retry.maxRetryAfterMillis,
       exchange: Exchange.make({ httpClient, tracePropagation: options.tracePropagation ?? false })
     }

@@ -7,18 +7,10 @@ import type { ApiVersion } from "../wire/Operation.ts"
 
 /** What a single call may decide for itself. */
 export interface CallOptions {
-  /**
-   * The value of the `Version` header.
-   *
-   * @default the client's
-   */
+  /** The value of the `Version` header. @default the client's */
   readonly version?: ApiVersion | undefined
 
-  /**
-   * How long the call may take, waits and retries included.
-   *
-   * @default the client's
-   */
+  /** How long the call may take, waits and retries included. @default the client's */
   readonly timeout?: Duration.Input | undefined
 
   /**
@@ -35,39 +27,19 @@ export interface CallOptions {
  * for, within a cap. Each attempt passes the rate limit.
  */
 export interface RetryOptions {
-  /**
-   * How many attempts a call may take, the first included.
-   *
-   * @default 5
-   */
+  /** How many attempts a call may take, the first included. @default 5 */
   readonly maxAttempts?: number | undefined
 
-  /**
-   * The delay after the first attempt.
-   *
-   * @default "500 millis"
-   */
+  /** The delay after the first attempt. @default "500 millis" */
   readonly baseDelay?: Duration.Input | undefined
 
-  /**
-   * The longest delay of ours.
-   *
-   * @default "30 seconds"
-   */
+  /** The longest delay of ours. @default "30 seconds" */
   readonly maxDelay?: Duration.Input | undefined
 
-  /**
-   * The longest `Retry-After` that is honoured; a longer one counts as this.
-   *
-   * @default "1 minute"
-   */
+  /** The longest `Retry-After` that is honoured; a longer one counts as this. @default "1 minute" */
   readonly maxRetryAfter?: Duration.Input | undefined
 
-  /**
-   * How long after the first failure the last retry may start.
-   *
-   * @default "5 minutes"
-   */
+  /** How long after the first failure the last retry may start. @default "5 minutes" */
   readonly maxDuration?: Duration.Input | undefined
 }
 
@@ -80,18 +52,10 @@ export interface Options {
    */
   readonly baseUrl?: string | URL | undefined
 
-  /**
-   * The value of the `Version` header.
-   *
-   * @default "2021-07-28"
-   */
+  /** The value of the `Version` header. @default "2021-07-28" */
   readonly version?: ApiVersion | undefined
 
-  /**
-   * How long one attempt waits for its response before the request is aborted.
-   *
-   * @default "30 seconds"
-   */
+  /** How long one attempt waits for its response before the request is aborted. @default "30 seconds" */
   readonly attemptTimeout?: Duration.Input | undefined
 
   /**
@@ -127,11 +91,7 @@ export interface Options {
    */
   readonly app?: string | undefined
 
-  /**
-   * Whether trace headers (`traceparent`, `b3`) are sent to HighLevel.
-   *
-   * @default false
-   */
+  /** Whether trace headers (`traceparent`, `b3`) are sent to HighLevel. @default false */
   readonly tracePropagation?: boolean | undefined
 
   /**

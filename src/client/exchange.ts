@@ -1,10 +1,10 @@
 /** One request out, and its response in, whole. */
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import type * as Headers from "effect/http/Headers"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Transport from "./transport.ts"
 
 /** A response that arrived whole. */
@@ -26,20 +26,15 @@ export interface Broken {
 export const make = (options: { readonly httpClient: HttpClient.HttpClient; readonly tracePropagation: boolean }) =>
   Effect.fnUntraced(
     function* (request: HttpClientRequest.HttpClientRequest): Effect.fn.Return<Received, Broken> {
-      const executed = yield* Effect.result(options.httpClient.execute(request))
-      const response = Result.isSuccess(executed) ? executed.success : responseOf(executed.failure)
-      if (response === undefined) return yield* Effect.fail<Broken>({ _tag: "Broken", unsafeCause: executed.failure })
-      const { headers, status } = response
-      const body = yield* Effect.result(response.text)
-      return Result.isSuccess(body)
-        ? { status, headers, body: body.success }
-        : yield* Effect.fail<Broken>({ _tag: "Broken", status, unsafeCause: body.failure })
+      const { headers, status, text } = yield* Effect.catch(options.httpClient.execute(request), responseOf)
+      const body = yield* Effect.mapError(text, (unsafeCause): Broken => ({ _tag: "Broken", status, unsafeCause }))
+      return { status, headers, body }
     },
     Effect.updateContext(Transport.context(options))
   )
 
 // A client that fails on a status has a response all the same.
-const responseOf = (error: unknown) =>
+const responseOf = (error: unknown): Effect.Effect<HttpClientResponse.HttpClientResponse, Broken> =>
   HttpClientError.isHttpClientError(error) && error.reason._tag === "StatusCodeError"
-    ? error.reason.response
-    : undefined
+    ? Effect.succeed(error.reason.response)
+    : Effect.fail({ _tag: "Broken", unsafeCause: error })

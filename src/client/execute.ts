@@ -1,5 +1,4 @@
 /** From an operation and its input to its output: checked, sent, read. */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ApiVersion, Operation } from "../wire/Operation.ts"
 import type { Policies } from "./attempt.ts"
@@ -38,7 +37,7 @@ export const make = ({ baseUrl, policies, retry, ...defaults }: Settings) =>
     let { timeoutMillis, version } = defaults
     if (options.version !== undefined) version = yield* option(name, input, OptionsCheck.version(options.version))
     if (options.timeout !== undefined) {
-      timeoutMillis = Duration.toMillis(yield* option(name, input, OptionsCheck.timeout(options.timeout)))
+      timeoutMillis = yield* option(name, input, OptionsCheck.millis(options.timeout, "timeout"))
     }
     const executed = yield* Retry.run<O, HighLevelError.HighLevelError>(policies, retry, {
       operation: name,

@@ -57,11 +57,11 @@ export const baseUrl = (input: string | URL) => {
   return invalid("baseUrl", "https:, or http: to a loopback address: the token would travel in the clear")
 }
 
-/** A length of time over zero. Infinity means no limit. */
-export const timeout = (input: Duration.Input, option = "timeout") =>
+/** A length of time over zero, in milliseconds. Infinity means no limit. */
+export const millis = (input: Duration.Input, option: string) =>
   Option.match(Option.filter(Duration.fromInput(input), Duration.isPositive), {
     onNone: () => invalid(option, "a duration over zero"),
-    onSome: Effect.succeed
+    onSome: (duration) => Effect.succeed(Duration.toMillis(duration))
   })
 
 const isApiVersion = Schema.is(ApiVersion)
@@ -80,13 +80,11 @@ export const retry = Effect.fnUntraced(function* (input: RetryOptions | false) {
   const given: RetryOptions = input === false ? { maxAttempts: 1 } : input
   const maxAttempts = given.maxAttempts ?? 5
   if (!isCount(maxAttempts)) return yield* invalid("retry.maxAttempts", "an integer over zero")
-  const millis = (name: Exclude<keyof RetryOptions, "maxAttempts">, fallback: Duration.Input) =>
-    Effect.map(timeout(given[name] ?? fallback, `retry.${name}`), Duration.toMillis)
   return {
     maxAttempts,
-    baseDelayMillis: yield* millis("baseDelay", "500 millis"),
-    maxDelayMillis: yield* millis("maxDelay", "30 seconds"),
-    maxRetryAfterMillis: yield* millis("maxRetryAfter", "1 minute"),
-    maxDurationMillis: yield* millis("maxDuration", "5 minutes")
+    baseDelayMillis: yield* millis(given.baseDelay ?? "500 millis", "retry.baseDelay"),
+    maxDelayMillis: yield* millis(given.maxDelay ?? "30 seconds", "retry.maxDelay"),
+    maxRetryAfterMillis: yield* millis(given.maxRetryAfter ?? "1 minute", "retry.maxRetryAfter"),
+    maxDurationMillis: yield* millis(given.maxDuration ?? "5 minutes", "retry.maxDuration")
   }
 })

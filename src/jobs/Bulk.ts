@@ -70,18 +70,10 @@ export type Outcome<A extends ConversationUpdate = ConversationUpdate> =
 
 /** How a job is run. */
 export interface Options<A extends ConversationUpdate = ConversationUpdate> {
-  /**
-   * Maximum concurrent updates.
-   *
-   * @default 64
-   */
+  /** Maximum concurrent updates. @default 64 */
   readonly concurrency?: number | undefined
 
-  /**
-   * Maximum concurrent updates in one location.
-   *
-   * @default 16
-   */
+  /** Maximum concurrent updates in one location. @default 16 */
   readonly concurrencyPerLocation?: number | undefined
 
   /** Records outcomes before they are reported, and knows those of earlier runs. */
@@ -103,11 +95,7 @@ export interface Options<A extends ConversationUpdate = ConversationUpdate> {
    */
   readonly index?: ((update: A) => number) | undefined
 
-  /**
-   * Sends nothing: each valid update is `Planned`, or `Skipped`.
-   *
-   * @default false
-   */
+  /** Sends nothing: each valid update is `Planned`, or `Skipped`. @default false */
   readonly dryRun?: boolean | undefined
 }
 

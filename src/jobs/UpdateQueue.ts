@@ -12,7 +12,7 @@ import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -115,19 +115,10 @@ export interface WorkOptions {
   /** @default "highlevel-updates" */
   readonly name?: string | undefined
 
-  /**
-   * Maximum concurrent updates of this worker.
-   *
-   * @default 16
-   */
+  /** Maximum concurrent updates of this worker. @default 16 */
   readonly concurrency?: number | undefined
 
-  /**
-   * How often an update is delivered before it ends in the queue's own list of
-   * failures.
-   *
-   * @default 10
-   */
+  /** How often an update is delivered before it ends in the queue's own list of failures. @default 10 */
   readonly maxAttempts?: number | undefined
 
   /**
@@ -285,7 +276,7 @@ export const work = (
       )
       yield* Effect.forkScoped(Effect.andThen(options.stop ?? Effect.never, stop))
       if (options.idle !== undefined) {
-        const idleMillis = Duration.toMillis(yield* OptionsCheck.timeout(options.idle, "idle"))
+        const idleMillis = yield* OptionsCheck.millis(options.idle, "idle")
         const isIdle = Effect.map(
           Clock.currentTimeMillis,
           (now) => busy.size === 0 && now - Math.max(lastAt, redeliveredAt) >= idleMillis

@@ -13,7 +13,6 @@
  */
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
@@ -47,9 +46,6 @@ export * from "./oauthService.ts"
 
 /** HighLevel's page on which a customer chooses what to connect. */
 export const defaultPage = "https://marketplace.gohighlevel.com/oauth/chooselocation"
-
-const maximumAttemptTimeout = Duration.seconds(12)
-const maximumLease = Duration.seconds(20)
 
 const authorizationFailed = ({ cause, error, messages, reason, status, traceId }: AccessToken.AccessTokenError) =>
   new AuthorizationFailed({
@@ -85,27 +81,24 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return undefined
   }
 
-  const refreshBefore = yield* OptionsCheck.timeout(options.refreshBefore ?? "5 minutes", "refreshBefore")
-  const attemptTimeout = yield* OptionsCheck.timeout(options.attemptTimeout ?? "6 seconds", "attemptTimeout")
-  const lease = yield* OptionsCheck.timeout(options.lease ?? "10 seconds", "lease")
-  const maxWait = yield* OptionsCheck.timeout(options.maxWait ?? "1 minute", "maxWait")
-  const idleTimeToLive = yield* OptionsCheck.timeout(options.idleTimeToLive ?? "10 minutes", "idleTimeToLive")
+  const attemptMillis = yield* OptionsCheck.millis(options.attemptTimeout ?? "6 seconds", "attemptTimeout")
+  const leaseMillis = yield* OptionsCheck.millis(options.lease ?? "10 seconds", "lease")
   // What is lost has to be repeated, and what died to be taken over, within HighLevel's 30 seconds.
-  if (Duration.isGreaterThan(attemptTimeout, maximumAttemptTimeout)) {
+  if (attemptMillis > 12_000) {
     return yield* OptionsCheck.invalid("attemptTimeout", "a duration of 12 seconds at most")
   }
-  if (Duration.isLessThanOrEqualTo(lease, attemptTimeout) || Duration.isGreaterThan(lease, maximumLease)) {
+  if (leaseMillis <= attemptMillis || leaseMillis > 20_000) {
     return yield* OptionsCheck.invalid("lease", "a duration over attemptTimeout, of 20 seconds at most")
   }
-  const endpoint = TokenEndpoint.make({ httpClient, baseUrl, clientId, clientSecret, attemptTimeout })
+  const endpoint = TokenEndpoint.make({ httpClient, baseUrl, clientId, clientSecret, attemptMillis })
   const manager = yield* TokenManager.make({
     store,
     refresh: endpoint.refresh,
-    refreshBeforeMillis: Duration.toMillis(refreshBefore),
-    leaseMillis: Duration.toMillis(lease),
-    attemptMillis: Duration.toMillis(attemptTimeout),
-    maxWaitMillis: Duration.toMillis(maxWait),
-    idleTimeToLive
+    refreshBeforeMillis: yield* OptionsCheck.millis(options.refreshBefore ?? "5 minutes", "refreshBefore"),
+    leaseMillis,
+    attemptMillis,
+    maxWaitMillis: yield* OptionsCheck.millis(options.maxWait ?? "1 minute", "maxWait"),
+    idleTimeToLiveMillis: yield* OptionsCheck.millis(options.idleTimeToLive ?? "10 minutes", "idleTimeToLive")
   })
 
   const authorizationUrl = Effect.fnUntraced(function* ({

@@ -133,11 +133,7 @@ export const layerFile = (options: {
  * no eviction. What Redis loses, a customer has to connect anew.
  */
 export const layerRedis = (options?: {
-  /**
-   * What the keys start with.
-   *
-   * @default "effect-highlevel:tokens:"
-   */
+  /** What the keys start with. @default "effect-highlevel:tokens:" */
   readonly prefix?: string | undefined
 }): Layer.Layer<TokenStore, never, Redis.Redis> =>
   Layer.effect(

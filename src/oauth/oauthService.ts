@@ -24,11 +24,7 @@ export interface Options {
    */
   readonly baseUrl?: string | URL | undefined
 
-  /**
-   * How long before its expiry a token is refreshed, at most a tenth of its life.
-   *
-   * @default "5 minutes"
-   */
+  /** How long before its expiry a token is refreshed, at most a tenth of its life. @default "5 minutes" */
   readonly refreshBefore?: Duration.Input | undefined
 
   /**
@@ -48,18 +44,10 @@ export interface Options {
    */
   readonly lease?: Duration.Input | undefined
 
-  /**
-   * How long a call waits for a token that is being refreshed.
-   *
-   * @default "1 minute"
-   */
+  /** How long a call waits for a token that is being refreshed. @default "1 minute" */
   readonly maxWait?: Duration.Input | undefined
 
-  /**
-   * After how long without a request the tokens of a location leave the memory.
-   *
-   * @default "10 minutes"
-   */
+  /** After how long without a request the tokens of a location leave the memory. @default "10 minutes" */
   readonly idleTimeToLive?: Duration.Input | undefined
 
   /** A transformation of the HTTP client: a proxy, headers of your own. */
@@ -156,11 +144,7 @@ export interface AuthorizationUrlOptions {
   /** Where HighLevel sends the customer back to, as registered with the app. */
   readonly redirectUri: string
 
-  /**
-   * What to ask for.
-   *
-   * @default ["conversations.readonly", "conversations.write"]
-   */
+  /** What to ask for. @default ["conversations.readonly", "conversations.write"] */
   readonly scopes?: ReadonlyArray<string> | undefined
 
   /**
@@ -188,11 +172,7 @@ export interface ExchangeCodeOptions {
   /** The same as in the authorization. */
   readonly redirectUri: string
 
-  /**
-   * Which tokens to ask for.
-   *
-   * @default "Location"
-   */
+  /** Which tokens to ask for. @default "Location" */
   readonly userType?: UserType | undefined
 }
 

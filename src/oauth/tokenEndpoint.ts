@@ -1,5 +1,4 @@
 /** The requests to HighLevel's OAuth server, and what its responses mean. */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -107,9 +106,9 @@ export const make = (options: {
   readonly baseUrl: string
   readonly clientId: string
   readonly clientSecret: Redacted.Redacted
-  readonly attemptTimeout: Duration.Duration
+  readonly attemptMillis: number
 }) => {
-  const { attemptTimeout, baseUrl, clientId, clientSecret, httpClient } = options
+  const { attemptMillis, baseUrl, clientId, clientSecret, httpClient } = options
   const exchange = Exchange.make({ httpClient, tracePropagation: false })
 
   /** One request, once, in its time, without its secrets in what it fails with. */
@@ -136,8 +135,8 @@ export const make = (options: {
       ),
       Effect.flatMap((received) => Effect.fromResult(read(received, operation.decode, redact))),
       Effect.timeoutOrElse({
-        duration: attemptTimeout,
-        orElse: () => Effect.fail(unreachable([`no response within ${Duration.toMillis(attemptTimeout)} ms`]))
+        duration: attemptMillis,
+        orElse: () => Effect.fail(unreachable([`no response within ${attemptMillis} ms`]))
       })
     )
   }

@@ -7,7 +7,6 @@
  */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -73,7 +72,7 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly leaseMillis: number
   readonly attemptMillis: number
   readonly maxWaitMillis: number
-  readonly idleTimeToLive: Duration.Duration
+  readonly idleTimeToLiveMillis: number
 }) {
   const { attemptMillis, leaseMillis, maxWaitMillis, refreshBeforeMillis } = options
   const owner = Hex.random(16)
@@ -82,7 +81,7 @@ export const make = Effect.fnUntraced(function* (options: {
   let isClosed = false
   const sessions = yield* RcMap.make({
     lookup: (_key: string) => makeSession,
-    idleTimeToLive: options.idleTimeToLive
+    idleTimeToLive: options.idleTimeToLiveMillis
   })
 
   /** What is in progress, as its end to wait for. */

@@ -87,11 +87,7 @@ const maximumReleaseMillis = 2000
 export const makeWith = <E>(
   store: RateLimitStore<E>,
   options?: {
-    /**
-     * How long an unreachable store is waited for, in milliseconds.
-     *
-     * @default 60_000
-     */
+    /** How long an unreachable store is waited for, in milliseconds. @default 60_000 */
     readonly maxWaitMillis?: number | undefined
   }
 ): Service => {
@@ -266,18 +262,10 @@ export const layerMemory: Layer.Layer<RateLimiter> = Layer.effect(RateLimiter, m
  * was used meanwhile. The permits of a process that dies expire.
  */
 export const layerRedis = (options?: {
-  /**
-   * What the keys start with.
-   *
-   * @default "effect-highlevel:rate-limit:"
-   */
+  /** What the keys start with. @default "effect-highlevel:rate-limit:" */
   readonly prefix?: string | undefined
 
-  /**
-   * How long an unavailable Redis is waited for, in milliseconds.
-   *
-   * @default 60_000
-   */
+  /** How long an unavailable Redis is waited for, in milliseconds. @default 60_000 */
   readonly maxWaitMillis?: number | undefined
 }): Layer.Layer<RateLimiter, never, Redis.Redis> =>
   Layer.effect(

@@ -68,11 +68,7 @@ export class Sandbox extends Context.Service<Sandbox, Service>()("effect-highlev
 
 /** What the sandbox starts with, and how it responds. */
 export interface Options {
-  /**
-   * The token the sandbox accepts.
-   *
-   * @default "sandbox-token"
-   */
+  /** The token the sandbox accepts. @default "sandbox-token" */
   readonly token?: string | Redacted.Redacted | undefined
 
   /**
@@ -110,11 +106,7 @@ export interface OAuthOptions {
   /** @default "sandbox-secret" */
   readonly clientSecret?: Redacted.Redacted | undefined
 
-  /**
-   * How long an access token lives, in seconds.
-   *
-   * @default 86_399
-   */
+  /** How long an access token lives, in seconds. @default 86_399 */
   readonly expiresIn?: number | undefined
 
   /**
@@ -125,11 +117,7 @@ export interface OAuthOptions {
    */
   readonly grace?: Duration.Input | undefined
 
-  /**
-   * `access_token`, or `accessToken` as where the version is `v3`.
-   *
-   * @default "snake_case"
-   */
+  /** `access_token`, or `accessToken` as where the version is `v3`. @default "snake_case" */
   readonly spelling?: "snake_case" | "camelCase" | undefined
 }
 

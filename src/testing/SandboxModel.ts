@@ -41,32 +41,16 @@ export interface Refusal {
   /** Headers to add, such as `retry-after` or a `content-type` of your own. */
   readonly headers?: Headers.Input | undefined
 
-  /**
-   * Which operation gets it.
-   *
-   * @default "update"
-   */
+  /** Which operation gets it. @default "update" */
   readonly operation?: "update" | "get" | undefined
 
-  /**
-   * Only for this conversation.
-   *
-   * @default every conversation
-   */
+  /** Only for this conversation. @default every conversation */
   readonly conversationId?: string | undefined
 
-  /**
-   * How many requests get it. `Infinity` until the sandbox is reset.
-   *
-   * @default 1
-   */
+  /** How many requests get it. `Infinity` until the sandbox is reset. @default 1 */
   readonly times?: number | undefined
 
-  /**
-   * Only every so-many-th of the requests that could get it.
-   *
-   * @default 1
-   */
+  /** Only every so-many-th of the requests that could get it. @default 1 */
   readonly every?: number | undefined
 }
 
@@ -87,11 +71,7 @@ export interface Grant {
   /** @default ["conversations.readonly", "conversations.write"] */
   readonly scopes?: ReadonlyArray<string> | undefined
 
-  /**
-   * How long the access tokens live, in seconds.
-   *
-   * @default that of the sandbox
-   */
+  /** How long the access tokens live, in seconds. @default that of the sandbox */
   readonly expiresIn?: number | undefined
 
   /**
@@ -131,32 +111,16 @@ export interface Issued {
 export interface Fault {
   readonly kind: "disconnect" | "slow-headers" | "slow-body" | "reset-body" | "truncated-json"
 
-  /**
-   * Which operation meets it.
-   *
-   * @default "update"
-   */
+  /** Which operation meets it. @default "update" */
   readonly operation?: Operation | undefined
 
-  /**
-   * Of the slow ones.
-   *
-   * @default "1 second"
-   */
+  /** Of the slow ones. @default "1 second" */
   readonly delay?: Duration.Input | undefined
 
-  /**
-   * How many requests it meets. `Infinity` until the sandbox is reset.
-   *
-   * @default 1
-   */
+  /** How many requests it meets. `Infinity` until the sandbox is reset. @default 1 */
   readonly times?: number | undefined
 
-  /**
-   * Only every so-many-th of the requests that it could meet.
-   *
-   * @default 1
-   */
+  /** Only every so-many-th of the requests that it could meet. @default 1 */
   readonly every?: number | undefined
 }
 
@@ -174,11 +138,7 @@ export interface RateLimit {
    */
   readonly window?: "fixed" | "sliding" | undefined
 
-  /**
-   * Whether a 429 says `Retry-After`, which HighLevel does not document.
-   *
-   * @default false
-   */
+  /** Whether a 429 says `Retry-After`, which HighLevel does not document. @default false */
   readonly retryAfter?: boolean | undefined
 }
 

@@ -45,11 +45,6 @@ export interface Asked {
   readonly state: string | undefined
 }
 
-export interface Consumed {
-  readonly isAllowed: boolean
-  readonly headers: Record<string, string>
-}
-
 interface Usage {
   /** When the requests of the window came. */
   window: Array<number>
@@ -57,27 +52,6 @@ interface Usage {
 }
 
 type Received = { -readonly [Key in keyof Model.ReceivedRequest]: Model.ReceivedRequest[Key] }
-
-export class State extends Context.Service<
-  State,
-  {
-    readonly responses: Settings["responses"]
-    readonly sandbox: Model.Service
-    readonly oauth: OAuthState.OAuthState
-    readonly approve: (asked: Asked, choice: Model.Choice) => { readonly code: string; readonly state?: string }
-    /** Why a call in the location with the token gets a 401, if it does. */
-    readonly refusalOf: (token: string, locationId: string, scope: string, now: number) => string | undefined
-    readonly takeRefusal: (operation: Model.Operation, conversationId: string) => Model.Refusal | undefined
-    readonly conversation: (conversationId: string) => Option.Option<StoredConversation>
-    /** The changed conversation, or none where there is no such conversation in the location. */
-    readonly apply: (conversationId: string, changes: Changes) => Option.Option<StoredConversation>
-    readonly receive: (request: Model.ReceivedRequest) => Received
-    /** Counts a request to a location, if its limits allow it, with what is left. */
-    readonly consume: (locationId: string, now: number) => Consumed
-    readonly takeFault: (operation: Model.Operation) => Model.Fault | undefined
-    readonly nextTraceId: () => string
-  }
->()("effect-highlevel/testing/Sandbox/State") {}
 
 /** Something that is to happen to some requests, and how many are left. */
 interface Scripted<A> {
@@ -161,7 +135,8 @@ export const make = (settings: Settings) =>
       return usage
     }
 
-    const consume = (locationId: string, now: number): Consumed => {
+    /** Counts a request to a location, if its limits allow it, with what is left. */
+    const consume = (locationId: string, now: number) => {
       const { daily, intervalMillis, max, retryAfter } = rateLimit
       const usage = usageOf(locationId, now)
       const isAllowed = usage.window.length < max && usage.today.used < daily
@@ -190,10 +165,7 @@ export const make = (settings: Settings) =>
       seed: (conversation) => Effect.sync(() => seed(conversation)),
       conversation: (conversationId) =>
         Effect.sync((): Option.Option<Conversation> => Option.fromNullishOr(conversations.get(conversationId))),
-      refuse: (refusal) =>
-        Effect.sync(() => {
-          refusals.push(scripted(refusal))
-        }),
+      refuse: (refusal) => Effect.sync(() => void refusals.push(scripted(refusal))),
       issue: (grant) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
           const { accessToken, refreshToken = "" } = oauth.issue(grant, now)
@@ -217,10 +189,7 @@ export const make = (settings: Settings) =>
           revoked.add(token)
           oauth.revoke(token)
         }),
-      fault: (fault) =>
-        Effect.sync(() => {
-          faults.push(scripted(fault))
-        }),
+      fault: (fault) => Effect.sync(() => void faults.push(scripted(fault))),
       limit: (changes) =>
         Effect.sync(() => {
           rateLimit = { ...rateLimit, ...changes }
@@ -236,12 +205,13 @@ export const make = (settings: Settings) =>
       reset: Effect.sync(reset)
     }
 
-    return State.of({
+    return {
       responses: settings.responses,
       sandbox,
       oauth,
       approve,
-      refusalOf: (token, locationId, scope, now) => {
+      /** Why a call in the location with the token gets a 401, if it does. */
+      refusalOf: (token: string, locationId: string, scope: string, now: number) => {
         if (token === settings.token && !revoked.has(token)) return undefined
         if (token.startsWith("pit-")) return "Invalid Private Integration token"
         const holder = oauth.holder(token, now)
@@ -254,19 +224,20 @@ export const make = (settings: Settings) =>
         if (!holder.scopes.includes(scope)) return "The token is not authorized for this scope."
         return holder.locationId === locationId ? undefined : "This location is not accessible from this token!"
       },
-      takeRefusal: (operation, conversationId) =>
+      takeRefusal: (operation: Model.Operation, conversationId: string) =>
         take(
           refusals,
           ({ conversationId: only, operation: of = "update" }) =>
             of === operation && (only === undefined || only === conversationId)
         ),
-      takeFault: (operation) => take(faults, ({ operation: only = "update" }) => only === operation),
-      conversation: (conversationId) => Option.fromNullishOr(conversations.get(conversationId)),
-      apply: (conversationId, changes) => {
+      takeFault: (operation: Model.Operation) => take(faults, ({ operation: only = "update" }) => only === operation),
+      conversation: (conversationId: string) => Option.fromNullishOr(conversations.get(conversationId)),
+      /** The changed conversation, or none where there is no such conversation in the location. */
+      apply: (conversationId: string, changes: Changes) => {
         const { locationId, starred, unreadCount } = changes
         const conversation = conversations.get(conversationId)
         if (conversation === undefined || conversation.locationId !== locationId) return Option.none()
-        const changed = {
+        const changed: StoredConversation = {
           ...conversation,
           ...(unreadCount === undefined ? {} : { unreadCount }),
           ...(starred === undefined ? {} : { starred })
@@ -275,12 +246,16 @@ export const make = (settings: Settings) =>
         applied.push({ conversationId, ...changes })
         return Option.some(changed)
       },
-      receive: (request) => {
+      receive: (request: Model.ReceivedRequest) => {
         const entry: Received = { ...request }
         received.push(entry)
         return entry
       },
       consume,
       nextTraceId: () => `00000000-0000-4000-8000-${String(++answered).padStart(12, "0")}`
-    })
+    }
   })
+
+export class State extends Context.Service<State, Effect.Success<ReturnType<typeof make>>>()(
+  "effect-highlevel/testing/Sandbox/State"
+) {}
