@@ -15,7 +15,6 @@
  * {@link layerMemory} keeps the buckets of one process and is what every client has
  * by default; {@link layerRedis} shares them among processes and machines.
  */
-import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -94,8 +93,13 @@ export const makeWith = <E>(
   const maxWaitMillis = options?.maxWaitMillis ?? 60_000
   const queues = new Map<string, WaitQueue>()
   // A store in memory is not waited for.
-  const inTime = <A, E2>(effect: Effect.Effect<A, E2>, millis: number): Effect.Effect<A, E2 | Cause.TimeoutError> =>
-    maxWaitMillis === Infinity ? effect : Effect.timeout(effect, millis)
+  const inTime = <A, E2>(effect: Effect.Effect<A, E2>, millis: number): Effect.Effect<A, E2 | Error> =>
+    maxWaitMillis === Infinity
+      ? effect
+      : Effect.timeoutOrElse(effect, {
+          duration: millis,
+          orElse: () => Effect.fail(new Error(`no response within ${millis} ms`))
+        })
 
   const poll = Effect.fnUntraced(function* (queue: WaitQueue, bucket: Bucket, leaseMillis: number) {
     while (true) {

@@ -13,7 +13,7 @@ export interface Settings {
   readonly spelling: "snake_case" | "camelCase"
 }
 
-interface Holder {
+export interface Holder {
   readonly userType: UserType
   readonly locationId: string | undefined
   readonly companyId: string

@@ -22,7 +22,7 @@ const textsOrText = (example: string) =>
 /** The documented 400. `error` is not documented but answered. */
 export const BadRequest = Lenient.struct(
   {
-    _tag: Schema.tagDefaultOmit("BadRequest"),
+    _tag: Schema.tag("BadRequest"),
     statusCode: statusCode(400),
     message: textOrTexts("Bad Request"),
     error: Lenient.field(Schema.String),
@@ -34,7 +34,7 @@ export const BadRequest = Lenient.struct(
 /** The documented 401. */
 export const Unauthorized = Lenient.struct(
   {
-    _tag: Schema.tagDefaultOmit("Unauthorized"),
+    _tag: Schema.tag("Unauthorized"),
     statusCode: statusCode(401),
     message: textOrTexts("Invalid token: access token is invalid"),
     error: text("Unauthorized"),
@@ -46,7 +46,7 @@ export const Unauthorized = Lenient.struct(
 /** The documented 422, whose `message` is an array. */
 export const Unprocessable = Lenient.struct(
   {
-    _tag: Schema.tagDefaultOmit("Unprocessable"),
+    _tag: Schema.tag("Unprocessable"),
     statusCode: statusCode(422),
     message: textsOrText("Unprocessable Entity"),
     error: text("Unprocessable Entity"),

@@ -9,19 +9,17 @@ import * as Record from "effect/Record"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
+import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 
 /** A field that may be missing or null, as any field of a live answer may. */
 export const field = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
-/** Parsed JSON. Not `Schema.Json`, which refuses the Infinity that a number like 1e999 becomes. */
-type JsonLike = { readonly [key: string]: unknown }
-
 type Field = Schema.Codec<unknown, unknown> & Schema.Constraint
 
-/** Reads a value, or says that it cannot. */
-type Read = (input: unknown) => Result.Result<unknown, unknown>
+/** Reads parsed JSON, or says what is wrong with it. */
+type Read = (input: unknown) => Result.Result<unknown, SchemaIssue.Issue>
 
 // By the syntax tree of what `struct` made.
 const readers = new WeakMap<SchemaAST.AST, Read>()
@@ -33,14 +31,13 @@ const isPlain = (ast: SchemaAST.AST): boolean =>
     ? ast.types.every(isPlain)
     : ast._tag !== "Objects" && ast._tag !== "Arrays" && ast._tag !== "Declaration" && ast._tag !== "Suspend")
 
-const unreadable = Result.fail("unreadable")
-
 const readerOf = (schema: Schema.ConstraintDecoder<unknown>): Read => {
   const known = readers.get(schema.ast)
   if (known !== undefined) return known
-  if (!isPlain(schema.ast)) return SchemaParser.decodeUnknownResult(schema)
+  const parse = SchemaParser.decodeUnknownResult(schema)
+  if (!isPlain(schema.ast)) return parse
   const is = SchemaParser.is(schema)
-  return (input) => (is(input) ? Result.succeed(input) : unreadable)
+  return (input) => (is(input) ? Result.succeed(input) : parse(input))
 }
 
 /** Assigning to a key named `__proto__` would lose it. */
@@ -52,34 +49,35 @@ const put = (object: Record<string, unknown>, key: string, value: unknown) => {
   }
 }
 
-/** One pass over an object, a reader for each field, in the order of the codec below. */
-const readerOfFields = (fields: { readonly [name: string]: Field }): Read => {
+const failAt = (name: string, issue: SchemaIssue.Issue) => Result.fail(new SchemaIssue.Pointer([name], issue))
+
+/** One pass over an object, a reader for each field. */
+const readerOfFields = (fields: { readonly [name: string]: Field }, tag: { readonly _tag?: unknown }): Read => {
   const known = Object.entries(fields).map(([name, schema]) => ({
     name,
     read: readerOf(schema),
     isOptional: schema.ast.context?.isOptional === true
   }))
-  const names = new Set(Object.keys(fields))
+  const ours = ["unrecognized", ...Object.keys(tag)]
+  const names = new Set([...Object.keys(fields), ...ours])
   return (input) => {
-    if (!Predicate.isObject(input)) return unreadable
-    const wire: JsonLike = input
-    const understood: Record<string, unknown> = {}
+    if (!Predicate.isObject(input)) return Result.fail(new SchemaIssue.InvalidValue({ expected: "an object" }, input))
+    const understood: Record<string, unknown> = { ...tag }
     let unrecognized: Record<string, unknown> | undefined
     for (const { isOptional, name, read } of known) {
-      if (!Object.hasOwn(wire, name)) {
-        if (!isOptional) return unreadable
+      if (!Object.hasOwn(input, name)) {
+        if (!isOptional) return failAt(name, new SchemaIssue.MissingKey(undefined))
         continue
       }
-      const value = read(wire[name])
+      const wire: unknown = input[name]
+      const value = read(wire)
       if (Result.isSuccess(value)) understood[name] = value.success
-      else if (!isOptional) return unreadable
-      else (unrecognized ??= {})[name] = wire[name]
+      else if (!isOptional) return failAt(name, value.failure)
+      else (unrecognized ??= {})[name] = wire
     }
-    if (Object.hasOwn(wire, "unrecognized")) put((unrecognized ??= {}), "unrecognized", wire["unrecognized"])
+    for (const name of ours) if (Object.hasOwn(input, name)) (unrecognized ??= {})[name] = input[name]
     if (unrecognized !== undefined) understood["unrecognized"] = unrecognized
-    for (const name of Object.keys(wire)) {
-      if (!names.has(name) && name !== "unrecognized") put(understood, name, wire[name])
-    }
+    for (const name of Object.keys(input)) if (!names.has(name)) put(understood, name, input[name])
     return Result.succeed(understood)
   }
 }
@@ -96,7 +94,6 @@ export const decode = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) =
     Result.isSuccess(result)
   return (input: unknown): Result.Result<S["Type"], Schema.SchemaError> => {
     const result = read(input)
-    // The codec says what is wrong.
     return isDecoded(result) ? Result.succeed(result.success) : decodeInDetail(input)
   }
 }
@@ -104,7 +101,8 @@ export const decode = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) =
 /**
  * A struct that is typed as documented in the fields it knows and keeps the keys
  * it does not. A value that its field cannot read moves, as it came, into
- * `unrecognized` under its own name; writing puts it back.
+ * `unrecognized` under its own name; writing puts it back. A `_tag` tells our
+ * values apart and is never sent.
  */
 export const struct = <const Fields extends { readonly [name: string]: Field }>(
   fields: Fields,
@@ -114,51 +112,33 @@ export const struct = <const Fields extends { readonly [name: string]: Field }>(
     Schema.Struct({ ...fields, unrecognized: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)) }),
     [Schema.Record(Schema.String, Schema.Unknown)]
   )
-  // What may arrive: each field as documented, or anything; OpenAPI shows both. A
-  // `_tag` tells our values apart and is never sent.
-  const sent = Record.filter(fields, (_, name) => name !== "_tag")
+  const { _tag, ...sent }: { readonly [name: string]: Field } = fields
+  // What may arrive: each field as documented, or anything; OpenAPI shows both.
   const Wire = Schema.StructWithRest(
     Schema.Struct(
       Record.map(sent, (schema) => Schema.optionalKey(Schema.Union([Schema.toEncoded(schema), Schema.Unknown])))
     ),
     [Schema.Record(Schema.String, Schema.Unknown)]
   )
-
-  const decode = SchemaParser.decodeUnknownResult(Understood)
+  const read = readerOfFields(sent, _tag?.ast._tag === "Literal" ? { _tag: _tag.ast.literal } : {})
+  const check = SchemaParser.decodeUnknownResult(Schema.toType(Understood))
   const encode = SchemaParser.encodeUnknownResult(Understood)
-  const readable = Record.map(sent, (schema) => {
-    const decodeField = SchemaParser.decodeUnknownResult(Schema.Struct({ value: schema }))
-    return (value: unknown) => Result.isSuccess(decodeField({ value }))
-  })
-
-  const isOurs = (name: string) => name === "unrecognized" || (name === "_tag" && "_tag" in fields)
-  const isOdd = (name: string, value: unknown) =>
-    isOurs(name) || (Object.hasOwn(readable, name) && readable[name]?.(value) === false)
-  // `fromEntries`, since assigning to a key named `__proto__` would lose it.
-  const sift = (wire: JsonLike) => {
-    const entries = Object.entries(wire)
-    return {
-      ...Object.fromEntries(entries.filter(([name, value]) => !isOdd(name, value))),
-      unrecognized: Object.fromEntries(entries.filter(([name, value]) => isOdd(name, value)))
-    }
-  }
 
   const codec = Wire.pipe(
     Schema.decodeTo(
       Schema.toType(Understood),
       SchemaTransformation.transformEffect({
-        decode: (wire: JsonLike) => {
-          const whole = Object.keys(wire).some(isOurs) ? decode(sift(wire)) : decode(wire)
-          return Effect.fromResult(Result.isSuccess(whole) ? whole : decode(sift(wire)))
-        },
-        encode: (value) => {
-          const { unrecognized, ...understood } = value
-          return Effect.fromResult(Result.map(encode(understood), (wire): JsonLike => ({ ...wire, ...unrecognized })))
-        }
+        decode: (wire) => Effect.fromResult(Result.flatMap(read(wire), check)),
+        encode: ({ unrecognized, ...understood }) =>
+          Effect.fromResult(
+            Result.map(encode(understood), (encoded) => {
+              const { _tag: _, ...wire } = { ...encoded }
+              return { ...(_tag === undefined ? encoded : wire), ...unrecognized }
+            })
+          )
       })
     )
   ).annotate(annotations)
-  // A default, such as that of a `_tag`, is the codec's to add.
-  if (!("_tag" in fields)) readers.set(codec.ast, readerOfFields(fields))
+  readers.set(codec.ast, read)
   return codec
 }
