@@ -50,7 +50,7 @@ const programs = [
   },
   {
     title: "with `OAuth` and `TokenStore`",
-    budget: 88_000,
+    budget: 74_000,
     code: `${fetching}
       import * as Conversations from "effect-highlevel/Conversations"
       import * as HighLevelClient from "effect-highlevel/HighLevelClient"
@@ -78,7 +78,7 @@ const programs = [
       Effect.runPromise(job.pipe(Effect.scoped, Effect.provide(layer)))`
   },
   {
-    title: "with `UpdateQueue` and the quota in Redis",
+    title: "with `UpdateQueue` and the rate limit in Redis",
     budget: 69_000,
     code: `${fetching}
       import * as Stream from "effect/Stream"

@@ -2,14 +2,15 @@
  * The token of a location, asked for before each attempt.
  *
  * A client that is given a `token` uses that one. A client without takes its
- * tokens from the `AccessToken` in its context: a Private Integration token
- * ({@link layer}, {@link layerConfig}), one of the layers of `OAuth`, or your own.
+ * tokens from the `AccessToken` in its context: one of the layers of `OAuth`, or
+ * your own.
  */
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Hash from "effect/Hash"
 import * as Redacted from "effect/Redacted"
+import { describeToken } from "./errorFields.ts"
 import type { InvalidOptions } from "./HighLevelError.ts"
 import * as OptionsCheck from "./options.ts"
 
@@ -33,7 +34,7 @@ export class AccessTokenError extends Data.TaggedError("AccessTokenError")<{
   readonly cause?: unknown
 }> {
   override get message() {
-    return [this.reason, ...(this.error === undefined ? [] : [this.error]), ...this.messages].join(": ")
+    return describeToken(this.reason, this.error, this.messages)
   }
 }
 
@@ -106,11 +107,7 @@ export const checked = (service: Service): Service => ({
     Effect.filterOrFail(
       service.get(locationId),
       (token) => OptionsCheck.isVisible(Redacted.value(token)),
-      () =>
-        new AccessTokenError({
-          reason: "Refused",
-          messages: ["the token is not one of visible ASCII characters, without spaces"]
-        })
+      () => new AccessTokenError({ reason: "Refused", messages: [`expected ${OptionsCheck.visibleToken}`] })
     )
 })
 

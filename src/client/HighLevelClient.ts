@@ -27,6 +27,7 @@ import * as OptionsCheck from "./options.ts"
 import * as Request from "./request.ts"
 import type { Executed } from "./retry.ts"
 
+export type { CallError } from "./attempt.ts"
 export type { Executed } from "./retry.ts"
 export type { HttpError, HttpOptions } from "./http.ts"
 export type { CallOptions, ConfigOptions, Options, RetryOptions, TokenOptions } from "./clientOptions.ts"

@@ -28,7 +28,7 @@ export const isTransient = (error: HighLevelError): boolean => {
     case "Unauthorized":
       return error.reason === "GatewayTimeout"
     case "UnexpectedStatus":
-      // A sibling operation answers 500 for a conversation that does not exist.
+      // A sibling operation responds with 500 for a conversation that does not exist.
       return isTransientStatus(error.status) && error.reason !== "NotFound"
     default:
       return false

@@ -51,4 +51,7 @@ export const count = (
  * @internal
  */
 export const countFailure = ({ _tag, operation }: { readonly _tag: string; readonly operation: string }) =>
-  Effect.contextWith((context: Context.Context<never>) => Effect.sync(() => count(calls, operation, _tag, context)))
+  Effect.withFiber(({ context }) => {
+    count(calls, operation, _tag, context)
+    return Effect.void
+  })

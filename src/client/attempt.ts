@@ -1,11 +1,11 @@
 /** One attempt: a permit of the rate limit, a token, a request. */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as Tracer from "effect/Tracer"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as RateLimitHeaders from "../rateLimit/headers.ts"
 import type * as RateLimiter from "../rateLimit/RateLimiter.ts"
@@ -51,8 +51,13 @@ export interface Meaning<A, E> {
   readonly next: "end" | "retry" | "renew token"
 }
 
+/** An error has a tag, by which metrics and spans name it. */
+export interface Tagged {
+  readonly _tag: string
+}
+
 /** A call, whatever is called. */
-export interface Call<A, E> {
+export interface Call<A, E extends Tagged> {
   readonly operation: string
   readonly locationId: string
   readonly conversationId?: string
@@ -79,7 +84,7 @@ export interface Progress {
 }
 
 /** An attempt, and its token, if there was one to send it with. */
-export interface Tried<A, E> {
+export interface Tried<A, E extends Tagged> {
   readonly result: Result.Result<A, E | CallError>
   readonly observation: Observation
   readonly next: Meaning<A, E>["next"] | "again"
@@ -94,28 +99,26 @@ const unknown: Observation = { _tag: "Unknown" }
 
 /** An event on the span of the call. */
 export const event = (name: string, attributes: Record<string, unknown>) =>
-  Effect.flatMap(Effect.option(Effect.currentSpan), (span) =>
-    Effect.map(Clock.currentTimeNanos, (now) => {
-      if (Option.isSome(span)) span.value.event(name, now, attributes)
-    })
-  )
-
-/** The call is out of time. */
-export const timedOut = (
-  call: Call<unknown, unknown>,
-  { cause, subject }: Progress,
-  waitingFor: typeof HighLevelError.WaitingFor.Type
-) =>
-  new HighLevelError.RequestTimeout({
-    ...subject,
-    scope: "call",
-    waitingFor,
-    timeoutMillis: call.timeoutMillis,
-    ...(cause === undefined ? {} : { cause })
+  Effect.withFiber((fiber) => {
+    const span = Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
+    if (span?._tag === "Span") span.event(name, fiber.getRef(Clock.Clock).currentTimeNanosUnsafe(), attributes)
+    return Effect.void
   })
 
+const requestTimeout = (
+  { cause, subject }: Pick<Progress, "cause" | "subject">,
+  fields: Pick<HighLevelError.RequestTimeout, "scope" | "timeoutMillis" | "waitingFor">
+) => new HighLevelError.RequestTimeout({ ...subject, ...fields, ...(cause === undefined ? {} : { cause }) })
+
+/** The call is out of time. */
+const timedOut = (
+  { timeoutMillis }: Call<unknown, Tagged>,
+  progress: Progress,
+  waitingFor: HighLevelError.RequestTimeout["waitingFor"]
+) => requestTimeout(progress, { scope: "call", waitingFor, timeoutMillis })
+
 export const withoutPermit = (
-  call: Call<unknown, unknown>,
+  call: Call<unknown, Tagged>,
   progress: Progress,
   error: RateLimiter.DailyLimit | RateLimiter.StoreUnavailable | RateLimiter.AcquireTimeout
 ) => {
@@ -125,10 +128,9 @@ export const withoutPermit = (
     case "StoreUnavailable":
       return new HighLevelError.RateLimiterUnavailable({ ...progress.subject, cause: error.cause })
     case "AcquireTimeout":
-      return Option.match(error.storeCause, {
-        onNone: () => timedOut(call, progress, "rate limit"),
-        onSome: (cause) => timedOut(call, { ...progress, cause }, "rate limit store")
-      })
+      return error.storeCause === undefined
+        ? timedOut(call, progress, "rate limit")
+        : timedOut(call, { ...progress, cause: error.storeCause }, "rate limit store")
   }
 }
 
@@ -150,25 +152,25 @@ export const withoutToken = (subject: Subject, error: AccessToken.AccessTokenErr
 }
 
 /** What a token source returns, while the call has time. */
-export const inTime = <A>(
-  call: Call<unknown, unknown>,
+export const fromSource = <A>(
+  call: Call<unknown, Tagged>,
   progress: Progress,
-  effect: Effect.Effect<A, CallError>
-): Effect.Effect<A, CallError> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) =>
-    Effect.timeoutOrElse(effect, {
+  effect: Effect.Effect<A, AccessToken.AccessTokenError>
+): Effect.Effect<A, CallError> => {
+  const named = Effect.mapError(effect, (error) => withoutToken(progress.subject, error))
+  if (call.timeoutMillis === Infinity) return named
+  return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    Effect.timeoutOrElse(named, {
       duration: Math.max(0, progress.endsAt - now),
       orElse: () => Effect.fail(timedOut(call, progress, "token"))
     })
   )
+}
 
 export const isUnreachable = (error: CallError) => error._tag === "TokenUnavailable" && error.reason === "Unreachable"
 
-/** What a metric and a span call a failure. */
-export const tagOf = (failure: unknown) => (Predicate.hasProperty(failure, "_tag") ? String(failure._tag) : "Failure")
-
 /** A permit, a token, a request. Runs uninterruptibly, but for what is `waiting` and `inFlight`. */
-export const make = Effect.fnUntraced(function* <A, E>(
+export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
   policies: Policies,
   call: Call<A, E>,
   progress: Progress,
@@ -194,9 +196,8 @@ export const make = Effect.fnUntraced(function* <A, E>(
   HighLevelMetrics.rateLimitWait.updateUnsafe(waitedMillis, context)
   if (waitedMillis > 0) yield* event("rate_limit.wait", { "highlevel.rate_limit.wait_milliseconds": waitedMillis })
 
-  const named = Effect.mapError(accessToken.get(locationId), (error) => withoutToken(progress.subject, error))
-  const got = timeoutMillis === Infinity ? named : inTime(call, progress, named)
-  const token = yield* Effect.result(Effect.onError(waiting(got), () => rateLimiter.release(bucket, permit, unused)))
+  const got = waiting(fromSource(call, progress, accessToken.get(locationId)))
+  const token = yield* Effect.result(Effect.onError(got, () => rateLimiter.release(bucket, permit, unused)))
   if (Result.isFailure(token)) {
     return {
       result: Result.fail(token.failure),
@@ -208,17 +209,17 @@ export const make = Effect.fnUntraced(function* <A, E>(
   const subject = { ...progress.subject, attempts: progress.subject.attempts + 1 }
   const left = progress.endsAt - clock.currentTimeMillisUnsafe()
   const isLast = left < attemptTimeoutMillis
-  const late = () =>
-    new HighLevelError.RequestTimeout({
-      ...subject,
-      ...(call.isWrite ? { applied: "unknown" } : {}),
-      scope: isLast ? "call" : "attempt",
-      waitingFor: "response",
-      timeoutMillis: isLast ? timeoutMillis : attemptTimeoutMillis,
-      ...(progress.cause === undefined ? {} : { cause: progress.cause })
-    })
-  const request = HttpClientRequest.setHeader(call.request, "authorization", `Bearer ${Redacted.value(token.success)}`)
   const allowedMillis = isLast ? Math.max(0, left) : attemptTimeoutMillis
+  const late = () =>
+    requestTimeout(
+      { cause: progress.cause, subject: call.isWrite ? { ...subject, applied: "unknown" } : subject },
+      {
+        scope: isLast ? "call" : "attempt",
+        waitingFor: "response",
+        timeoutMillis: isLast ? timeoutMillis : attemptTimeoutMillis
+      }
+    )
+  const request = HttpClientRequest.setHeader(call.request, "authorization", `Bearer ${Redacted.value(token.success)}`)
   const exchanged = Timeout.within(policies.exchange(request), context, allowedMillis, late)
   const received = yield* Effect.result(
     Effect.onError(inFlight(exchanged), () => rateLimiter.release(bucket, permit, unknown))
@@ -226,7 +227,7 @@ export const make = Effect.fnUntraced(function* <A, E>(
   if (Result.isFailure(received)) {
     const { failure } = received
     const error = failure._tag === "Broken" ? call.broken(failure, subject, token.success) : failure
-    HighLevelMetrics.count(HighLevelMetrics.attempts, operation, tagOf(error), context)
+    HighLevelMetrics.count(HighLevelMetrics.attempts, operation, error._tag, context)
     const next = failure._tag === "RequestTimeout" && isLast ? "end" : "retry"
     return { result: Result.fail(error), observation: unknown, next, token: token.success }
   }
@@ -238,7 +239,7 @@ export const make = Effect.fnUntraced(function* <A, E>(
   HighLevelMetrics.count(
     HighLevelMetrics.attempts,
     operation,
-    Result.isSuccess(result) ? "Success" : tagOf(result.failure),
+    Result.isSuccess(result) ? "Success" : result.failure._tag,
     context
   )
   return { result, observation, next, token: token.success }

@@ -1,22 +1,6 @@
 /** What the body of an error says, whoever wrote it. */
 import * as Predicate from "effect/Predicate"
-import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
-import * as Lenient from "../wire/lenient.ts"
 import type { Reason } from "./errorFields.ts"
-
-/**
- * What any body may hold. Undocumented statuses use other names than the documented
- * ones (`{ error: { message } }`), OAuth has its own, and lists may hold anything.
- */
-const AnyBody = Lenient.struct({
-  success: Lenient.field(Schema.Boolean),
-  message: Lenient.field(Schema.Unknown),
-  error: Lenient.field(Schema.Unknown),
-  error_description: Lenient.field(Schema.String),
-  traceId: Lenient.field(Schema.String)
-})
-const readAnyBody = Schema.decodeUnknownResult(Schema.fromJsonString(AnyBody))
 
 const textsOf = (message: unknown): ReadonlyArray<string> =>
   (Array.isArray(message) ? message : [message]).filter((text) => typeof text === "string" && text !== "")
@@ -27,13 +11,22 @@ export interface ErrorBody {
   /** The `error` of the body where it is a word of its own, such as `invalid_grant`. */
   readonly error?: string | undefined
   readonly traceId?: string | undefined
-  readonly success?: boolean | null | undefined
+  readonly success?: boolean | undefined
 }
 
+/**
+ * Undocumented statuses use other names than the documented ones (`{ error: { message } }`),
+ * OAuth has its own, and lists may hold anything.
+ */
 export const parse = (body: string): ErrorBody => {
-  const result = readAnyBody(body)
-  if (Result.isFailure(result)) return { messages: [] }
-  const { error, error_description, message, success, traceId } = result.success
+  let json: unknown
+  try {
+    json = JSON.parse(body)
+  } catch {
+    // A page, or nothing at all.
+  }
+  if (!Predicate.isObject(json)) return { messages: [] }
+  const { error, error_description, message, success, traceId }: { readonly [name: string]: unknown } = json
   const candidates = [
     message,
     error_description,
@@ -43,8 +36,8 @@ export const parse = (body: string): ErrorBody => {
   return {
     messages: candidates.map(textsOf).find((texts) => texts.length > 0) ?? [],
     error: typeof error === "string" ? error : undefined,
-    traceId: traceId ?? undefined,
-    success
+    traceId: typeof traceId === "string" ? traceId : undefined,
+    success: typeof success === "boolean" ? success : undefined
   }
 }
 

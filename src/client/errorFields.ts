@@ -88,7 +88,7 @@ export const describeResponse = (
   },
   lead?: string
 ) => {
-  // The tag is said already, by whoever prints an error.
+  // Whoever prints an error prints its tag, too.
   const messages = error.messages.filter((message) => letters(message) !== letters(error._tag))
   const trace = error.traceId === undefined ? "" : `, trace ${error.traceId}`
   return `${[subject(error), ...(lead === undefined ? [] : [lead]), ...messages].join(": ")} (status ${error.status}${trace})`

@@ -57,8 +57,7 @@ const nextOf = (status: number, body: string): Meaning<never, never>["next"] => 
 }
 
 // These statuses cannot have a body.
-const isBodiless = (status: number) =>
-  status === 101 || status === 103 || status === 204 || status === 205 || status === 304
+const isBodiless = (status: number) => [101, 103, 204, 205, 304].includes(status)
 
 export const make = (settings: Settings) => {
   const { policies, retry, timeoutMillis } = settings

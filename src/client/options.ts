@@ -13,6 +13,8 @@ export const invalid = (option: string, expected: string) => Effect.fail(new Inv
 /** What can stand in a header. */
 export const isVisible = (text: string) => /^[\x21-\x7e]+$/.test(text)
 
+export const visibleToken = "a token of visible ASCII characters, without spaces"
+
 /**
  * The token without the white space around it: a trailing line break in an
  * environment value is a classic. What is left must be able to stand in a
@@ -20,9 +22,7 @@ export const isVisible = (text: string) => /^[\x21-\x7e]+$/.test(text)
  */
 export const token = (token: Redacted.Redacted) =>
   Effect.flatMap(secret(token, "token"), (trimmed) =>
-    isVisible(Redacted.value(trimmed))
-      ? Effect.succeed(trimmed)
-      : invalid("token", "a token of visible ASCII characters, without spaces")
+    isVisible(Redacted.value(trimmed)) ? Effect.succeed(trimmed) : invalid("token", visibleToken)
   )
 
 /** A secret without the white space around it. */
@@ -69,19 +69,15 @@ const isApiVersion = Schema.is(ApiVersion)
 export const version = (version: ApiVersion) =>
   isApiVersion(version) ? Effect.succeed(version) : invalid("version", `one of ${ApiVersion.literals.join(", ")}`)
 
-const isCount = Schema.is(Schema.Int.check(Schema.isGreaterThan(0)))
-
 /** How many at once. */
 export const count = (count: number, option: string) =>
-  isCount(count) ? Effect.succeed(count) : invalid(option, "an integer over zero")
+  Number.isSafeInteger(count) && count > 0 ? Effect.succeed(count) : invalid(option, "an integer over zero")
 
 /** The retry policy with its defaults; `false` is a single attempt. */
 export const retry = Effect.fnUntraced(function* (input: RetryOptions | false) {
   const given: RetryOptions = input === false ? { maxAttempts: 1 } : input
-  const maxAttempts = given.maxAttempts ?? 5
-  if (!isCount(maxAttempts)) return yield* invalid("retry.maxAttempts", "an integer over zero")
   return {
-    maxAttempts,
+    maxAttempts: yield* count(given.maxAttempts ?? 5, "retry.maxAttempts"),
     baseDelayMillis: yield* millis(given.baseDelay ?? "500 millis", "retry.baseDelay"),
     maxDelayMillis: yield* millis(given.maxDelay ?? "30 seconds", "retry.maxDelay"),
     maxRetryAfterMillis: yield* millis(given.maxRetryAfter ?? "1 minute", "retry.maxRetryAfter"),

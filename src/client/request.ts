@@ -2,6 +2,7 @@
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
+import type * as SchemaIssue from "effect/SchemaIssue"
 import * as Headers from "effect/http/Headers"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -49,10 +50,12 @@ export const validate = <I extends object>(
       invalid(operation.name, input, { field: exotic, message: "Expected plain JSON, not a Date, a Map or the like" })
     )
   }
-  return Result.mapError(operation.validate(input), (error) => {
-    const [first = { field: "", message: "Expected an input" }, ...rest] = Operation.issuesOf(error)
-    return invalid(operation.name, input, first, ...rest)
-  })
+  return Result.mapError(operation.validate(input), ({ issue }) => invalidAt(operation.name, input, issue))
+}
+
+const invalidAt = (operation: string, input: unknown, issue: SchemaIssue.Issue) => {
+  const [first = { field: "", message: "Expected an input" }, ...rest] = Operation.issuesOf(issue)
+  return invalid(operation, input, first, ...rest)
 }
 
 const textOf = (fields: object, values: Readonly<Record<string, unknown>>): Record<string, string> =>
@@ -70,7 +73,9 @@ export const make = <I extends object>(
   version: Operation.ApiVersion
 ): Result.Result<HttpClientRequest.HttpClientRequest, InvalidRequest> => {
   const { encoding, headers, method, path, payload, query } = operation
-  const values: Readonly<Record<string, unknown>> = { ...operation.encode(input) }
+  const encoded = operation.encode(input)
+  if (Result.isFailure(encoded)) return Result.fail(invalidAt(operation.name, input, encoded.failure))
+  const values: Readonly<Record<string, unknown>> = { ...encoded.success }
   let url = baseUrl
   for (const segment of path.slice(1).split("/")) {
     url += `/${segment.startsWith(":") ? encodeURIComponent(String(values[segment.slice(1)])) : segment}`

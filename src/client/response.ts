@@ -3,6 +3,7 @@ import * as Predicate from "effect/Predicate"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
 import type { Compiled, Declaration } from "../wire/Operation.ts"
 import type { Meaning, Subject } from "./attempt.ts"
 import type { Broken, Received } from "./exchange.ts"
@@ -11,7 +12,7 @@ import * as HighLevelError from "./HighLevelError.ts"
 import * as Redaction from "./redaction.ts"
 import * as Transport from "./transport.ts"
 
-const explain = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))
+const notJson = Result.fail(new Schema.SchemaError(new SchemaIssue.InvalidValue({ expected: "a JSON document" })))
 
 export const broken = (
   operation: Declaration,
@@ -39,13 +40,13 @@ export const read = <O>(
   let unreadable: Schema.SchemaError | undefined
   // 201 and its kin are as good as the documented 200 if they bring its document.
   if (received.status >= 200 && received.status < 300) {
-    let json: Result.Result<unknown, Schema.SchemaError>
+    let json: unknown
     try {
-      json = Result.succeed(JSON.parse(received.body))
+      json = JSON.parse(received.body)
     } catch {
-      json = explain(received.body)
+      // It stays undefined, which no JSON is.
     }
-    const document = Result.isSuccess(json) ? operation.decode(json.success) : Result.fail(json.failure)
+    const document = json === undefined ? notJson : operation.decode(json)
     if (Result.isFailure(document)) unreadable = document.failure
     else if (!(Predicate.hasProperty(document.success, "success") && document.success.success === false)) {
       return { result: Result.succeed(document.success), next: "end" }

@@ -37,7 +37,7 @@ export interface Executed<A> {
 }
 
 /** A refused token is renewed, so that the attempt can be made again at once. */
-const renewed = Effect.fnUntraced(function* <A, E>(
+const renewed = Effect.fnUntraced(function* <A, E extends Attempt.Tagged>(
   { accessToken }: Attempt.Policies,
   call: Attempt.Call<A, E>,
   progress: Attempt.Progress,
@@ -45,10 +45,7 @@ const renewed = Effect.fnUntraced(function* <A, E>(
   waiting: Attempt.Interruptibility
 ): Effect.fn.Return<Attempt.Tried<A, E>> {
   if (accessToken.renew === undefined || tried.token === undefined) return { ...tried, next: "end" }
-  const named = Effect.mapError(accessToken.renew(call.locationId, tried.token), (error) =>
-    Attempt.withoutToken(progress.subject, error)
-  )
-  const renewal = call.timeoutMillis === Infinity ? named : Attempt.inTime(call, progress, named)
+  const renewal = Attempt.fromSource(call, progress, accessToken.renew(call.locationId, tried.token))
   const result = yield* Effect.result(waiting(renewal))
   yield* Attempt.event("token.renew", { "highlevel.token.renewed": Result.isSuccess(result) && result.success })
   if (Result.isSuccess(result)) return { ...tried, next: result.success ? "again" : "end" }
@@ -58,15 +55,15 @@ const renewed = Effect.fnUntraced(function* <A, E>(
 
 /** Whether something may have been changed by an attempt that did not succeed. */
 const mayBeApplied = (
-  { isWrite }: Attempt.Call<unknown, unknown>,
-  { observation, result }: Attempt.Tried<unknown, unknown>
+  { isWrite }: Attempt.Call<unknown, Attempt.Tagged>,
+  { observation, result }: Attempt.Tried<unknown, Attempt.Tagged>
 ) =>
   Result.isFailure(result) && Predicate.hasProperty(result.failure, "applied")
     ? result.failure.applied === "unknown"
     : observation._tag === "Unknown" && isWrite
 
 /** Makes attempts until one of them ends the call. */
-export const run = <A, E>(
+export const run = <A, E extends Attempt.Tagged>(
   policies: Attempt.Policies,
   policy: Policy,
   call: Attempt.Call<A, E>
@@ -84,7 +81,7 @@ export const run = <A, E>(
       let failures = 0
       let applied: "no" | "unknown" = "no"
       let isRenewed = false
-      let cause: unknown
+      let cause: Attempt.Tagged | undefined
       while (true) {
         const progress = { subject: { operation, ...ids, attempts, applied }, cause, endsAt }
         let tried = yield* Attempt.make(policies, call, progress, waiting, inFlight)
@@ -119,7 +116,7 @@ export const run = <A, E>(
         yield* Attempt.event("retry", {
           "highlevel.retry.attempt": attempts,
           "highlevel.retry.delay_milliseconds": delay,
-          "highlevel.retry.error": Attempt.tagOf(cause)
+          "highlevel.retry.error": cause?._tag
         })
         yield* waiting(Effect.sleep(delay))
       }

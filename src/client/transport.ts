@@ -1,7 +1,6 @@
 /** What every request of ours shares on its way out. */
 import * as Context from "effect/Context"
 import { identity } from "effect/Function"
-import * as Option from "effect/Option"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
@@ -13,7 +12,7 @@ import { version as libraryVersion } from "./version.ts"
 // Browsers, and their workers, name themselves and do not let a page change it.
 const inBrowser = globalThis.navigator?.userAgent?.startsWith("Mozilla/") === true
 
-/** Ours, where a client may name itself: HighLevel's edge answers 403 to agents without a name. */
+/** Ours, where a client may name itself: HighLevel's edge responds with 403 to agents without a name. */
 export const userAgent: { readonly "user-agent"?: string } = inBrowser
   ? {}
   : { "user-agent": `effect-highlevel/${libraryVersion}` }
@@ -27,7 +26,7 @@ export const context =
       // A login page behind a followed redirect would look like an applied update.
       Context.add(FetchHttpClient.RequestInit, {
         redirect: "manual",
-        ...Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit))
+        ...Context.getOrUndefined(context, FetchHttpClient.RequestInit)
       }),
       // Trace headers are for our own services, not for a vendor, unless asked for.
       options.tracePropagation ? identity : Context.add(HttpClient.TracerPropagationEnabled, false),

@@ -2,7 +2,7 @@
  * Many updates, one outcome each.
  *
  * There is no bulk endpoint: a job of a hundred thousand updates is as many
- * requests, under the quota. {@link updateAll} keeps a bounded number of them in
+ * requests, under the rate limit. {@link updateAll} keeps a bounded number of them in
  * flight, in constant memory, and with a `Journal` it can be stopped, or killed,
  * and run again.
  */
@@ -10,9 +10,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberSet from "effect/FiberSet"
 import type * as Option from "effect/Option"
-import * as RcMap from "effect/RcMap"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
@@ -162,14 +160,17 @@ export const updateAll = <A extends ConversationUpdate, E, R>(
       const perLocation = yield* OptionsCheck.count(options.concurrencyPerLocation ?? 16, "concurrencyPerLocation")
       const client = yield* HighLevelClient
       const total = Semaphore.makeUnsafe(concurrency)
-      const locations = yield* RcMap.make({ lookup: (_locationId: string) => Semaphore.make(perLocation) })
+      const locations = new Map<string, Semaphore.Semaphore>()
       const last = new Map<string, Deferred.Deferred<void>>()
-      const running = yield* FiberSet.make<Outcome<A>, JournalError>()
+      const running = new Set<Fiber.Fiber<unknown, unknown>>()
       const stopped = yield* Deferred.make<void>()
       yield* Effect.forkScoped(
         Effect.andThen(
           options.stop ?? Effect.never,
-          Effect.andThen(Deferred.succeed(stopped, undefined), FiberSet.clear(running))
+          Effect.andThen(
+            Deferred.succeed(stopped, undefined),
+            Effect.suspend(() => Fiber.interruptAll(running))
+          )
         )
       )
 
@@ -200,7 +201,8 @@ export const updateAll = <A extends ConversationUpdate, E, R>(
         // Runs uninterruptibly, but for its waits: here, and in the call.
         if (previous !== undefined) yield* Effect.interruptible(Deferred.await(previous))
         const sent = Effect.gen(function* () {
-          const location = yield* RcMap.get(locations, String(update.locationId))
+          const location = locations.get(update.locationId) ?? Semaphore.makeUnsafe(perLocation)
+          locations.set(update.locationId, location)
           yield* Effect.interruptible(location.takeScoped(1))
           yield* Effect.interruptible(total.takeScoped(1))
           if (journal?.begin !== undefined) yield* journal.begin(index, update)
@@ -227,7 +229,8 @@ export const updateAll = <A extends ConversationUpdate, E, R>(
         if (dryRun) return Result.succeed(plan(ticket))
         if (Deferred.isDoneUnsafe(stopped)) return Result.failVoid
         const fiber = yield* Effect.forkChild(send(ticket), { uninterruptible: true })
-        FiberSet.addUnsafe(running, fiber)
+        running.add(fiber)
+        fiber.addObserver(() => running.delete(fiber))
         // Whoever is interrupted waits for its children.
         const exit = yield* Fiber.await(fiber)
         return Exit.hasInterrupts(exit) && Deferred.isDoneUnsafe(stopped)

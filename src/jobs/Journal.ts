@@ -40,7 +40,7 @@ export class JournalError extends Data.TaggedError("JournalError")<{
 }
 
 /** How an update ended. */
-export interface Ended {
+export interface Outcome {
   /** The index in the input, the first being 0. */
   readonly index: number
   readonly update: ConversationUpdate
@@ -59,7 +59,7 @@ export interface Journal {
   readonly begin?: (index: number, update: ConversationUpdate) => Effect.Effect<void, JournalError>
 
   /** Records how an update ended; durable when it returns. */
-  readonly append: (ended: Ended) => Effect.Effect<void, JournalError>
+  readonly append: (ended: Outcome) => Effect.Effect<void, JournalError>
 }
 
 const Entry = Schema.Struct({
@@ -68,7 +68,7 @@ const Entry = Schema.Struct({
   locationId: Schema.String,
   /** Tells whether the input at that index is still the same. */
   hash: Schema.Finite,
-  /** `Begun` is written before an update is sent anew whose line has changed. */
+  /** `Begun` is written before an update is sent again whose line has changed. */
   outcome: Schema.Literals(["Begun", "Applied", "Failed"]),
   error: Schema.optionalKey(Schema.String),
   attempts: Schema.Int,

@@ -16,7 +16,6 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Schedule from "effect/Schedule"
@@ -100,11 +99,13 @@ export const enqueue = Effect.fnUntraced(function* <E, R>(
   return { updates: count, conversations: merged.size }
 })
 
+export type { SendResult } from "./sendUpdate.ts"
+
 /**
  * An update that a worker sent, and how it ended. `isFinal` is false for a failure
  * whose update is back in the queue.
  */
-export type Outcome = SendUpdate.Ended & {
+export type Outcome = SendUpdate.SendResult & {
   readonly job: string
   readonly update: ConversationUpdate
   readonly isFinal: boolean
@@ -206,14 +207,15 @@ export const work = (
       /** Consumers that wait for the queue, those that do not, and their updates. */
       const idle = new Set<Fiber.Fiber<unknown, unknown>>()
       const busy = new Set<Fiber.Fiber<unknown, unknown>>()
-      const sending = yield* FiberSet.make<SendUpdate.Ended>()
+      const sending = new Set<Fiber.Fiber<unknown, unknown>>()
       const stopped = yield* Deferred.make<void>()
       let lastAt = yield* Clock.currentTimeMillis
       let redeliveredAt = 0
 
       const send = Effect.fnUntraced(function* ({ job, update }: typeof Element.Type, deliveries: number) {
         const fiber = yield* Effect.forkChild(SendUpdate.make(client, update), { uninterruptible: true })
-        FiberSet.addUnsafe(sending, fiber)
+        sending.add(fiber)
+        fiber.addObserver(() => sending.delete(fiber))
         if (Deferred.isDoneUnsafe(stopped)) fiber.interruptUnsafe()
         // Stopped before it was sent, it goes back as if it had not been taken.
         const ended = yield* Effect.onInterrupt(Fiber.join(fiber), () => Fiber.interrupt(fiber))
@@ -272,7 +274,7 @@ export const work = (
 
       const stop = Effect.andThen(
         Deferred.succeed(stopped, undefined),
-        Effect.suspend(() => Effect.andThen(Fiber.interruptAll(idle), FiberSet.clear(sending)))
+        Effect.suspend(() => Fiber.interruptAll([...idle, ...sending]))
       )
       yield* Effect.forkScoped(Effect.andThen(options.stop ?? Effect.never, stop))
       if (options.idle !== undefined) {

@@ -10,7 +10,7 @@ import {
 } from "../wire/updateConversation.ts"
 
 /** How an update ended. */
-export type Ended =
+export type SendResult =
   | {
       readonly _tag: "Applied"
       readonly attempts: number
@@ -20,10 +20,10 @@ export type Ended =
   | { readonly _tag: "Failed"; readonly attempts: number; readonly error: HighLevelError.HighLevelError }
 
 /** To be forked as uninterruptible: an interruption ends its waits, and lets its request finish. */
-export const make = (client: Service, update: ConversationUpdate): Effect.Effect<Ended> =>
+export const make = (client: Service, update: ConversationUpdate): Effect.Effect<SendResult> =>
   Effect.match(client.execute(updateConversation, update, { finishInFlight: true }), {
-    onSuccess: ({ attempts, output }): Ended => ({ _tag: "Applied", attempts, response: Option.some(output) }),
-    onFailure: (error): Ended => {
+    onSuccess: ({ attempts, output }): SendResult => ({ _tag: "Applied", attempts, response: Option.some(output) }),
+    onFailure: (error): SendResult => {
       const attempts = "attempts" in error ? error.attempts : 0
       return HighLevelError.applied(error) === "yes"
         ? { _tag: "Applied", attempts, response: Option.none() }

@@ -2,11 +2,11 @@
  * OAuth that does not lose a customer.
  *
  * HighLevel's refresh tokens can be used once: each refresh brings a new pair, and
- * a pair that is lost means that the customer has to connect anew. {@link OAuth}
+ * a pair that is lost means that the customer has to reconnect. {@link OAuth}
  * refreshes shortly before expiry, and after a 401 that says that the token is
  * invalid; once for all callers of a process, and once for all processes that
  * share a `TokenStore`; it stores the new pair before it uses it, and repeats what
- * a crash cut off within the 30 seconds in which HighLevel answers the same.
+ * a crash cut off within the 30 seconds in which HighLevel returns the same pair.
  *
  * Clients take its tokens through {@link layerLocations}, {@link layerLocation} or
  * {@link layerAgency}.
@@ -74,7 +74,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       ? { clientId, userType: "Location", id: account.locationId }
       : { clientId, userType: "Company", id: account.companyId }
 
-  /** Where the tokens of a grant belong; none if the answer does not say. */
+  /** Where the tokens of a grant belong; none if the response names none. */
   const granteeOf = ({ companyId, locationId, userType }: TokenEndpoint.Grant): StoredTokens.Account | undefined => {
     if (userType !== "Company" && locationId !== undefined) return accountOf({ locationId })
     if (userType !== "Location" && companyId !== undefined) return accountOf({ companyId })
@@ -144,7 +144,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     if (account === undefined) {
       return yield* new AuthorizationFailed({
         reason: "Refused",
-        messages: ["HighLevel's answer names neither a location nor a company"]
+        messages: ["HighLevel's response names neither a location nor a company"]
       })
     }
     const { companyId, locationId, scope = "", userId } = grant

@@ -27,8 +27,8 @@ export interface Service<E = TokenStoreError> {
   readonly get: (key: string) => Effect.Effect<Option.Option<Redacted.Redacted>, E>
 
   /**
-   * Puts `next` in the place of `current`, in one step, or answers `false` if
-   * something else is there by now. Durable when it answers `true`: the text holds
+   * Puts `next` in the place of `current`, in one step, or returns `false` if
+   * something else is there by now. Durable when it returns `true`: the text holds
    * a refresh token that exists nowhere else.
    */
   readonly replace: (
@@ -104,7 +104,7 @@ export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
   }
 })
 
-/** Tokens in the memory of this process: for tests. When the process ends, its customers have to connect anew. */
+/** Tokens in the memory of this process: for tests. When the process ends, its customers have to reconnect. */
 export const layerMemory: Layer.Layer<TokenStore> = Layer.effect(TokenStore, makeMemory)
 
 /**
@@ -130,7 +130,7 @@ export const layerFile = (options: {
  * **Gotchas**
  *
  * Redis must not forget: give it `appendonly yes` with `appendfsync always`, and
- * no eviction. What Redis loses, a customer has to connect anew.
+ * no eviction. What Redis loses, a customer has to reconnect.
  */
 export const layerRedis = (options?: {
   /** What the keys start with. @default "effect-highlevel:tokens:" */

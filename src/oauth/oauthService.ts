@@ -6,6 +6,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as AccessToken from "../client/AccessToken.ts"
+import { describeToken } from "../client/errorFields.ts"
 import type { InvalidOptions } from "../client/HighLevelError.ts"
 import type { UserType } from "../wire/getAccessToken.ts"
 
@@ -30,7 +31,7 @@ export interface Options {
   /**
    * How long one request to the OAuth server may take, at most 12 seconds: what is
    * lost has to be repeated within the 30 seconds in which HighLevel repeats its
-   * answer.
+   * response.
    *
    * @default "6 seconds"
    */
@@ -71,25 +72,23 @@ export interface Connected {
  * The authorization did not come about. Nothing was stored.
  *
  * - `StateMismatch`: the redirect does not belong to an authorization of this
- *   browser, or its state was lost; start anew
- * - `Denied`: the customer, or HighLevel in his name, said no
+ *   browser, or its state was lost; start again
+ * - `Denied`: the customer, or HighLevel, refused
  * - `Refused`: HighLevel refuses the code (`invalid_grant`) or the app
  * - `Unreachable`: the OAuth server or the token store; a code can be used once,
- *   so start anew
+ *   so start again
  */
 export class AuthorizationFailed extends Schema.TaggedError<AuthorizationFailed>()("AuthorizationFailed", {
   reason: Schema.Literals(["StateMismatch", "Denied", "Refused", "Unreachable"]),
   status: Schema.optionalKey(Schema.Number),
-  /** The `error` of HighLevel's answer, such as `invalid_grant` or `access_denied`. */
+  /** The `error` of HighLevel's response, such as `invalid_grant` or `access_denied`. */
   error: Schema.optionalKey(Schema.String),
   messages: Schema.Array(Schema.String),
   traceId: Schema.optionalKey(Schema.String),
   cause: Schema.optionalKey(Schema.Defect())
 }) {
   override get message() {
-    return [`Not connected: ${this.reason}`, ...(this.error === undefined ? [] : [this.error]), ...this.messages].join(
-      ": "
-    )
+    return describeToken(`Not connected: ${this.reason}`, this.error, this.messages)
   }
 }
 
@@ -108,7 +107,7 @@ export interface Service {
   /**
    * Ends an authorization with what HighLevel's redirect brought: compares the
    * `state`, exchanges the code and stores the tokens, also when the caller has left.
-   * Connecting anew replaces the tokens that were stored; other processes see it
+   * Reconnecting replaces the tokens that were stored; other processes see it
    * within a minute.
    */
   readonly exchangeCode: (
@@ -181,7 +180,7 @@ export interface LocationToken {
   readonly token: Redacted.Redacted
   /** In epoch milliseconds. */
   readonly obtainedAt: number
-  /** In epoch milliseconds, where HighLevel said. */
+  /** In epoch milliseconds, where HighLevel tells it. */
   readonly expiresAt?: number | undefined
 }
 

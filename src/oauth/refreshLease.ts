@@ -4,8 +4,8 @@
  * Before a refresh the lease is written into the record, and again before each try;
  * after it the new tokens take its place. Each of these steps fails if somebody else
  * wrote in between. The lease of a process that died expires, and the refresh is
- * repeated: within 30 seconds HighLevel answers the same refresh token with the same
- * new pair.
+ * repeated: within 30 seconds HighLevel returns the same new pair for the same refresh
+ * token.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

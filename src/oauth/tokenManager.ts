@@ -204,7 +204,7 @@ export const make = Effect.fnUntraced(function* (options: {
           restore(
             isContent
               ? Effect.timeoutOrElse(Deferred.await(pending), {
-                  // Not anew for each caller of a pending that takes long.
+                  // Counted from its start, not from each caller.
                   duration: Math.min(maxWaitMillis, Math.max(0, session.pendingSince + aliveMillis - now)),
                   orElse: () => unlessAlive(session, within(pending, maxWaitMillis))
                 })

@@ -22,7 +22,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
 import * as Redis from "effect/persistence/Redis"
 import * as BucketRules from "./bucket.ts"
@@ -40,8 +39,8 @@ export class StoreUnavailable extends Data.TaggedError("StoreUnavailable")<{ rea
 
 /** There was no permit within `timeoutMillis`. */
 export class AcquireTimeout extends Data.TaggedError("AcquireTimeout")<{
-  /** What the store fails with, where it is the store that was waited for. */
-  readonly storeCause: Option.Option<unknown>
+  /** What the store fails with, where it is the store that was waited for, else undefined. */
+  readonly storeCause: unknown
 }> {}
 
 /** Grants permits for requests. */
@@ -56,7 +55,7 @@ export interface Service {
     }
   ) => Effect.Effect<Permit, DailyLimit | StoreUnavailable | AcquireTimeout>
 
-  /** Ends the request of a permit, and tells what its response said. */
+  /** Ends the request of a permit, and reports its response. */
   readonly release: (bucket: Bucket, permit: Permit, observation: Observation) => Effect.Effect<void>
 }
 
@@ -141,12 +140,7 @@ export const makeWith = <E>(
         const inTime = Number.isFinite(timeoutMillis)
           ? Effect.timeoutOrElse(acquired, {
               duration: timeoutMillis,
-              orElse: () =>
-                Effect.fail(
-                  new AcquireTimeout({
-                    storeCause: Option.map(Option.fromUndefinedOr(queue.failure), ({ cause }) => cause)
-                  })
-                )
+              orElse: () => Effect.fail(new AcquireTimeout({ storeCause: queue.failure?.cause }))
             })
           : acquired
         return Effect.ensuring(

@@ -42,7 +42,7 @@ const invalidGrant = (what: string): Refused => ({
 
 const inactive: Refused = { status: 400, error: "Bad Request", message: "Location is not active" }
 
-export const isRefused = (answer: Pair | Refused): answer is Refused => "status" in answer
+export const isRefused = (result: Pair | Refused): result is Refused => "status" in result
 
 export type OAuthState = ReturnType<typeof make>
 

@@ -92,7 +92,7 @@ export const make = (settings: Settings) =>
     const refusals: Array<Scripted<Model.Refusal>> = []
     const revoked = new Set<string>()
     const received: Array<Received> = []
-    let answered = 0
+    let traceIds = 0
     const faults: Array<Scripted<Model.Fault>> = []
     const applied: Array<Model.AppliedUpdate> = []
     const usages = new Map<string, Usage>()
@@ -113,7 +113,7 @@ export const make = (settings: Settings) =>
       refusals.length = 0
       revoked.clear()
       received.length = 0
-      answered = 0
+      traceIds = 0
       faults.length = 0
       applied.length = 0
       usages.clear()
@@ -252,7 +252,7 @@ export const make = (settings: Settings) =>
         return entry
       },
       consume,
-      nextTraceId: () => `00000000-0000-4000-8000-${String(++answered).padStart(12, "0")}`
+      nextTraceId: () => `00000000-0000-4000-8000-${String(++traceIds).padStart(12, "0")}`
     }
   })
 

@@ -10,6 +10,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type * as SchemaAST from "effect/SchemaAST"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Lenient from "./lenient.ts"
@@ -101,16 +102,18 @@ const fromSeconds = (seconds: number, nanoseconds = 0) => seconds * 1000 + Math.
 const isoDateTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/
 const zone = /(?:Z|[+-]\d{2}:?\d{2})$/i
 
-const readDate = (wire: DateEncoding): Option.Option<DateTime.DateTime> => {
-  if (typeof wire === "number") return DateTime.make(wire)
-  if (typeof wire === "string") {
-    if (/^-?\d+$/.test(wire)) return DateTime.make(Number(wire))
-    // Without a zone the documentation's "as UTC" decides, not the machine's zone.
-    return isoDateTime.test(wire) ? DateTime.make(zone.test(wire) ? wire : `${wire}Z`) : Option.none()
-  }
-  return DateTime.make(
-    "seconds" in wire ? fromSeconds(wire.seconds, wire.nanoseconds) : fromSeconds(wire._seconds, wire._nanoseconds)
-  )
+const readDate = (wire: DateEncoding, options: SchemaAST.ParseOptions) => {
+  let date: Option.Option<DateTime.DateTime> = Option.none()
+  if (typeof wire === "object") {
+    date = DateTime.make(
+      "seconds" in wire ? fromSeconds(wire.seconds, wire.nanoseconds) : fromSeconds(wire._seconds, wire._nanoseconds)
+    )
+  } else if (typeof wire === "number" || /^-?\d+$/.test(wire)) date = DateTime.make(Number(wire))
+  // Without a zone the documentation's "as UTC" decides, not the machine's zone.
+  else if (isoDateTime.test(wire)) date = DateTime.make(zone.test(wire) ? wire : `${wire}Z`)
+  return Option.isSome(date)
+    ? Effect.succeed(DateTime.toUtc(date.value))
+    : Effect.fail(new SchemaIssue.InvalidValue({ expected: "a date" }, wire, options))
 }
 
 /**
@@ -141,12 +144,7 @@ export const LastMessageDate = Schema.Union([
   Schema.decodeTo(
     Schema.DateTimeUtc,
     SchemaTransformation.transformEffect({
-      decode: (wire: DateEncoding, options) => {
-        const date = readDate(wire)
-        return Option.isSome(date)
-          ? Effect.succeed(DateTime.toUtc(date.value))
-          : Effect.fail(new SchemaIssue.InvalidValue({ expected: "a date" }, wire, options))
-      },
+      decode: readDate,
       encode: (date) => Effect.succeed<DateEncoding>(String(DateTime.toEpochMillis(date)))
     })
   )

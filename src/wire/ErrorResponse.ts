@@ -19,7 +19,7 @@ const textOrTexts = (example: string) =>
 const textsOrText = (example: string) =>
   Lenient.field(Schema.Union([Schema.Array(Schema.String).annotate({ examples: [[example]] }), Schema.String]))
 
-/** The documented 400. `error` is not documented but answered. */
+/** The documented 400. `error` is not documented, but is sent. */
 export const BadRequest = Lenient.struct(
   {
     _tag: Schema.tag("BadRequest"),

@@ -5,10 +5,10 @@
  * It imports nothing of HttpApi, so that a program that only calls operations does
  * not carry the machinery of servers and documents.
  */
-import { identity } from "effect/Function"
-import type * as Result from "effect/Result"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaParser from "effect/SchemaParser"
 import * as Lenient from "./lenient.ts"
 
 /** Values of the `Version` header. The documentation of the update allows `2021-07-28`; the servers accept all four. */
@@ -72,7 +72,7 @@ export interface Compiled<in out Input extends object, out Output> {
   /** Checks an input, strictly: an unknown field is an issue. */
   readonly validate: (input: unknown) => Result.Result<Input, Schema.SchemaError>
   /** The input as it is sent. */
-  readonly encode: (input: Input) => object
+  readonly encode: (input: Input) => Result.Result<object, SchemaIssue.Issue>
   /** Reads the JSON of a 2xx, leniently. */
   readonly decode: (json: unknown) => Result.Result<Output, Schema.SchemaError>
 }
@@ -116,7 +116,7 @@ export const make = <Input extends object, InputEncoded extends object, Output, 
     ...declaration,
     validate: Schema.decodeUnknownResult(type, { onExcessProperty: "error", errors: "all" }),
     // What has no transformation is sent as it is.
-    encode: type.ast === input.ast ? identity<object> : Schema.encodeSync(input),
+    encode: type.ast === input.ast ? Result.succeed<object> : SchemaParser.encodeResult(input),
     decode: Lenient.decode(success)
   }
 }
@@ -135,5 +135,5 @@ const format = SchemaIssue.makeFormatterStandardSchemaV1()
 const segment = (key: PropertyKey | { readonly key: PropertyKey }) => String(typeof key === "object" ? key.key : key)
 
 /** What is wrong with an input, field by field. */
-export const issuesOf = (error: Schema.SchemaError) =>
-  (format(error.issue).issues ?? []).map(({ message, path = [] }) => ({ field: path.map(segment).join("."), message }))
+export const issuesOf = (issue: SchemaIssue.Issue) =>
+  (format(issue).issues ?? []).map(({ message, path = [] }) => ({ field: path.map(segment).join("."), message }))

@@ -1,7 +1,7 @@
 /**
  * Objects that read what they understand and keep the rest.
  *
- * An answer must not fail over one odd value: the update it reports was applied.
+ * A response must not fail over one odd value: the update it reports was applied.
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
@@ -13,7 +13,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 
-/** A field that may be missing or null, as any field of a live answer may. */
+/** A field that may be missing or null, as any field of a live response may. */
 export const field = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
 type Field = Schema.Codec<unknown, unknown> & Schema.Constraint
@@ -25,11 +25,9 @@ type Read = (input: unknown) => Result.Result<unknown, SchemaIssue.Issue>
 const readers = new WeakMap<SchemaAST.AST, Read>()
 
 // What is read as it is: no transformation, and no object that would lose keys.
+const plain = new Set(["String", "Number", "Boolean", "Null", "Literal"])
 const isPlain = (ast: SchemaAST.AST): boolean =>
-  ast.encoding === undefined &&
-  (ast._tag === "Union"
-    ? ast.types.every(isPlain)
-    : ast._tag !== "Objects" && ast._tag !== "Arrays" && ast._tag !== "Declaration" && ast._tag !== "Suspend")
+  ast.encoding === undefined && (ast._tag === "Union" ? ast.types.every(isPlain) : plain.has(ast._tag))
 
 const readerOf = (schema: Schema.ConstraintDecoder<unknown>): Read => {
   const known = readers.get(schema.ast)

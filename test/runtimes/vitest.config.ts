@@ -9,10 +9,11 @@ import { defineConfig } from "vitest/config"
 /** Left to `npm test`, each for the processes that it starts with the flags of Node. */
 const leftToNode = {
   "test/BulkProcesses.test.ts": "kills the command line under way, and starts it again",
-  "test/Cli.test.ts": "starts the command line, which is published for Node",
-  "test/CliUpdateAll.test.ts": "starts the command line, at a terminal and in pipes",
+  "test/Cli.test.ts": "runs the command line, which is published for Node",
+  "test/CliProcesses.test.ts": "starts the command line, at a terminal and in pipes",
+  "test/CliUpdateAll.test.ts": "runs the command line, which is published for Node",
   "test/OAuthProcesses.test.ts": "kills processes between a refresh and its storing",
-  "test/QuotaRedis.test.ts": "starts several processes that share a quota",
+  "test/RateLimiterRedis.test.ts": "starts several processes that share a rate limit",
   "test/examples.test.ts": "starts the examples, which are programs of Node"
 }
 
