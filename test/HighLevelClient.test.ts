@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -7,6 +8,9 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -23,10 +27,8 @@ import {
   UpdateConversation
 } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
-import { ids, inMemory, listening, running, token } from "./harness.ts"
 import { createServer } from "node:net"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { ids, inMemory, listening, running, token } from "./harness.ts"
 
 type Reply = (request: HttpClientRequest.HttpClientRequest, count: number) => Response | "never" | Error
 
@@ -110,6 +112,41 @@ describe("execute", () => {
       assert.deepStrictEqual(result, { output: { tags: ["a"] }, attempts: 1 })
       assert.strictEqual(requests[0]?.url, "https://services.leadconnectorhq.com/contacts/a%2Fb/tags?dryRun=true")
       assert.strictEqual(body, `{"tags":["a"],"since":"2026-01-02T03:04:05.000Z"}`)
+    })
+  )
+
+  it.effect("names the field of an input that cannot be encoded, and sends nothing", () =>
+    Effect.gen(function* () {
+      const even = Schema.String.pipe(
+        Schema.decodeTo(
+          Schema.Number,
+          SchemaTransformation.transformEffect({
+            decode: (text: string) => Effect.succeed(Number(text)),
+            encode: (number: number) =>
+              number % 2 === 0
+                ? Effect.succeed(String(number))
+                : Effect.fail(new SchemaIssue.InvalidValue({ expected: "an even number" }, number))
+          })
+        )
+      )
+      const setScore = Operation.make({
+        name: "Contacts.setScore",
+        documentation: "https://marketplace.gohighlevel.com/docs",
+        method: "PUT",
+        path: "/contacts/score",
+        input: Schema.Struct({ locationId: Operation.LocationId, score: even }),
+        payload: Schema.Struct({ score: even }),
+        success: Schema.Struct({}),
+        error: [],
+        isRepeatable: true,
+        isWrite: true
+      })
+      const { layer, requests } = server(() => json({}))
+      const client = yield* clientOver({ layer })
+      const error = yield* Effect.flip(client.execute(setScore, { locationId: "l", score: 3 }))
+      assert(error._tag === "InvalidRequest")
+      assert.deepStrictEqual(error.issues, [{ field: "score", message: "Expected an even number" }])
+      assert.strictEqual(requests.length, 0)
     })
   )
 

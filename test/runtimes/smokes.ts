@@ -32,8 +32,8 @@ const maxWait = 60_000
 const published: Plugin = {
   name: "published",
   setup: ({ onResolve, resolve }) =>
-    onResolve({ filter: /^\.\.\/\.\.\/src\/\w+\.ts$/ }, ({ kind, path }) =>
-      resolve(path.replace("../../src", "effect-highlevel").replace(".ts", ""), { kind, resolveDir: "." })
+    onResolve({ filter: /^\.\.\/\.\.\/src\/client\/\w+\.ts$/ }, ({ kind, path }) =>
+      resolve(path.replace("../../src/client", "effect-highlevel").replace(".ts", ""), { kind, resolveDir: "." })
     )
 }
 
@@ -52,7 +52,8 @@ const bundle = async (entry: string) => {
     tsconfigRaw: {}
   })
   const inputs = Object.keys(metafile.inputs)
-  if (!inputs.includes("dist/Conversations.js")) throw new Error(`Not of what is published: ${inputs.join(", ")}`)
+  if (!inputs.includes("dist/client/Conversations.js"))
+    throw new Error(`Not of what is published: ${inputs.join(", ")}`)
   return outputFiles[0]?.text ?? ""
 }
 
