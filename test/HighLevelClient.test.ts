@@ -282,6 +282,46 @@ describe("whether an update was applied", () => {
   )
 })
 
+describe("a read has changed nothing", () => {
+  it.effect("whatever was lost before it was refused, or came too late", () =>
+    Effect.gen(function* () {
+      for (const [second, tag] of [
+        [json({}, 400), "BadRequest"],
+        ["never", "RequestTimeout"]
+      ] as const) {
+        const { layer } = server((_, count) => (count === 1 ? new Error("reset") : second))
+        const client = yield* clientOver({ layer }, { retry: { maxAttempts: 2 } })
+        const error = yield* running(Effect.flip(client.execute(GetConversation.getConversation, ids)))
+        assert.deepStrictEqual([error._tag, HighLevelError.applied(error)], [tag, "no"])
+      }
+    })
+  )
+})
+
+describe("a permit", () => {
+  it.effect.each([
+    ["fails", Effect.fail(new AccessToken.AccessTokenError({ reason: "Refused", messages: [] }))],
+    ["is interrupted", Effect.never]
+  ] as const)("is free again when the token %s", ([, first]) =>
+    Effect.gen(function* () {
+      let asked = 0
+      const tokens = Layer.succeed(AccessToken.AccessToken, {
+        app: "app",
+        get: () => Effect.suspend(() => (asked++ === 0 ? first : Effect.succeed(Redacted.make(token))))
+      })
+      const { layer, requests } = server(() => json(ok))
+      const client = yield* HighLevelClient.make().pipe(Effect.provide([layer, tokens]))
+      const update = client.execute(UpdateConversation.updateConversation, ids)
+      const fiber = yield* Effect.forkChild(Effect.exit(update))
+      while (asked === 0) yield* Effect.yieldNow
+      yield* Fiber.interrupt(fiber)
+      // The first one of a location is a probe: the next would wait for its response.
+      yield* update
+      assert.lengthOf(requests, 1)
+    })
+  )
+})
+
 describe("a call's timeout says what it was waiting for", () => {
   const timedOut = (client: HighLevelClient.Service): Effect.Effect<HighLevelError.RequestTimeout, unknown> =>
     Effect.gen(function* () {

@@ -32,7 +32,7 @@ const take = (count: number, options?: UpdateQueue.WorkOptions) =>
   UpdateQueue.work(options).pipe(Stream.take(count), Stream.runCollect)
 
 describe("a job in the queue", () => {
-  it.effect("is folded to the last value of each field of each conversation", () =>
+  it.effect("is merged to the last value of each field of each conversation", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
       const enqueued = yield* enqueue("job", [
@@ -239,5 +239,22 @@ describe("a worker", () => {
       while (rest.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* sandbox.applied).length, 20)
     }).pipe(Effect.provide(layer({ rateLimit: false })))
+  )
+
+  it.effect("that is stopped does not wait for a retry, and gives its update back", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.refuse({ status: 429, headers: { "retry-after": "60" } })
+      yield* enqueue("job", [read(0)])
+      const stop = yield* Deferred.make<void>()
+      const fiber = yield* Effect.forkChild(UpdateQueue.work({ stop: Deferred.await(stop) }).pipe(Stream.runCollect))
+      while ((yield* sandbox.requests).length < 1) yield* TestClock.adjust("10 millis")
+      yield* Deferred.succeed(stop, undefined)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), [])
+      const rest = yield* Effect.forkChild(take(1))
+      while (rest.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* sandbox.applied).length, 1)
+    }).pipe(Effect.provide(layer({ rateLimit: false, retry: { maxAttempts: 2 } })))
   )
 })
