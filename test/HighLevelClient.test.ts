@@ -304,16 +304,17 @@ describe("a permit", () => {
     ["is interrupted", Effect.never]
   ] as const)("is free again when the token %s", ([, first]) =>
     Effect.gen(function* () {
-      let asked = 0
+      const asked = yield* Deferred.make<void>()
       const tokens = Layer.succeed(AccessToken.AccessToken, {
         app: "app",
-        get: () => Effect.suspend(() => (asked++ === 0 ? first : Effect.succeed(Redacted.make(token))))
+        get: () =>
+          Effect.suspend(() => (Deferred.doneUnsafe(asked, Exit.void) ? first : Effect.succeed(Redacted.make(token))))
       })
       const { layer, requests } = server(() => json(ok))
       const client = yield* HighLevelClient.make().pipe(Effect.provide([layer, tokens]))
       const update = client.execute(UpdateConversation.updateConversation, ids)
       const fiber = yield* Effect.forkChild(Effect.exit(update))
-      while (asked === 0) yield* Effect.yieldNow
+      yield* Deferred.await(asked)
       yield* Fiber.interrupt(fiber)
       // The first one of a location is a probe: the next would wait for its response.
       yield* update
