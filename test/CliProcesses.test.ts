@@ -1,22 +1,12 @@
-import { afterAll, assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { Sandbox } from "effect-highlevel/testing"
 import { once } from "node:events"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { inputOf, saidIn, sandboxWith, token } from "./bulk.ts"
+import { readFileSync } from "node:fs"
+import { inputOf, outcomeLines, sandboxWith, temporaryFiles, token } from "./bulk.ts"
 import * as Process from "./process.ts"
 
-const directory = mkdtempSync(join(tmpdir(), "update-all-"))
-afterAll(() => rmSync(directory, { recursive: true }))
-let files = 0
-const file = (content: string | Uint8Array = "") => {
-  const path = join(directory, `file-${++files}`)
-  writeFileSync(path, content)
-  return path
-}
-const newPath = () => join(directory, `file-${++files}`)
+const { file, newPath } = temporaryFiles()
 
 const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
   const HIGHLEVEL_BASE_URL = yield* Sandbox.url
@@ -50,13 +40,13 @@ describe("effect-highlevel update-all, as a process,", () => {
         assert.strictEqual(code, 130)
         const applied = (yield* sandbox.applied).length
         assert.isBelow(applied, count)
-        assert.strictEqual(saidIn(stdout).length, applied)
+        assert.strictEqual(outcomeLines(stdout).length, applied)
         assert.strictEqual(readFileSync(journal, "utf8").trim().split("\n").length, applied)
         assert.match(stderr, new RegExp(`^${applied} lines: ${applied} applied in`, "m"))
 
         const again = yield* run(args)
         assert.strictEqual(again.code, 0)
-        assert.strictEqual(saidIn(again.stdout).filter(({ outcome }) => outcome === "Skipped").length, applied)
+        assert.strictEqual(outcomeLines(again.stdout).filter(({ outcome }) => outcome === "Skipped").length, applied)
         assert.strictEqual((yield* sandbox.applied).length, count)
       }).pipe(Effect.provide(sandboxWith(30))),
     30_000
@@ -101,7 +91,7 @@ describe("effect-highlevel update-all, as a process,", () => {
         child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text))
         const [code] = yield* Effect.promise(() => once(child, "close"))
         assert.strictEqual(code, 0)
-        assert.strictEqual(saidIn(stdout).length, 30)
+        assert.strictEqual(outcomeLines(stdout).length, 30)
         assert.strictEqual((yield* sandbox.applied).length, 30)
       }).pipe(Effect.provide(sandboxWith(30))),
     20_000

@@ -1,26 +1,16 @@
-import { afterAll, assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { inputOf, type Said, saidIn, sandboxWith, token, unread } from "./bulk.ts"
+import { readFileSync } from "node:fs"
+import { inputOf, type OutcomeLine, outcomeLines, sandboxWith, temporaryFiles, token, unread } from "./bulk.ts"
 import { layerOAuth } from "./oauth.ts"
 import * as Cli from "./cli.ts"
 
-const directory = mkdtempSync(join(tmpdir(), "update-all-"))
-afterAll(() => rmSync(directory, { recursive: true }))
-let files = 0
-const file = (content: string | Uint8Array = "") => {
-  const path = join(directory, `file-${++files}`)
-  writeFileSync(path, content)
-  return path
-}
-const newPath = () => join(directory, `file-${++files}`)
+const { file, newPath } = temporaryFiles()
 
 const run = Effect.fnUntraced(function* (
   args: ReadonlyArray<string>,
@@ -32,7 +22,7 @@ const run = Effect.fnUntraced(function* (
 })
 
 const outcomes = (stdout: string) =>
-  saidIn(stdout)
+  outcomeLines(stdout)
     .toSorted((one, other) => one.line - other.line)
     .map(({ line, outcome }) => `${line} ${outcome}`)
 
@@ -160,16 +150,16 @@ describe("effect-highlevel update-all", () => {
         const journal = newPath()
         const input = file(Array.from({ length: count }, (_, index) => inputOf(index, 0, 3)).join("\n"))
         const { code, stdout } = yield* run(["--input", input, "--journal", journal])
-        const said = saidIn(stdout)
+        const said = outcomeLines(stdout)
         const requests = (yield* sandbox.requests).length
         const journaled = readFileSync(journal, "utf8")
           .trim()
           .split("\n")
-          .map((line): Said => {
+          .map((line): OutcomeLine => {
             const { conversationId, index, outcome } = JSON.parse(line)
             return { line: index + 1, outcome, conversationId }
           })
-        const rows = (all: ReadonlyArray<Said>) =>
+        const rows = (all: ReadonlyArray<OutcomeLine>) =>
           all.map(({ conversationId, line, outcome }) => `${line} ${conversationId} ${outcome}`).toSorted()
         assert.strictEqual(said.length, count)
         assert.deepStrictEqual(rows(said), rows(journaled))
@@ -184,7 +174,7 @@ describe("effect-highlevel update-all", () => {
         assert.strictEqual(code, 65)
         // And what failed is applied by the next run.
         const again = yield* run(["--input", input, "--journal", journal])
-        assert.isBelow(saidIn(again.stdout).filter(({ outcome }) => outcome === "Failed").length, failed)
+        assert.isBelow(outcomeLines(again.stdout).filter(({ outcome }) => outcome === "Failed").length, failed)
         console.log(`${count} updates, ${requests} requests, ${failed} refused for good`)
       }).pipe(Effect.provide(sandboxWith(200, 3))),
     60_000

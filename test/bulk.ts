@@ -1,7 +1,11 @@
-/** What tests of jobs share: a served sandbox that is not in the way, inputs, and what a job said. */
+/** What tests of jobs share: a served sandbox that is not in the way, inputs, files, and outcomes. */
+import { afterAll } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Sandbox } from "effect-highlevel/testing"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { layerSandbox } from "./oauth.ts"
 
 export const token = Sandbox.defaultToken
@@ -20,7 +24,7 @@ export const sandboxWith = (count: number, locations = 1) =>
 export const inputOf = (conversation: number, unreadCount: number, locations = 1) =>
   JSON.stringify({ conversationId: `c${conversation}`, locationId: `l${conversation % locations}`, unreadCount })
 
-export interface Said {
+export interface OutcomeLine {
   readonly line: number
   readonly outcome: string
   readonly conversationId?: string
@@ -28,7 +32,7 @@ export interface Said {
 }
 
 /** Whole lines of JSON; the last one of a process that was killed may be torn. */
-export const saidIn = (stdout: string): Array<Said> =>
+export const outcomeLines = (stdout: string): Array<OutcomeLine> =>
   stdout
     .split("\n")
     .slice(0, -1)
@@ -43,3 +47,17 @@ export const unread = Effect.fnUntraced(function* (count: number) {
   }
   return all
 })
+
+/** Files that are removed after the tests of a file. */
+export const temporaryFiles = () => {
+  const directory = mkdtempSync(join(tmpdir(), "update-all-"))
+  afterAll(() => rmSync(directory, { recursive: true }))
+  let files = 0
+  const newPath = () => join(directory, `file-${++files}`)
+  const file = (content: string | Uint8Array = "") => {
+    const path = newPath()
+    writeFileSync(path, content)
+    return path
+  }
+  return { file, newPath }
+}
