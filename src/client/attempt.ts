@@ -117,7 +117,7 @@ const timedOut = (
   waitingFor: HighLevelError.RequestTimeout["waitingFor"]
 ) => requestTimeout(progress, { scope: "call", waitingFor, timeoutMillis })
 
-export const withoutPermit = (
+const withoutPermit = (
   call: Call<unknown, Tagged>,
   progress: Progress,
   error: RateLimiter.DailyLimit | RateLimiter.StoreUnavailable | RateLimiter.AcquireTimeout
@@ -137,7 +137,7 @@ export const withoutPermit = (
 export const dailyLimitExceeded = (subject: Subject, resetsAtMillis: number) =>
   new HighLevelError.DailyLimitExceeded({ ...subject, resetsAt: DateTime.makeUnsafe(resetsAtMillis) })
 
-export const withoutToken = (subject: Subject, error: AccessToken.AccessTokenError) => {
+const withoutToken = (subject: Subject, error: AccessToken.AccessTokenError) => {
   const { cause, messages, reason, status, traceId } = error
   const fields = {
     ...subject,

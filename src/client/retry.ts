@@ -20,7 +20,7 @@ export interface Policy {
  * How long to wait after the failure of that number: between half of and the whole
  * exponential delay, and at least what the server asked for.
  */
-export const delayMillis = (
+const delayMillis = (
   policy: Policy,
   failures: number,
   random: number,
