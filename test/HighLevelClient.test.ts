@@ -282,6 +282,15 @@ describe("whether an update was applied", () => {
   )
 })
 
+it.effect("a limit that resets when no date can be is not believed", () =>
+  Effect.gen(function* () {
+    const headers = { "x-ratelimit-daily-remaining": "0", "x-ratelimit-daily-reset": "1e300" }
+    const client = yield* clientOver(server(() => json({}, 429, headers)))
+    const error = yield* running(Effect.flip(client.execute(UpdateConversation.updateConversation, ids)))
+    assert.strictEqual(error._tag, "DailyLimitExceeded")
+  })
+)
+
 describe("a read has changed nothing", () => {
   it.effect("whatever was lost before it was refused, or came too late", () =>
     Effect.gen(function* () {

@@ -4,9 +4,12 @@ import * as Result from "effect/Result"
 import * as Headers from "effect/http/Headers"
 import type { Responded } from "./RateLimitStore.ts"
 
+// Thirty years in milliseconds: what is beyond is no limit, and no date can hold it.
+const maximumNumber = 1e12
+
 const number = (text: string | undefined) => {
   const value = text === undefined || text.trim() === "" ? Number.NaN : Number(text)
-  return Number.isFinite(value) && value >= 0 ? value : undefined
+  return value >= 0 && value <= maximumNumber ? value : undefined
 }
 
 const retryAfterMillis = (text: string, now: number, maximum: number) =>
