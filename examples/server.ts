@@ -69,8 +69,9 @@ const Handlers = HttpApiBuilder.group(
         Effect.catchTag(["BadRequest", "Unprocessable", "Unsuccessful"], ({ messages }) =>
           Effect.fail(new Refused({ messages }))
         ),
-        Effect.catchTag(["TransportFailure", "RequestTimeout", "TokenUnavailable", "RateLimiterUnavailable"], () =>
-          Effect.fail(new TryAgain())
+        Effect.catchTag(
+          ["TransportFailure", "RequestTimeout", "UnexpectedBody", "TokenUnavailable", "RateLimiterUnavailable"],
+          () => Effect.fail(new TryAgain())
         )
       )
     )

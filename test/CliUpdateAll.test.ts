@@ -50,6 +50,32 @@ describe("effect-highlevel update-all", () => {
   )
 
   it.live(
+    "tells of an update that was applied and whose response cannot be read, and sends one again behind a login page",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        yield* sandbox.refuse({ status: 200, body: "" })
+        yield* sandbox.refuse({ status: 200, body: "<html>Sign in</html>" })
+        const args = ["--location-id", "l0", "--unread-count", "0", "--concurrency", "1", "--json"]
+        const { code, stderr, stdout } = yield* run(args, {}, "c0\nc1")
+        assert.strictEqual(code, 0)
+        assert.deepStrictEqual(
+          stdout
+            .trim()
+            .split("\n")
+            .map((line) => JSON.parse(line))
+            .map(({ attempts, outcome, response }) => [outcome, attempts, response]),
+          [
+            ["Applied", 1, "unreadable"],
+            ["Applied", 2, undefined]
+          ]
+        )
+        assert.deepInclude(JSON.parse(stderr), { _tag: "Summary", applied: 2, unreadable: 1 })
+      }).pipe(Effect.provide(sandboxWith(2))),
+    20_000
+  )
+
+  it.live(
     "sends nothing in a dry run, says all in JSON if asked, and reads stdin",
     () =>
       Effect.gen(function* () {

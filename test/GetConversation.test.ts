@@ -72,6 +72,7 @@ describe("a read", () => {
       | HighLevelError.UnexpectedStatus
       | HighLevelError.Unsuccessful
       | HighLevelError.UnreadableResponse
+      | HighLevelError.UnexpectedBody
       | HighLevelError.TransportFailure
       | HighLevelError.RequestTimeout
       | HighLevelError.ReconnectRequired
@@ -97,7 +98,7 @@ describe("a read", () => {
 
   it.effect.each([
     [200, "", "UnreadableResponse"],
-    [200, "<html>ok</html>", "UnreadableResponse"],
+    [200, "<html>ok</html>", "UnexpectedBody"],
     [503, "{}", "UnexpectedStatus"],
     [408, "{}", "UnexpectedStatus"],
     [401, `{"message":"Command timed out"}`, "Unauthorized"]

@@ -48,6 +48,13 @@ describe("the progress bar", () => {
     assert.strictEqual(Progress.summary(skipped, 10), "500 lines: 0 applied, 500 skipped in 0 s")
   })
 
+  it("tells how many responses could not be read", () => {
+    const unreadable = state({ unreadable: 2, failed: 0, invalid: 0 })
+    const applied = "240 applied, 2 of them with an unreadable response"
+    assert.strictEqual(Progress.summary(unreadable, 24_000), `240 lines: ${applied} in 24 s (10.0/s)`)
+    assert.deepInclude(Progress.json(unreadable, 24_000), { applied: 240, unreadable: 2 })
+  })
+
   it.each([
     [0, "0 s"],
     [59_499, "59 s"],

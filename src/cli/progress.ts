@@ -4,7 +4,7 @@
 export const make = (startedAt: number, total: number | undefined) => {
   // What HighLevel reported last of the interval and of the day.
   const quota: { readonly remaining?: number; readonly max?: number; readonly daily?: number } = {}
-  return { startedAt, total, applied: 0, skipped: 0, planned: 0, failed: 0, invalid: 0, quota }
+  return { startedAt, total, applied: 0, unreadable: 0, skipped: 0, planned: 0, failed: 0, invalid: 0, quota }
 }
 
 export type State = ReturnType<typeof make>
@@ -68,9 +68,10 @@ export const bar = (state: State, now: number, columns: number, colors: boolean)
 
 /** What became of it all, in one line. */
 export const summary = (state: State, now: number): string => {
-  const { applied, failed, invalid, planned, skipped } = state
+  const { applied, failed, invalid, planned, skipped, unreadable } = state
   const parts = [
     ...(planned > 0 ? [`${planned} to apply`] : [`${applied} applied`]),
+    ...(unreadable > 0 ? [`${unreadable} of them with an unreadable response`] : []),
     ...(skipped > 0 ? [`${skipped} skipped`] : []),
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(invalid > 0 ? [`${invalid} invalid`] : [])
@@ -84,6 +85,7 @@ export const json = (state: State, now: number) => ({
   lines: doneOf(state),
   total: state.total ?? null,
   applied: state.applied,
+  unreadable: state.unreadable,
   skipped: state.skipped,
   planned: state.planned,
   failed: state.failed,

@@ -81,13 +81,19 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
     return CliFailure.encode(error)
   }
 
+  const applied = ({ response }: Pick<Bulk.Applied, "response">) => {
+    state.applied++
+    if (Option.isSome(response)) return {}
+    state.unreadable++
+    return { response: "unreadable" }
+  }
+
   const record = (outcome: Bulk.Outcome) => {
     const { conversationId, locationId } = outcome.update
     const ids = { line: outcome.index + 1, conversationId, locationId, outcome: outcome._tag }
     switch (outcome._tag) {
       case "Applied":
-        state.applied++
-        return Effect.succeed<Schema.Json>({ ...ids, attempts: outcome.attempts })
+        return Effect.succeed<Schema.Json>({ ...ids, attempts: outcome.attempts, ...applied(outcome) })
       case "Skipped":
         state.skipped++
         return Effect.succeed<Schema.Json>(ids)
@@ -134,10 +140,7 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
           const { conversationId, locationId } = update
           const fields = { job, conversationId, locationId, outcome: outcome._tag, attempts }
           returned.delete(keyOf(outcome))
-          if (outcome._tag === "Applied") {
-            state.applied++
-            return Effect.succeed<Schema.Json>(fields)
-          }
+          if (outcome._tag === "Applied") return Effect.succeed<Schema.Json>({ ...fields, ...applied(outcome) })
           // What is back in the queue is not over, and may be another worker's to end.
           if (outcome.isFinal) state.failed++
           else returned.add(keyOf(outcome))

@@ -132,7 +132,13 @@ const makeWith = Effect.fnUntraced(function* (
       rateLimiter,
       attemptTimeoutMillis: yield* OptionsCheck.millis(options.attemptTimeout ?? "30 seconds", "attemptTimeout"),
       maxRetryAfterMillis: retry.maxRetryAfterMillis,
-      exchange: Exchange.make({ httpClient, tracePropagation: options.tracePropagation ?? false })
+      exchange: Exchange.make({
+        httpClient,
+        tracePropagation: options.tracePropagation ?? false,
+        maxResponseBytes: yield* OptionsCheck.maxResponseBytes(
+          options.maxResponseBytes ?? Exchange.defaultMaxResponseBytes
+        )
+      })
     }
   }
   const execute = Execute.make(settings)

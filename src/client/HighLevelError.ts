@@ -22,6 +22,7 @@ export const isTransient = (error: HighLevelError): boolean => {
     case "RequestTimeout":
     case "RateLimiterUnavailable":
     case "DailyLimitExceeded":
+    case "UnexpectedBody":
       return true
     case "TokenUnavailable":
       return error.reason === "Unreachable"
@@ -80,6 +81,7 @@ const byTag: Record<HighLevelError["_tag"], string> = {
   UnexpectedStatus: "Do not repeat. The messages say why.",
   Unsuccessful: "Do not repeat. Ask HighLevel's support, with the trace id.",
   UnreadableResponse: "Count an update as done. Read the conversation if you need it.",
+  UnexpectedBody: "Look at what is between you and HighLevel: a proxy, a login page. Then try again.",
   TransportFailure: "Try again later, with the same values.",
   RequestTimeout: "Try again later, with the same values.",
   ReconnectRequired: "Ask the customer to reconnect the location. Nothing else helps.",

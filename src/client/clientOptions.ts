@@ -66,6 +66,15 @@ export interface Options {
    */
   readonly timeout?: Duration.Input | undefined
 
+  /**
+   * How many bytes of a response's body are read, once decompressed, at least 8192. The
+   * connection of a larger one is closed: an update then fails with `UnreadableResponse`,
+   * which tells that it was applied, and an error keeps its status without its messages.
+   *
+   * @default 1_048_576
+   */
+  readonly maxResponseBytes?: number | undefined
+
   /** When to retry after a transport failure, a timeout, a 408, 429 or 5xx, or `false` for never. */
   readonly retry?: RetryOptions | false | undefined
 

@@ -1,9 +1,26 @@
 /** What the body of an error says, whoever wrote it. */
+import { identity } from "effect/Function"
 import * as Predicate from "effect/Predicate"
 import type { Reason } from "./errorFields.ts"
+import type { Redaction } from "./redaction.ts"
 
 const textsOf = (message: unknown): ReadonlyArray<string> =>
   (Array.isArray(message) ? message : [message]).filter((text) => typeof text === "string" && text !== "")
+
+const maximumLength = 4096
+
+/** As many texts as are together no longer than one may be. */
+const shortened = (texts: ReadonlyArray<string>, redact: Redaction): ReadonlyArray<string> => {
+  const kept: Array<string> = []
+  let length = 0
+  for (const text of texts) {
+    const safe = redact(text)
+    length += safe.length
+    if (length > maximumLength) break
+    kept.push(safe)
+  }
+  return kept
+}
 
 /** An error's body, parsed. */
 export interface ErrorBody {
@@ -11,14 +28,13 @@ export interface ErrorBody {
   /** The `error` of the body where it is a word of its own, such as `invalid_grant`. */
   readonly error?: string | undefined
   readonly traceId?: string | undefined
-  readonly success?: boolean | undefined
 }
 
 /**
  * Undocumented statuses use other names than the documented ones (`{ error: { message } }`),
  * OAuth has its own, and lists may hold anything.
  */
-export const parse = (body: string): ErrorBody => {
+export const parse = (body: string, redact: Redaction = identity): ErrorBody => {
   let json: unknown
   try {
     json = JSON.parse(body)
@@ -26,7 +42,7 @@ export const parse = (body: string): ErrorBody => {
     // A page, or nothing at all.
   }
   if (!Predicate.isObject(json)) return { messages: [] }
-  const { error, error_description, message, success, traceId }: { readonly [name: string]: unknown } = json
+  const { error, error_description, message, traceId }: { readonly [name: string]: unknown } = json
   const candidates = [
     message,
     error_description,
@@ -34,11 +50,31 @@ export const parse = (body: string): ErrorBody => {
     error
   ]
   return {
-    messages: candidates.map(textsOf).find((texts) => texts.length > 0) ?? [],
-    error: typeof error === "string" ? error : undefined,
-    traceId: typeof traceId === "string" ? traceId : undefined,
-    success: typeof success === "boolean" ? success : undefined
+    messages: shortened(candidates.map(textsOf).find((texts) => texts.length > 0) ?? [], redact),
+    error: typeof error === "string" ? redact(error) : undefined,
+    traceId: typeof traceId === "string" ? redact(traceId) : undefined
   }
+}
+
+const isFalse = (value: unknown) =>
+  value === false || value === 0 || (typeof value === "string" && /^\s*(?:false|no|0)\s*$/i.test(value))
+
+const isEmpty = (value: unknown) =>
+  !value || isFalse(value) || (typeof value === "object" && Object.keys(value).length === 0)
+
+/** Whether the JSON of a 2xx holds an `error`. */
+export const hasError = (json: unknown): boolean => Predicate.hasProperty(json, "error") && !isEmpty(json.error)
+
+/**
+ * The status of the error that the JSON of a 2xx reports: its `statusCode`, or 200
+ * where it has `success: false` and no status. Undefined where it reports none.
+ */
+export const reportedStatus = (json: unknown): number | undefined => {
+  if (!Predicate.isObject(json)) return undefined
+  const { statusCode, success }: { readonly [name: string]: unknown } = json
+  const status = typeof statusCode === "string" ? Number(statusCode) : statusCode
+  if (typeof status === "number" && status >= 400) return Number.isInteger(status) && status < 600 ? status : 200
+  return isFalse(success) ? 200 : undefined
 }
 
 // Collected from recorded responses. Order matters: the first match wins.

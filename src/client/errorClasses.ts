@@ -65,16 +65,17 @@ export class UnexpectedStatus extends Schema.TaggedError<UnexpectedStatus>()("Un
   }
 }
 
-/** A 2xx that says `success: false`. */
+/** A 2xx that reports an error: `success: false`, or an `error`. Nothing was applied. */
 export class Unsuccessful extends Schema.TaggedError<Unsuccessful>()("Unsuccessful", response("no")) {
   override get message() {
-    return describeResponse(this, "the response says success: false")
+    return describeResponse(this, "the response reports an error")
   }
 }
 
 /**
- * A 2xx whose body cannot be read: empty, not JSON, or without the documented
- * document. An update **was applied**: `applied` is `"yes"`, and `body` keeps what came.
+ * A 2xx without a document that can be read: an empty body, one larger than
+ * `maxResponseBytes`, or JSON without the documented fields. An update **was
+ * applied**: `applied` is `"yes"`, and `body` keeps up to 4 KiB of what came.
  */
 export class UnreadableResponse extends Schema.TaggedError<UnreadableResponse>()("UnreadableResponse", {
   ...response("yes"),
@@ -86,6 +87,20 @@ export class UnreadableResponse extends Schema.TaggedError<UnreadableResponse>()
       this,
       this.applied === "yes" ? "applied, but the response cannot be read" : "cannot be read"
     )
+  }
+}
+
+/**
+ * A 2xx that is not JSON: a login page, a captive portal, half a document. It may not
+ * come from HighLevel at all, so that it is not known whether an update was applied.
+ */
+export class UnexpectedBody extends Schema.TaggedError<UnexpectedBody>()("UnexpectedBody", {
+  ...response("unknown"),
+  /** Why the body could not be read. */
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return describeResponse(this, "the response is not HighLevel's JSON")
   }
 }
 
@@ -202,6 +217,7 @@ export const HighLevelError = Schema.Union([
   UnexpectedStatus,
   Unsuccessful,
   UnreadableResponse,
+  UnexpectedBody,
   TransportFailure,
   RequestTimeout,
   ReconnectRequired,

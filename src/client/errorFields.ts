@@ -54,16 +54,16 @@ export const call = (applied: Applied) => ({
 /** What a response holds. */
 export const response = (applied: Applied) => ({
   ...call(applied),
-  /** The HTTP status. */
+  /** The HTTP status, or the `statusCode` of the body where a 2xx reports an error. */
   status: Schema.Number,
   reason: byDefault(Reason, "Unknown"),
-  /** The `message` of the body, always as a list. Empty when there was none. */
+  /** The `message` of the body, always as a list, up to 4 KiB. Empty when there was none. */
   messages: Schema.Array(Schema.String),
   /** HighLevel's id of the request, from the body. */
   traceId: Schema.optionalKey(Schema.String),
   /** Cloudflare's id of the request, from the `cf-ray` header. */
   cfRay: Schema.optionalKey(Schema.String),
-  /** The body as it came, without the token. */
+  /** The body as it came, up to 4 KiB, without the token. */
   body: Schema.String
 })
 

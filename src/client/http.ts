@@ -73,15 +73,20 @@ export const make = (settings: Settings) => {
           }
 
           // Made again, since the one that arrived holds the token.
-          const responseOf = ({ body, headers, status }: Received) =>
-            Result.try({
-              try: () =>
-                HttpClientResponse.fromWeb(
-                  request,
-                  new Response(isBodiless(status) ? null : body, { status, headers: { ...headers } })
-                ),
-              catch: (cause) => failed(new HttpClientError.TransportError({ request, cause }))
-            })
+          const responseOf = ({ body, headers, isComplete, status }: Received) =>
+            Result.flatMap(
+              Result.try({
+                try: () => new Response(isBodiless(status) ? null : body, { status, headers: { ...headers } }),
+                catch: (cause) => failed(new HttpClientError.TransportError({ request, cause }))
+              }),
+              (web) => {
+                const response = HttpClientResponse.fromWeb(request, web)
+                const description = "The body is larger than maxResponseBytes"
+                return isComplete
+                  ? Result.succeed(response)
+                  : Result.fail(failed(new HttpClientError.DecodeError({ request, response, description })))
+              }
+            )
           const executed = Retry.run<HttpClientResponse.HttpClientResponse, HttpError>(policies, retry, {
             operation: name,
             locationId,

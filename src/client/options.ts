@@ -73,6 +73,12 @@ export const version = (version: ApiVersion) =>
 export const count = (count: number, option: string) =>
   Number.isSafeInteger(count) && count > 0 ? Effect.succeed(count) : invalid(option, "an integer over zero")
 
+/** How many bytes of a body are read: enough to tell an error, and to keep a part of a token out of it. */
+export const maxResponseBytes = (bytes: number) =>
+  Number.isSafeInteger(bytes) && bytes >= 8192
+    ? Effect.succeed(bytes)
+    : invalid("maxResponseBytes", "an integer of at least 8192")
+
 /** The retry policy with its defaults; `false` is a single attempt. */
 export const retry = Effect.fnUntraced(function* (input: RetryOptions | false) {
   const given: RetryOptions = input === false ? { maxAttempts: 1 } : input

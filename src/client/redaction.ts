@@ -1,8 +1,20 @@
-/** Text without the secrets that it may repeat. */
+/** Text of a server, safe to keep: without the secrets that it may repeat, and short. */
 import * as Redacted from "effect/Redacted"
 
-/** What takes secrets out of a text. */
+/** What takes secrets out of a text, and keeps 4 KiB of it. */
 export type Redaction = (text: string) => string
+
+const maximumBytes = 4096
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+/** The beginning of a text, in memory of its own: a slice would keep the whole text alive. */
+const shortened = (text: string) =>
+  // A character of a string takes three bytes at most.
+  3 * text.length <= maximumBytes
+    ? text
+    : decoder.decode(encoder.encode(text.slice(0, maximumBytes)).subarray(0, maximumBytes))
 
 // As they are, as a form sends them, and as JSON repeats them.
 const spellings = (secret: string) => [
@@ -19,6 +31,6 @@ export const make = (...secrets: ReadonlyArray<Redacted.Redacted>): Redaction =>
     found ??= [...new Set(secrets.flatMap((secret) => spellings(Redacted.value(secret))))]
       .filter((spelling) => spelling !== "")
       .toSorted((one, other) => other.length - one.length)
-    return found.reduce((clean, spelling) => clean.replaceAll(spelling, "<redacted>"), text)
+    return shortened(found.reduce((clean, spelling) => clean.replaceAll(spelling, "<redacted>"), text))
   }
 }

@@ -1,22 +1,19 @@
 /** From HighLevel's response to the value or the named error that it means. */
-import * as Predicate from "effect/Predicate"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type { Compiled, Declaration } from "../wire/Operation.ts"
 import type { Meaning, Subject } from "./attempt.ts"
-import type { Broken, Received } from "./exchange.ts"
 import * as ErrorBody from "./errorBody.ts"
+import * as Exchange from "./exchange.ts"
 import * as HighLevelError from "./HighLevelError.ts"
 import * as Redaction from "./redaction.ts"
 import * as Transport from "./transport.ts"
 
-const notJson = Result.fail(new Schema.SchemaError(new SchemaIssue.InvalidValue({ expected: "a JSON document" })))
-
 export const broken = (
   operation: Declaration,
-  { status, unsafeCause }: Broken,
+  { status, unsafeCause }: Exchange.Broken,
   subject: Subject,
   token: Redacted.Redacted
 ) =>
@@ -27,32 +24,61 @@ export const broken = (
     cause: Transport.causeOf(unsafeCause, Redaction.make(token))
   })
 
+/** A response that is not what its operation documents. */
+interface Failure {
+  /** Of the response, or of the error that its body reports. */
+  readonly status: number
+  /** Why a 2xx cannot be read, where it reports no error. */
+  readonly unread?: { readonly cause: Schema.SchemaError; readonly applied: "yes" | "unknown" }
+}
+
+const unread = (status: number, expected: string, isApplied: boolean) =>
+  Result.fail<Failure>({
+    status,
+    unread: {
+      cause: new Schema.SchemaError(new SchemaIssue.InvalidValue({ expected })),
+      applied: isApplied ? "yes" : "unknown"
+    }
+  })
+
+const isDocumented = (field: string, schema: Schema.Top) => {
+  const { ast } = Schema.toType(schema)
+  return ast._tag === "Objects" && ast.propertySignatures.some(({ name }) => name === field)
+}
+
+/** What a 2xx holds. 201 and its kin are as good as the documented 200. */
+const documentOf = <O>(
+  { decode, success }: Declaration & Pick<Compiled<object, O>, "decode">,
+  received: Exchange.Received
+): Result.Result<O, Failure> => {
+  const { body, isComplete, status } = received
+  if (!isComplete) return unread(status, "a body within maxResponseBytes", Exchange.isJson(received))
+  let json: unknown
+  try {
+    json = JSON.parse(body)
+  } catch {
+    return unread(status, "a JSON document", body.trim() === "")
+  }
+  const reported = ErrorBody.reportedStatus(json)
+  if (reported !== undefined) return Result.fail({ status: reported })
+  if (ErrorBody.hasError(json) && !isDocumented("error", success)) return Result.fail({ status })
+  return Result.mapError(decode(json), (cause) => ({ status, unread: { cause, applied: "yes" } }))
+}
+
 /**
  * Reads one response. The status decides first and messages second, and no property
  * is required: whatever HighLevel or a proxy sends is a value or a named error.
  */
 export const read = <O>(
   operation: Declaration & Pick<Compiled<object, O>, "decode">,
-  received: Received,
+  received: Exchange.Received,
   subject: Subject,
   token: Redacted.Redacted
 ): Meaning<O, HighLevelError.HighLevelError> => {
-  let unreadable: Schema.SchemaError | undefined
-  // 201 and its kin are as good as the documented 200 if they bring its document.
-  if (received.status >= 200 && received.status < 300) {
-    let json: unknown
-    try {
-      json = JSON.parse(received.body)
-    } catch {
-      // It stays undefined, which no JSON is.
-    }
-    const document = json === undefined ? notJson : operation.decode(json)
-    if (Result.isFailure(document)) unreadable = document.failure
-    else if (!(Predicate.hasProperty(document.success, "success") && document.success.success === false)) {
-      return { result: Result.succeed(document.success), next: "end" }
-    }
-  }
-  const error = errorOf(operation, received, subject, Redaction.make(token), unreadable)
+  const { status } = received
+  const document = status >= 200 && status < 300 ? documentOf(operation, received) : Result.fail({ status })
+  if (Result.isSuccess(document)) return { result: Result.succeed(document.success), next: "end" }
+  const error = errorOf(operation, received, document.failure, subject, Redaction.make(token))
   // No other refusal is cured by another token.
   const isRefusedToken = error._tag === "Unauthorized" && error.reason === "InvalidToken"
   return {
@@ -63,28 +89,29 @@ export const read = <O>(
 
 const errorOf = (
   operation: Declaration,
-  { body, headers, status }: Received,
+  { body, headers }: Exchange.Received,
+  { status, unread }: Failure,
   subject: Subject,
   // A debugging proxy may send back what it received.
-  redact: Redaction.Redaction,
-  unreadable: Schema.SchemaError | undefined
+  redact: Redaction.Redaction
 ) => {
-  const errorBody = ErrorBody.parse(body)
-  const { messages, success, traceId } = errorBody
+  const errorBody = ErrorBody.parse(body, redact)
+  const { messages, traceId } = errorBody
   const reason = ErrorBody.reasonOf(status, errorBody)
   const fields = {
     ...subject,
     status,
     reason,
-    messages: messages.map(redact),
-    ...(traceId === undefined ? {} : { traceId: redact(traceId) }),
+    messages,
+    ...(traceId === undefined ? {} : { traceId }),
     ...(headers["cf-ray"] === undefined ? {} : { cfRay: redact(headers["cf-ray"]) }),
     body: redact(body)
   }
   if (status >= 200 && status < 300) {
-    if (unreadable === undefined || success === false) return new HighLevelError.Unsuccessful(fields)
-    const applied = operation.isWrite ? { applied: "yes" as const } : {}
-    return new HighLevelError.UnreadableResponse({ ...fields, ...applied, cause: unreadable })
+    if (unread === undefined) return new HighLevelError.Unsuccessful(fields)
+    const { applied, cause } = unread
+    const given = { ...fields, ...(operation.isWrite ? { applied } : {}), cause }
+    return applied === "yes" ? new HighLevelError.UnreadableResponse(given) : new HighLevelError.UnexpectedBody(given)
   }
   // What was refused was not applied, but a lost response is that of anything.
   const isUnknown = reason !== "NotFound" && (status === 408 || status >= 500 || reason === "GatewayTimeout")

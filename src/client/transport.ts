@@ -10,7 +10,7 @@ import * as SafeCause from "./safeCause.ts"
 import { version as libraryVersion } from "./version.ts"
 
 // Browsers, and their workers, name themselves and do not let a page change it.
-const inBrowser = globalThis.navigator?.userAgent?.startsWith("Mozilla/") === true
+export const inBrowser = globalThis.navigator?.userAgent?.startsWith("Mozilla/") === true
 
 /** Ours, where a client may name itself: HighLevel's edge responds with 403 to agents without a name. */
 export const userAgent: { readonly "user-agent"?: string } = inBrowser

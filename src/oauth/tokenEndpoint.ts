@@ -87,16 +87,8 @@ const read = (
       ? Result.fail(unreachable([`the response with status ${status} holds no access token`]))
       : Result.succeed(grant)
   }
-  const errorBody = ErrorBody.parse(body)
-  return Result.fail(
-    new AccessTokenError({
-      reason: reasonOf(status, errorBody),
-      status,
-      error: errorBody.error === undefined ? undefined : redact(errorBody.error),
-      messages: errorBody.messages.map(redact),
-      traceId: errorBody.traceId === undefined ? undefined : redact(errorBody.traceId)
-    })
-  )
+  const errorBody = ErrorBody.parse(body, redact)
+  return Result.fail(new AccessTokenError({ reason: reasonOf(status, errorBody), status, ...errorBody }))
 }
 
 export type TokenEndpoint = ReturnType<typeof make>
@@ -109,7 +101,11 @@ export const make = (options: {
   readonly attemptMillis: number
 }) => {
   const { attemptMillis, baseUrl, clientId, clientSecret, httpClient } = options
-  const exchange = Exchange.make({ httpClient, tracePropagation: false })
+  const exchange = Exchange.make({
+    httpClient,
+    tracePropagation: false,
+    maxResponseBytes: Exchange.defaultMaxResponseBytes
+  })
 
   /** One request, once, in its time, without its secrets in what it fails with. */
   const once = <I extends object>(
