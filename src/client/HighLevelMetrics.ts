@@ -4,7 +4,9 @@
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
 
 /** Calls, by `operation` and `outcome`: `Success`, or the tag of the error. */
 export const calls = Metric.counter("highlevel_calls", {
@@ -46,12 +48,17 @@ export const count = (
 }
 
 /**
- * Counts a call that failed.
+ * Counts a call by how it ends. One that is interrupted is not counted.
  *
  * @internal
  */
-export const countFailure = ({ _tag, operation }: { readonly _tag: string; readonly operation: string }) =>
-  Effect.withFiber(({ context }) => {
-    count(calls, operation, _tag, context)
+export const counted = <A, E extends { readonly _tag: string }>(
+  call: Effect.Effect<A, E>,
+  operation: string,
+  context: Context.Context<never>
+): Effect.Effect<A, E> =>
+  Effect.onExit(call, (exit) => {
+    const outcome = Exit.isSuccess(exit) ? "Success" : Option.getOrUndefined(Exit.findErrorOption(exit))?._tag
+    if (outcome !== undefined) count(calls, operation, outcome, context)
     return Effect.void
   })

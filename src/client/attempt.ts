@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Tracer from "effect/Tracer"
@@ -180,7 +181,8 @@ export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
   const { accessToken, app, attemptTimeoutMillis, rateLimiter } = policies
   const { locationId, operation, timeoutMillis } = call
   const bucket = { app, locationId }
-  const clock = yield* Clock.Clock
+  const context = yield* Effect.context()
+  const clock = Context.get(context, Clock.Clock)
   const askedAt = clock.currentTimeMillisUnsafe()
   const permit = yield* Effect.mapError(
     waiting(
@@ -191,19 +193,15 @@ export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
     ),
     (error) => withoutPermit(call, progress, error)
   )
-  const context = yield* Effect.context()
   const waitedMillis = clock.currentTimeMillisUnsafe() - askedAt
   HighLevelMetrics.rateLimitWait.updateUnsafe(waitedMillis, context)
   if (waitedMillis > 0) yield* event("rate_limit.wait", { "highlevel.rate_limit.wait_milliseconds": waitedMillis })
 
-  const got = waiting(fromSource(call, progress, accessToken.get(locationId)))
-  const token = yield* Effect.result(Effect.onError(got, () => rateLimiter.release(bucket, permit, unused)))
-  if (Result.isFailure(token)) {
-    return {
-      result: Result.fail(token.failure),
-      observation: unused,
-      next: isUnreachable(token.failure) ? "retry" : "end"
-    }
+  const token = yield* Effect.exit(waiting(fromSource(call, progress, accessToken.get(locationId))))
+  if (Exit.isFailure(token)) {
+    yield* rateLimiter.release(bucket, permit, unused)
+    const error = yield* Effect.flip(Exit.failCause(token.cause))
+    return { result: Result.fail(error), observation: unused, next: isUnreachable(error) ? "retry" : "end" }
   }
 
   const subject = { ...progress.subject, attempts: progress.subject.attempts + 1 }
@@ -219,28 +217,23 @@ export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
         timeoutMillis: isLast ? timeoutMillis : attemptTimeoutMillis
       }
     )
-  const request = HttpClientRequest.setHeader(call.request, "authorization", `Bearer ${Redacted.value(token.success)}`)
+  const request = HttpClientRequest.setHeader(call.request, "authorization", `Bearer ${Redacted.value(token.value)}`)
   const exchanged = Timeout.within(policies.exchange(request), context, allowedMillis, late)
-  const received = yield* Effect.result(
-    Effect.onError(inFlight(exchanged), () => rateLimiter.release(bucket, permit, unknown))
-  )
-  if (Result.isFailure(received)) {
-    const { failure } = received
-    const error = failure._tag === "Broken" ? call.broken(failure, subject, token.success) : failure
+  const received = yield* Effect.exit(inFlight(exchanged))
+  if (Exit.isFailure(received)) {
+    yield* rateLimiter.release(bucket, permit, unknown)
+    const failure = yield* Effect.flip(Exit.failCause(received.cause))
+    const error = failure._tag === "Broken" ? call.broken(failure, subject, token.value) : failure
     HighLevelMetrics.count(HighLevelMetrics.attempts, operation, error._tag, context)
     const next = failure._tag === "RequestTimeout" && isLast ? "end" : "retry"
-    return { result: Result.fail(error), observation: unknown, next, token: token.success }
+    return { result: Result.fail(error), observation: unknown, next, token: token.value }
   }
-  const { headers, status } = received.success
+  const { headers, status } = received.value
   const now = clock.currentTimeMillisUnsafe()
   const observation = RateLimitHeaders.read(status, headers, now, policies.maxRetryAfterMillis)
   yield* rateLimiter.release(bucket, permit, observation)
-  const { next, result } = call.read(received.success, subject, token.success)
-  HighLevelMetrics.count(
-    HighLevelMetrics.attempts,
-    operation,
-    Result.isSuccess(result) ? "Success" : result.failure._tag,
-    context
-  )
-  return { result, observation, next, token: token.success }
+  const { next, result } = call.read(received.value, subject, token.value)
+  const outcome = Result.isSuccess(result) ? "Success" : result.failure._tag
+  HighLevelMetrics.count(HighLevelMetrics.attempts, operation, outcome, context)
+  return { result, observation, next, token: token.value }
 })

@@ -1,10 +1,10 @@
 /** From an operation and its input to its output: checked, sent, read. */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type { ApiVersion, Operation } from "../wire/Operation.ts"
 import type { Policies } from "./attempt.ts"
 import type { CallOptions } from "./clientOptions.ts"
 import type * as HighLevelError from "./HighLevelError.ts"
-import * as HighLevelMetrics from "./HighLevelMetrics.ts"
 import * as OptionsCheck from "./options.ts"
 import * as Request from "./request.ts"
 import * as Response from "./response.ts"
@@ -26,31 +26,46 @@ const option = <A>(operation: string, input: unknown, check: Effect.Effect<A, Hi
   )
 
 /** Calls operations through one client. */
-export const make = ({ baseUrl, policies, retry, ...defaults }: Settings) =>
-  Effect.fnUntraced(function* <I extends object, O>(
+export const make = ({ baseUrl, policies, retry, ...defaults }: Settings) => {
+  const send = <I extends object, O>(
     operation: Operation<I, O>,
     input: I,
-    options: CallOptions
-  ): Effect.fn.Return<Retry.Executed<O>, HighLevelError.HighLevelError> {
-    const { name } = operation
-    const valid = yield* Effect.fromResult(Request.validate(operation, input))
-    let { timeoutMillis, version } = defaults
-    if (options.version !== undefined) version = yield* option(name, input, OptionsCheck.version(options.version))
-    if (options.timeout !== undefined) {
-      timeoutMillis = yield* option(name, input, OptionsCheck.millis(options.timeout, "timeout"))
-    }
-    const executed = yield* Retry.run<O, HighLevelError.HighLevelError>(policies, retry, {
-      operation: name,
+    { timeoutMillis, version }: Pick<Settings, "timeoutMillis" | "version">,
+    finishInFlight: boolean
+  ): Effect.Effect<Retry.Executed<O>, HighLevelError.HighLevelError> => {
+    const valid = Request.validate(operation, input)
+    if (Result.isFailure(valid)) return Effect.fail(valid.failure)
+    const request = Request.make(baseUrl, operation, valid.success, version)
+    if (Result.isFailure(request)) return Effect.fail(request.failure)
+    return Retry.run<O, HighLevelError.HighLevelError>(policies, retry, {
+      operation: operation.name,
       locationId: "",
-      ...Request.givenIds(valid),
-      request: yield* Effect.fromResult(Request.make(baseUrl, operation, valid, version)),
+      ...Request.givenIds(valid.success),
+      request: request.success,
       read: (received, subject, token) => Response.read(operation, received, subject, token),
       broken: (broken, subject, token) => Response.broken(operation, broken, subject, token),
       isRepeatable: operation.isRepeatable,
       isWrite: operation.isWrite,
       timeoutMillis,
-      finishInFlight: options.finishInFlight === true
+      finishInFlight
     })
-    HighLevelMetrics.count(HighLevelMetrics.calls, name, "Success", yield* Effect.context())
-    return executed
+  }
+
+  const own = Effect.fnUntraced(function* ({ timeout, version }: CallOptions, operation: string, input: unknown) {
+    return {
+      version:
+        version === undefined ? defaults.version : yield* option(operation, input, OptionsCheck.version(version)),
+      timeoutMillis:
+        timeout === undefined
+          ? defaults.timeoutMillis
+          : yield* option(operation, input, OptionsCheck.millis(timeout, "timeout"))
+    }
   })
+
+  return <I extends object, O>(operation: Operation<I, O>, input: I, options: CallOptions) => {
+    const finishInFlight = options.finishInFlight === true
+    return options.version === undefined && options.timeout === undefined
+      ? Effect.suspend(() => send(operation, input, defaults, finishInFlight))
+      : Effect.flatMap(own(options, operation.name, input), (own) => send(operation, input, own, finishInFlight))
+  }
+}

@@ -68,57 +68,62 @@ export const run = <A, E extends Attempt.Tagged>(
   policy: Policy,
   call: Attempt.Call<A, E>
 ): Effect.Effect<Executed<A>, E | Attempt.CallError> =>
-  Effect.uninterruptibleMask(
-    Effect.fnUntraced(function* (restore): Effect.fn.Return<Executed<A>, E | Attempt.CallError> {
-      const { conversationId, finishInFlight, locationId, operation } = call
-      // A wait can always be interrupted; a request in flight can, unless it is to finish.
-      const waiting = finishInFlight ? Effect.interruptible : restore
-      const inFlight = finishInFlight ? identity : restore
-      const ids = conversationId === undefined ? { locationId } : { locationId, conversationId }
-      const endsAt = (yield* Clock.currentTimeMillis) + call.timeoutMillis
-      let retryEndsAt = Infinity
-      let attempts = 0
-      let failures = 0
-      let applied: "no" | "unknown" = "no"
-      let isRenewed = false
-      let cause: Attempt.Tagged | undefined
-      while (true) {
-        const progress = { subject: { operation, ...ids, attempts, applied }, cause, endsAt }
-        let tried = yield* Attempt.make(policies, call, progress, waiting, inFlight)
-        if (tried.token !== undefined) attempts++
-        if (tried.next === "renew token") {
-          const subject = { ...progress.subject, attempts }
-          tried = isRenewed
-            ? { ...tried, next: "end" }
-            : yield* renewed(policies, call, { ...progress, subject }, tried, waiting)
-          isRenewed = tried.next !== "retry"
-          if (tried.next === "again") continue
-        }
-        const { observation, result } = tried
-        if (tried.next === "end") return { output: yield* Effect.fromResult(result), attempts }
+  Effect.uninterruptibleMask((restore) => attempts(policies, policy, call, restore))
 
-        if (mayBeApplied(call, tried)) applied = "unknown"
-        const now = yield* Clock.currentTimeMillis
-        const responded = observation._tag === "Responded" ? observation : undefined
-        const isLimited = responded?.isLimited === true
-        if (isLimited && responded.dailyRemaining === 0) {
-          const reset = responded.dailyResetMillis ?? responded.intervalMillis ?? 0
-          return yield* Attempt.dailyLimitExceeded({ operation, ...ids, attempts, applied }, now + reset)
-        }
-        const isAllowed =
-          (call.isRepeatable || isLimited || observation._tag === "Unused") && ++failures < policy.maxAttempts
-        retryEndsAt = Math.min(retryEndsAt, now + policy.maxDurationMillis)
-        const delay = delayMillis(policy, failures, yield* Random.next, responded?.retryAfterMillis)
-        if (!isAllowed || now + delay > Math.min(retryEndsAt, endsAt)) {
-          return { output: yield* Effect.fromResult(result), attempts }
-        }
-        cause = Result.isFailure(result) ? result.failure : undefined
-        yield* Attempt.event("retry", {
-          "highlevel.retry.attempt": attempts,
-          "highlevel.retry.delay_milliseconds": delay,
-          "highlevel.retry.error": cause?._tag
-        })
-        yield* waiting(Effect.sleep(delay))
-      }
+const attempts = Effect.fnUntraced(function* <A, E extends Attempt.Tagged>(
+  policies: Attempt.Policies,
+  policy: Policy,
+  call: Attempt.Call<A, E>,
+  restore: Attempt.Interruptibility
+): Effect.fn.Return<Executed<A>, E | Attempt.CallError> {
+  const { conversationId, finishInFlight, locationId, operation } = call
+  // A wait can always be interrupted; a request in flight can, unless it is to finish.
+  const waiting = finishInFlight ? Effect.interruptible : restore
+  const inFlight = finishInFlight ? identity : restore
+  const ids = conversationId === undefined ? { locationId } : { locationId, conversationId }
+  const endsAt = (yield* Clock.currentTimeMillis) + call.timeoutMillis
+  let retryEndsAt = Infinity
+  let attempts = 0
+  let failures = 0
+  let applied: "no" | "unknown" = "no"
+  let isRenewed = false
+  let cause: Attempt.Tagged | undefined
+  while (true) {
+    const progress = { subject: { operation, ...ids, attempts, applied }, cause, endsAt }
+    let tried = yield* Attempt.make(policies, call, progress, waiting, inFlight)
+    if (tried.token !== undefined) attempts++
+    if (tried.next === "renew token") {
+      const subject = { ...progress.subject, attempts }
+      tried = isRenewed
+        ? { ...tried, next: "end" }
+        : yield* renewed(policies, call, { ...progress, subject }, tried, waiting)
+      isRenewed = tried.next !== "retry"
+      if (tried.next === "again") continue
+    }
+    const { observation, result } = tried
+    if (tried.next === "end") return { output: yield* Effect.fromResult(result), attempts }
+
+    if (mayBeApplied(call, tried)) applied = "unknown"
+    const now = yield* Clock.currentTimeMillis
+    const responded = observation._tag === "Responded" ? observation : undefined
+    const isLimited = responded?.isLimited === true
+    if (isLimited && responded.dailyRemaining === 0) {
+      const reset = responded.dailyResetMillis ?? responded.intervalMillis ?? 0
+      return yield* Attempt.dailyLimitExceeded({ operation, ...ids, attempts, applied }, now + reset)
+    }
+    const isAllowed =
+      (call.isRepeatable || isLimited || observation._tag === "Unused") && ++failures < policy.maxAttempts
+    retryEndsAt = Math.min(retryEndsAt, now + policy.maxDurationMillis)
+    const delay = delayMillis(policy, failures, yield* Random.next, responded?.retryAfterMillis)
+    if (!isAllowed || now + delay > Math.min(retryEndsAt, endsAt)) {
+      return { output: yield* Effect.fromResult(result), attempts }
+    }
+    cause = Result.isFailure(result) ? result.failure : undefined
+    yield* Attempt.event("retry", {
+      "highlevel.retry.attempt": attempts,
+      "highlevel.retry.delay_milliseconds": delay,
+      "highlevel.retry.error": cause?._tag
     })
-  )
+    yield* waiting(Effect.sleep(delay))
+  }
+})
