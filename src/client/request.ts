@@ -76,10 +76,7 @@ export const make = <I extends object>(
   const encoded = operation.encode(input)
   if (Result.isFailure(encoded)) return Result.fail(invalidAt(operation.name, input, encoded.failure))
   const values: Readonly<Record<string, unknown>> = { ...encoded.success }
-  let url = baseUrl
-  for (const segment of path.slice(1).split("/")) {
-    url += `/${segment.startsWith(":") ? encodeURIComponent(String(values[segment.slice(1)])) : segment}`
-  }
+  const url = baseUrl + path.replaceAll(/:(\w+)/g, (_, name: string) => encodeURIComponent(String(values[name])))
   const request = HttpClientRequest.makeWith(
     method,
     url,

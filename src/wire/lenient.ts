@@ -29,13 +29,21 @@ const plain = new Set(["String", "Number", "Boolean", "Null", "Literal"])
 const isPlain = (ast: SchemaAST.AST): boolean =>
   ast.encoding === undefined && (ast._tag === "Union" ? ast.types.every(isPlain) : plain.has(ast._tag))
 
+/** The types whose values are all read as they are: a check, or a literal, is left to the schema. */
+const typesOf = (ast: SchemaAST.AST): ReadonlyArray<string> => {
+  if (ast.encoding !== undefined || ast.checks !== undefined) return []
+  if (ast._tag === "Union") return ast.types.flatMap(typesOf)
+  return ast._tag === "String" || ast._tag === "Boolean" ? [ast._tag.toLowerCase()] : []
+}
+
 const readerOf = (schema: Schema.ConstraintDecoder<unknown>): Read => {
   const known = readers.get(schema.ast)
   if (known !== undefined) return known
   const parse = SchemaParser.decodeUnknownResult(schema)
   if (!isPlain(schema.ast)) return parse
+  const types = typesOf(schema.ast)
   const is = SchemaParser.is(schema)
-  return (input) => (is(input) ? Result.succeed(input) : parse(input))
+  return (input) => (types.includes(typeof input) || is(input) ? Result.succeed(input) : parse(input))
 }
 
 /** Assigning to a key named `__proto__` would lose it. */
