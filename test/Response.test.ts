@@ -71,6 +71,7 @@ describe("a 2xx is not believed blindly", () => {
     [{ error: "Conversation is locked" }, unsuccessful],
     [{ ...document, error: "Conversation is locked" }, unsuccessful],
     [{ ...document, error: { message: "Conversation is locked" } }, unsuccessful],
+    [{ error: "no" }, unsuccessful],
     [{ error: true }, unsuccessful],
     [{ error: 1 }, unsuccessful],
     [{ statusCode: 1000 }, unsuccessful],

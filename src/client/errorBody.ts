@@ -60,7 +60,7 @@ const isFalse = (value: unknown) =>
   value === false || value === 0 || (typeof value === "string" && /^\s*(?:false|no|0)\s*$/i.test(value))
 
 const isEmpty = (value: unknown) =>
-  !value || isFalse(value) || (typeof value === "object" && Object.keys(value).length === 0)
+  !value || value === "false" || (typeof value === "object" && Object.keys(value).length === 0)
 
 /** Whether the JSON of a 2xx holds an `error`. */
 export const hasError = (json: unknown): boolean => Predicate.hasProperty(json, "error") && !isEmpty(json.error)

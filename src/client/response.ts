@@ -51,13 +51,14 @@ const documentOf = <O>(
   { decode, success }: Declaration & Pick<Compiled<object, O>, "decode">,
   received: Exchange.Received
 ): Result.Result<O, Failure> => {
-  const { body, isComplete, status } = received
+  const { body, headers, isComplete, status } = received
   if (!isComplete) return unread(status, "a body within maxResponseBytes", Exchange.isJson(received))
   let json: unknown
   try {
     json = JSON.parse(body)
   } catch {
-    return unread(status, "a JSON document", body.trim() === "")
+    // What is left of a compressed body that was cut off is empty, too.
+    return unread(status, "a JSON document", body.trim() === "" && headers["content-encoding"] === undefined)
   }
   const reported = ErrorBody.reportedStatus(json)
   if (reported !== undefined) return Result.fail({ status: reported })
