@@ -20,6 +20,8 @@ export const attempts = Metric.counter("highlevel_attempts", {
   incremental: true
 })
 
+export { ignoredHeaders } from "../rateLimit/headers.ts"
+
 /** How long requests waited for the rate limit, in milliseconds. */
 export const rateLimitWait = Metric.histogram("highlevel_rate_limit_wait_milliseconds", {
   description: "Time that requests waited for the rate limit",

@@ -9,10 +9,11 @@ import * as Result from "effect/Result"
 import * as Tracer from "effect/Tracer"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as RateLimitHeaders from "../rateLimit/headers.ts"
+import * as Monotonic from "../rateLimit/monotonic.ts"
 import type * as RateLimiter from "../rateLimit/RateLimiter.ts"
 import type { Observation } from "../rateLimit/RateLimitStore.ts"
 import type * as AccessToken from "./AccessToken.ts"
-import type { Broken, Received } from "./exchange.ts"
+import * as Exchange from "./exchange.ts"
 import * as HighLevelError from "./HighLevelError.ts"
 import * as HighLevelMetrics from "./HighLevelMetrics.ts"
 import * as Timeout from "./timeout.ts"
@@ -35,7 +36,7 @@ export interface Policies {
   readonly rateLimiter: RateLimiter.Service
   readonly attemptTimeoutMillis: number
   readonly maxRetryAfterMillis: number
-  readonly exchange: (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Received, Broken>
+  readonly exchange: (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Exchange.Received, Exchange.Broken>
 }
 
 /** What a call can fail with, without a response. */
@@ -64,8 +65,8 @@ export interface Call<A, E extends Tagged> {
   readonly conversationId?: string
   /** Without a token. */
   readonly request: HttpClientRequest.HttpClientRequest
-  readonly read: (received: Received, subject: Subject, token: Redacted.Redacted) => Meaning<A, E>
-  readonly broken: (broken: Broken, subject: Subject, token: Redacted.Redacted) => E
+  readonly read: (received: Exchange.Received, subject: Subject, token: Redacted.Redacted) => Meaning<A, E>
+  readonly broken: (broken: Exchange.Broken, subject: Subject, token: Redacted.Redacted) => E
   /** Whether it may be sent again when it is not known what became of it. */
   readonly isRepeatable: boolean
   /** Whether a request without a response may have changed something. */
@@ -80,7 +81,7 @@ export interface Progress {
   readonly subject: Subject
   /** What the last attempt failed with. */
   readonly cause: unknown
-  /** When the call is out of time, in epoch milliseconds. */
+  /** When the call is out of time, in monotonic milliseconds. */
   readonly endsAt: number
 }
 
@@ -160,9 +161,9 @@ export const fromSource = <A>(
 ): Effect.Effect<A, CallError> => {
   const named = Effect.mapError(effect, (error) => withoutToken(progress.subject, error))
   if (call.timeoutMillis === Infinity) return named
-  return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+  return Effect.flatMap(Clock.Clock, (clock) =>
     Effect.timeoutOrElse(named, {
-      duration: Math.max(0, progress.endsAt - now),
+      duration: Math.max(0, progress.endsAt - Monotonic.millis(clock)),
       orElse: () => Effect.fail(timedOut(call, progress, "token"))
     })
   )
@@ -183,7 +184,7 @@ export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
   const bucket = { app, locationId }
   const context = yield* Effect.context()
   const clock = Context.get(context, Clock.Clock)
-  const askedAt = clock.currentTimeMillisUnsafe()
+  const askedAt = Monotonic.millis(clock)
   const permit = yield* Effect.mapError(
     waiting(
       rateLimiter.acquire(bucket, {
@@ -193,9 +194,9 @@ export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
     ),
     (error) => withoutPermit(call, progress, error)
   )
-  const waitedMillis = clock.currentTimeMillisUnsafe() - askedAt
+  const waitedMillis = Monotonic.millis(clock) - askedAt
   HighLevelMetrics.rateLimitWait.updateUnsafe(waitedMillis, context)
-  if (waitedMillis > 0) yield* event("rate_limit.wait", { "highlevel.rate_limit.wait_milliseconds": waitedMillis })
+  if (waitedMillis >= 1) yield* event("rate_limit.wait", { "highlevel.rate_limit.wait_milliseconds": waitedMillis })
 
   const token = yield* Effect.exit(waiting(fromSource(call, progress, accessToken.get(locationId))))
   if (Exit.isFailure(token)) {
@@ -205,7 +206,7 @@ export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
   }
 
   const subject = { ...progress.subject, attempts: progress.subject.attempts + 1 }
-  const left = progress.endsAt - clock.currentTimeMillisUnsafe()
+  const left = progress.endsAt - Monotonic.millis(clock)
   const isLast = left < attemptTimeoutMillis
   const allowedMillis = isLast ? Math.max(0, left) : attemptTimeoutMillis
   const late = () =>
@@ -230,7 +231,8 @@ export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
   }
   const { headers, status } = received.value
   const now = clock.currentTimeMillisUnsafe()
-  const observation = RateLimitHeaders.read(status, headers, now, policies.maxRetryAfterMillis)
+  const response = { status, headers, isJson: Exchange.isJson(received.value) }
+  const observation = RateLimitHeaders.read(response, now, policies.maxRetryAfterMillis, context)
   yield* rateLimiter.release(bucket, permit, observation)
   const { next, result } = call.read(received.value, subject, token.value)
   const outcome = Result.isSuccess(result) ? "Success" : result.failure._tag

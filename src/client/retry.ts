@@ -5,6 +5,8 @@ import { identity } from "effect/Function"
 import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
+import { documentedIntervalMillis } from "../rateLimit/bucket.ts"
+import * as Monotonic from "../rateLimit/monotonic.ts"
 import * as Attempt from "./attempt.ts"
 
 /** How often and how long. */
@@ -81,7 +83,8 @@ const attempts = Effect.fnUntraced(function* <A, E extends Attempt.Tagged>(
   const waiting = finishInFlight ? Effect.interruptible : restore
   const inFlight = finishInFlight ? identity : restore
   const ids = conversationId === undefined ? { locationId } : { locationId, conversationId }
-  const endsAt = (yield* Clock.currentTimeMillis) + call.timeoutMillis
+  const clock = yield* Clock.Clock
+  const endsAt = Monotonic.millis(clock) + call.timeoutMillis
   let retryEndsAt = Infinity
   let attempts = 0
   let failures = 0
@@ -104,12 +107,13 @@ const attempts = Effect.fnUntraced(function* <A, E extends Attempt.Tagged>(
     if (tried.next === "end") return { output: yield* Effect.fromResult(result), attempts }
 
     if (mayBeApplied(call, tried)) applied = "unknown"
-    const now = yield* Clock.currentTimeMillis
+    const now = Monotonic.millis(clock)
     const responded = observation._tag === "Responded" ? observation : undefined
     const isLimited = responded?.isLimited === true
     if (isLimited && responded.dailyRemaining === 0) {
-      const reset = responded.dailyResetMillis ?? responded.intervalMillis ?? 0
-      return yield* Attempt.dailyLimitExceeded({ operation, ...ids, attempts, applied }, now + reset)
+      const reset = responded.dailyResetMillis ?? responded.intervalMillis ?? documentedIntervalMillis
+      const resetsAt = clock.currentTimeMillisUnsafe() + reset
+      return yield* Attempt.dailyLimitExceeded({ operation, ...ids, attempts, applied }, resetsAt)
     }
     const isAllowed =
       (call.isRepeatable || isLimited || observation._tag === "Unused") && ++failures < policy.maxAttempts

@@ -22,10 +22,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
-import * as Semaphore from "effect/Semaphore"
 import * as Redis from "effect/persistence/Redis"
 import * as BucketRules from "./bucket.ts"
-import type { Bucket, Observation, Permit, RateLimitStore } from "./RateLimitStore.ts"
+import * as Monotonic from "./monotonic.ts"
+import type { Acquired, Bucket, Observation, Permit, RateLimitStore } from "./RateLimitStore.ts"
 import * as RedisStore from "./redisStore.ts"
 
 /** No request of the day is left. */
@@ -62,14 +62,29 @@ export interface Service {
 /** The rate limiter of a client. Without one in the context, a client keeps its own in memory. */
 export class RateLimiter extends Context.Service<RateLimiter, Service>()("effect-highlevel/RateLimiter/RateLimiter") {}
 
-/** The calls that wait for a bucket. Only the first asks the store. */
+/** The calls that want a permit of a bucket. One of them asks the store; the others wait for their turn. */
 interface WaitQueue {
-  readonly first: Semaphore.Semaphore
-  /** Wakes the first when a response has arrived. */
+  readonly waiting: Set<() => void>
+  /** Over `waiting`, and kept: one from the start would pass by all that have left. */
+  readonly order: Iterator<() => void>
+  /** Wakes the one that asks when a response has arrived. */
   readonly released: Latch.Latch
-  size: number
   /** Since when the store fails, and what with. */
   failure: { readonly since: number; readonly cause: unknown } | undefined
+}
+
+const makeQueue = (): WaitQueue => {
+  const waiting = new Set<() => void>()
+  return { waiting, order: waiting.values(), released: Latch.makeUnsafe(), failure: undefined }
+}
+
+/** Gives the turn to the next, first come first served. False if there is none. */
+const passOn = (queue: WaitQueue): boolean => {
+  const next = queue.order.next()
+  if (next.done === true) return false
+  queue.waiting.delete(next.value)
+  next.value()
+  return true
 }
 
 // A location's id holds no line break, so that no two buckets share a key.
@@ -102,7 +117,8 @@ export const makeWith = <E>(
 
   const poll = Effect.fnUntraced(function* (queue: WaitQueue, bucket: Bucket, leaseMillis: number) {
     while (true) {
-      const askedAt = yield* Clock.currentTimeMillis
+      const clock = yield* Clock.Clock
+      const askedAt = Monotonic.millis(clock)
       const asked = store.acquire(bucket, leaseMillis)
       const exit = yield* Effect.exit(inTime(asked, maxWaitMillis))
       if (Exit.isSuccess(exit)) {
@@ -117,7 +133,7 @@ export const makeWith = <E>(
       }
       if (Exit.hasInterrupts(exit)) return yield* Effect.interrupt
       queue.failure = { since: queue.failure?.since ?? askedAt, cause: exit.cause }
-      if ((yield* Clock.currentTimeMillis) - queue.failure.since >= maxWaitMillis) {
+      if (Monotonic.millis(clock) - queue.failure.since >= maxWaitMillis) {
         return yield* new StoreUnavailable({ cause: exit.cause })
       }
       yield* Effect.sleep(storeRetryMillis)
@@ -128,33 +144,40 @@ export const makeWith = <E>(
     acquire: (bucket, { leaseMillis, timeoutMillis }) =>
       Effect.suspend(() => {
         const key = keyOf(bucket)
-        const queue = queues.get(key) ?? {
-          first: Semaphore.makeUnsafe(1),
-          released: Latch.makeUnsafe(),
-          size: 0,
-          failure: undefined
-        }
-        queues.set(key, queue)
-        queue.size++
-        const acquired = queue.first.withPermit(poll(queue, bucket, leaseMillis))
-        const inTime = Number.isFinite(timeoutMillis)
+        const known = queues.get(key)
+        const queue = known ?? makeQueue()
+        if (known === undefined) queues.set(key, queue)
+        let hasTurn = known === undefined
+        const turn = hasTurn
+          ? Effect.void
+          : Effect.callback<void>((resume) => {
+              const wake = () => {
+                hasTurn = true
+                resume(Effect.void)
+              }
+              queue.waiting.add(wake)
+              return Effect.sync(() => queue.waiting.delete(wake))
+            })
+        const acquired = Effect.onExit(
+          Effect.flatMap(turn, () => poll(queue, bucket, leaseMillis)),
+          () => {
+            if (hasTurn && !passOn(queue)) queues.delete(key)
+            return Effect.void
+          }
+        )
+        return Number.isFinite(timeoutMillis)
           ? Effect.timeoutOrElse(acquired, {
               duration: timeoutMillis,
               orElse: () => Effect.fail(new AcquireTimeout({ storeCause: queue.failure?.cause }))
             })
           : acquired
-        return Effect.ensuring(
-          inTime,
-          Effect.sync(() => {
-            if (--queue.size === 0) queues.delete(key)
-          })
-        )
       }),
 
     release: (bucket, permit, observation) =>
       // A permit that could not be released expires.
-      Effect.ignore(inTime(store.release(bucket, permit, observation), maximumReleaseMillis)).pipe(
-        Effect.andThen(Effect.suspend(() => queues.get(keyOf(bucket))?.released.release ?? Effect.void))
+      Effect.andThen(
+        Effect.exit(inTime(store.release(bucket, permit, observation), maximumReleaseMillis)),
+        Effect.suspend(() => queues.get(keyOf(bucket))?.released.release ?? Effect.void)
       )
   }
 }
@@ -165,55 +188,69 @@ export const unlimited: Service = {
   release: () => Effect.void
 }
 
-// Buckets that hold nothing but a limit are evicted beyond this number.
-const maximumIdleBuckets = 10_000
+// How many buckets there may be before those that hold nothing but a limit are evicted.
+const minimumSweep = 10_000
 
-/** A rate limiter in the memory of this process. */
+/** A rate limiter in the memory of this process, on monotonic time. */
 export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
   const states = new Map<string, BucketRules.State & { waiting: number }>()
+  // Each time there are twice as many as the last sweep left.
+  let sweepAt = minimumSweep
   const stateOf = (bucket: Bucket, now: number) => {
     const key = keyOf(bucket)
     const known = states.get(key)
     if (known !== undefined) return known
-    if (states.size >= maximumIdleBuckets) {
-      for (const [other, state] of states) if (BucketRules.isIdle(state, now)) states.delete(other)
+    if (states.size >= sweepAt) {
+      for (const [other, state] of states) {
+        if (state.waiting === 0 && BucketRules.isIdle(state, now)) states.delete(other)
+      }
+      sweepAt = Math.max(minimumSweep, 2 * states.size)
     }
     const state = { ...BucketRules.make(), waiting: 0 }
     states.set(key, state)
     return state
   }
+  const acquire = (state: BucketRules.State, clock: Clock.Clock, leaseMillis: number): Acquired => {
+    const now = Monotonic.millis(clock)
+    const acquired = BucketRules.acquire(state, now, leaseMillis)
+    return acquired._tag === "DailyLimit"
+      ? { ...acquired, resetsAtMillis: clock.currentTimeMillisUnsafe() + acquired.resetsAtMillis - now }
+      : acquired
+  }
   const queued = makeWith(
     {
       acquire: (bucket, leaseMillis) =>
-        Effect.map(Clock.currentTimeMillis, (now) => BucketRules.acquire(stateOf(bucket, now), now, leaseMillis)),
+        Effect.map(Clock.Clock, (clock) => acquire(stateOf(bucket, Monotonic.millis(clock)), clock, leaseMillis)),
       release: (bucket, permit, observation) =>
-        Effect.map(Clock.currentTimeMillis, (now) =>
+        Effect.map(Clock.Clock, (clock) => {
+          const now = Monotonic.millis(clock)
           BucketRules.release(stateOf(bucket, now), now, permit, observation)
-        )
+        })
     },
     { maxWaitMillis: Infinity }
   )
   return {
     // Where nobody waits, there is no queue to join.
-    acquire: Effect.fnUntraced(function* (bucket, options) {
-      const now = (yield* Clock.Clock).currentTimeMillisUnsafe()
-      const state = stateOf(bucket, now)
-      const asked = state.waiting === 0 ? BucketRules.acquire(state, now, options.leaseMillis) : undefined
-      if (asked?._tag === "Granted") return asked.permit
-      state.waiting++
-      return yield* Effect.ensuring(
-        queued.acquire(bucket, options),
-        Effect.sync(() => {
+    acquire: (bucket, options) =>
+      Effect.withFiber((fiber) => {
+        const clock = fiber.getRef(Clock.Clock)
+        const state = stateOf(bucket, Monotonic.millis(clock))
+        const asked = state.waiting === 0 ? acquire(state, clock, options.leaseMillis) : undefined
+        if (asked?._tag === "Granted") return Effect.succeed(asked.permit)
+        state.waiting++
+        return Effect.onExit(queued.acquire(bucket, options), () => {
           state.waiting--
+          return Effect.void
         })
-      )
-    }),
-    release: Effect.fnUntraced(function* (bucket, permit, observation) {
-      const now = (yield* Clock.Clock).currentTimeMillisUnsafe()
-      const state = stateOf(bucket, now)
-      if (state.waiting > 0) yield* queued.release(bucket, permit, observation)
-      else BucketRules.release(state, now, permit, observation)
-    })
+      }),
+    release: (bucket, permit, observation) =>
+      Effect.withFiber((fiber) => {
+        const now = Monotonic.millis(fiber.getRef(Clock.Clock))
+        const state = stateOf(bucket, now)
+        if (state.waiting > 0) return queued.release(bucket, permit, observation)
+        BucketRules.release(state, now, permit, observation)
+        return Effect.void
+      })
   }
 })
 

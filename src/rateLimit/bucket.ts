@@ -25,7 +25,15 @@ export interface State {
   intervalMillis: number
   blockedUntil: number
   external: { readonly count: number; readonly until: number }
-  daily: { readonly remaining: number; readonly resetsAt: number; readonly sequence: number } | undefined
+  daily:
+    | {
+        readonly remaining: number
+        readonly resetsAt: number
+        readonly sequence: number
+        /** Whether HighLevel told the reset. */
+        readonly isKnown: boolean
+      }
+    | undefined
 }
 
 export const make = (): State => ({
@@ -58,19 +66,26 @@ const expire = (state: State, now: number) => {
   let expired = 0
   while (expired < state.ended.length && (state.ended[expired] ?? Infinity) <= now) expired++
   if (expired > 0) state.ended.splice(0, expired)
-  if (state.daily !== undefined && state.daily.resetsAt <= now) state.daily = undefined
+  if (state.daily !== undefined && state.daily.resetsAt <= now) {
+    // Whether requests are left is not known either: probe, as a cold bucket does.
+    if (!state.daily.isKnown && isExhausted(state)) state.limit = undefined
+    state.daily = undefined
+  }
 }
 
-/** Whether nothing would be forgotten with the state but the limit. */
+const isExhausted = ({ daily, sequence }: State) =>
+  daily !== undefined && daily.remaining - (sequence - daily.sequence) <= 0
+
+/** Whether nothing would be forgotten with the state but what the next response tells again. */
 export const isIdle = (state: State, now: number) => {
   expire(state, now)
-  return state.inFlight.size === 0 && state.ended.length === 0 && state.blockedUntil <= now && state.daily === undefined
+  return state.inFlight.size === 0 && state.ended.length === 0 && state.blockedUntil <= now && !isExhausted(state)
 }
 
 export const acquire = (state: State, now: number, leaseMillis: number): Acquired => {
   expire(state, now)
   const { daily, ended, inFlight, limit } = state
-  if (daily !== undefined && daily.remaining - (state.sequence - daily.sequence) <= 0) {
+  if (daily !== undefined && isExhausted(state)) {
     // Responses in flight may show that some requests are left.
     return inFlight.size > 0 ? waitForResponse : { _tag: "DailyLimit", resetsAtMillis: daily.resetsAt }
   }
@@ -125,7 +140,8 @@ export const release = (state: State, now: number, permit: Permit, observation: 
     state.daily = {
       remaining: dailyRemaining,
       resetsAt: now + (dailyResetMillis ?? state.intervalMillis),
-      sequence: permit.sequence
+      sequence: permit.sequence,
+      isKnown: dailyResetMillis !== undefined
     }
   }
   if (observation.isLimited) {

@@ -37,6 +37,14 @@ const acquireLua = `${preamble}
 local sequence = number('sequence') or 0
 local count = redis.call('ZCARD', inFlight)
 local resetsAt = number('dailyResetsAt')
+if resetsAt and resetsAt <= now then
+  -- Whether requests are left is not known either: probe, as a cold bucket does.
+  if number('dailyIsKnown') == 0 and number('dailyRemaining') - (sequence - number('dailySequence')) <= 0 then
+    redis.call('HDEL', state, 'max')
+  end
+  redis.call('HDEL', state, 'dailyResetsAt')
+  resetsAt = nil
+end
 if resetsAt and resetsAt > now and number('dailyRemaining') - (sequence - number('dailySequence')) <= 0 then
   if count > 0 then return {'Wait', ${probeMillis}, 1} end
   return {'DailyLimit', resetsAt}
@@ -107,7 +115,7 @@ if dailyRemaining then
   local resetsAt = number('dailyResetsAt') or 0
   if resetsAt <= now or sequence >= number('dailySequence') then
     redis.call('HSET', state, 'dailyRemaining', dailyRemaining, 'dailySequence', sequence,
-      'dailyResetsAt', now + (dailyReset or interval))
+      'dailyResetsAt', now + (dailyReset or interval), 'dailyIsKnown', dailyReset and 1 or 0)
   end
 end
 if isLimited then
