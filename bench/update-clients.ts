@@ -8,9 +8,13 @@ import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
+import type { HttpClientError } from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import type * as HighLevelClient from "../src/client/HighLevelClient.ts"
+import * as Documented from "./documented.ts"
 
 export type Update = Required<Pick<ConversationUpdate, "conversationId" | "locationId" | "unreadCount" | "starred">> &
   Pick<ConversationUpdate, "feedback">
@@ -103,12 +107,44 @@ const undici = async (baseUrl: string) => {
   })
 }
 
-const fetch = async (baseUrl: string) =>
+/** The least that undici can do: no promise, no stream. */
+const dispatch = async (baseUrl: string) => {
+  const { Pool } = await import("@effect/platform-node/Undici")
+  const pool = new Pool(baseUrl)
+  return ofPromises(
+    ({ conversationId, ...changes }) =>
+      new Promise((resolve, reject) => {
+        const chunks: Array<Buffer> = []
+        let status = 0
+        pool.dispatch(
+          {
+            method: "PUT",
+            path: `/conversations/${encodeURIComponent(conversationId)}`,
+            headers: headers(token),
+            body: JSON.stringify(changes)
+          },
+          {
+            onRequestStart: () => {},
+            onResponseStart: (_, statusCode) => void (status = statusCode),
+            onResponseData: (_, chunk) => void chunks.push(chunk),
+            onResponseEnd: () =>
+              status === 200
+                ? resolve(JSON.parse(Buffer.concat(chunks).toString()))
+                : reject(new Error(String(status))),
+            onResponseError: (_, error) => reject(error)
+          }
+        )
+      })
+  )
+}
+
+const fetch = (withSignal: boolean) => async (baseUrl: string) =>
   ofPromises(async ({ conversationId, ...changes }) => {
     const response = await globalThis.fetch(`${baseUrl}/conversations/${encodeURIComponent(conversationId)}`, {
       method: "PUT",
       headers: headers(token),
-      body: JSON.stringify(changes)
+      body: JSON.stringify(changes),
+      ...(withSignal ? { signal: new AbortController().signal } : {})
     })
     if (!response.ok) throw new Error(String(response.status))
     return response.json()
@@ -123,6 +159,36 @@ const gnosticdev = async (baseUrl: string) => {
   const peers = await import("./update-peers.js")
   return ofPromises(await peers.gnosticdev(baseUrl, token, version))
 }
+
+/** A transport that costs nothing: what is left is a client's own cost. */
+const none = () => {
+  const response = HttpClientResponse.fromWeb(HttpClientRequest.get("/"), new Response())
+  const body = Documented.body()
+  const text = Effect.succeed(body)
+  const json = Effect.sync(() => JSON.parse(body))
+  const received = Object.create(response, {
+    status: { value: 200 },
+    headers: { value: Headers.fromInput(Documented.headers(body, 1_000_000)) },
+    text: { value: text },
+    json: { value: json }
+  })
+  return Layer.succeed(
+    HttpClient.HttpClient,
+    HttpClient.makeWith<HttpClientError, never, HttpClientError, never>(
+      (requested) => Effect.flatMap(requested, () => Effect.succeed(received)),
+      Effect.succeed
+    )
+  )
+}
+
+const transports = {
+  UndiciHttpClient: async () => (await import("../src/node/UndiciHttpClient.ts")).layer,
+  layerUndici: async () => (await import("@effect/platform-node/NodeHttpClient")).layerUndici,
+  fetch: async () => (await import("effect/http/FetchHttpClient")).layer,
+  none: async () => none()
+}
+
+type Transport = keyof typeof transports
 
 /** What one writes without a client: the answer's schema as documented, and no error but HttpClient's. */
 const HandWrittenAnswer = Schema.Struct({
@@ -143,17 +209,16 @@ const HandWrittenAnswer = Schema.Struct({
   })
 })
 
-const handWritten = (tracing: boolean) => async (baseUrl: string) => {
-  const NodeHttpClient = await import("@effect/platform-node/NodeHttpClient")
+const handWritten = (transport: Transport) => async (baseUrl: string) => {
   const read = HttpClientResponse.schemaBodyJson(HandWrittenAnswer)
   return ofEffects(
-    NodeHttpClient.layerUndici,
+    await transports[transport](),
     Effect.map(HttpClient.HttpClient, (httpClient) => {
       const client = httpClient.pipe(
         HttpClient.mapRequest(HttpClientRequest.prependUrl(baseUrl)),
         HttpClient.filterStatusOk
       )
-      const call = ({ conversationId, ...changes }: Update) =>
+      return ({ conversationId, ...changes }: Update) =>
         HttpClientRequest.put(`/conversations/${encodeURIComponent(conversationId)}`).pipe(
           HttpClientRequest.bearerToken(Redacted.make(token)),
           HttpClientRequest.setHeader("version", version),
@@ -162,7 +227,6 @@ const handWritten = (tracing: boolean) => async (baseUrl: string) => {
           client.execute,
           Effect.flatMap(read)
         )
-      return tracing ? call : (update: Update) => Effect.withTracerEnabled(call(update), false)
     })
   )
 }
@@ -190,52 +254,33 @@ const derived = async (baseUrl: string) => {
   )
 }
 
-interface Composition {
-  readonly transport: "undici" | "fetch"
-  readonly rateLimit?: false
-  readonly retry?: false
-  readonly tracing?: false
-  readonly compiler?: true
-}
-
-const ours = (composition: Composition) => async (baseUrl: string) => {
-  if (composition.compiler === true) await import("effect/schema/SchemaJITCompiler/enable")
-  const HighLevelClient = await import("../src/client/HighLevelClient.ts")
-  const { updateConversation } = await import("../src/wire/updateConversation.ts")
-  const { layer } =
-    composition.transport === "undici"
-      ? { layer: (await import("@effect/platform-node/NodeHttpClient")).layerUndici }
-      : await import("effect/http/FetchHttpClient")
-  return ofEffects(
-    layer,
-    Effect.map(
-      HighLevelClient.make({
-        token: Redacted.make(token),
-        baseUrl,
-        ...(composition.rateLimit === false ? { rateLimit: false } : {}),
-        ...(composition.retry === false ? { retry: false } : {})
-      }),
-      (client) =>
-        composition.tracing === false
-          ? (update: Update) => Effect.withTracerEnabled(client.execute(updateConversation, update), false)
-          : (update: Update) => client.execute(updateConversation, update)
+const ours =
+  (transport: Transport, options: HighLevelClient.Options = {}) =>
+  async (baseUrl: string) => {
+    const HighLevelClient = await import("../src/client/HighLevelClient.ts")
+    const { updateConversation } = await import("../src/wire/updateConversation.ts")
+    return ofEffects(
+      await transports[transport](),
+      Effect.map(
+        HighLevelClient.make({ token: Redacted.make(token), baseUrl, ...options }),
+        (client) => (update: Update) => client.execute(updateConversation, update)
+      )
     )
-  )
-}
+  }
 
 export const clients: Record<string, (baseUrl: string) => Promise<Client>> = {
-  undici,
-  fetch,
+  "undici, dispatch": dispatch,
+  "undici, request": undici,
+  fetch: fetch(false),
+  "fetch with a signal": fetch(true),
   "official SDK 3.1.0": official,
   "@gnosticdev/highlevel-sdk 3.0.1": gnosticdev,
-  "Effect HttpClient by hand, undici": handWritten(true),
-  "Effect HttpClient by hand, undici, no tracing": handWritten(false),
-  "Effect HttpApiClient, undici": derived,
-  "ours, undici": ours({ transport: "undici" }),
-  "ours, undici, no rate limiter": ours({ transport: "undici", rateLimit: false }),
-  "ours, undici, no retry": ours({ transport: "undici", retry: false }),
-  "ours, undici, no tracing": ours({ transport: "undici", tracing: false }),
-  "ours, undici, none of the three": ours({ transport: "undici", rateLimit: false, retry: false, tracing: false }),
-  "ours, undici, schema compiler": ours({ transport: "undici", compiler: true }),
-  "ours, fetch": ours({ transport: "fetch" })
+  "Effect HttpClient by hand, layerUndici": handWritten("layerUndici"),
+  "Effect HttpApiClient, layerUndici": derived,
+  "ours, UndiciHttpClient": ours("UndiciHttpClient"),
+  "ours, UndiciHttpClient, no policies": ours("UndiciHttpClient", { rateLimit: false, retry: false }),
+  "ours, layerUndici": ours("layerUndici"),
+  "ours, fetch": ours("fetch"),
+  "Effect HttpClient by hand, no transport": handWritten("none"),
+  "ours, no transport": ours("none")
 }

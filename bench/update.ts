@@ -15,12 +15,13 @@ import { clients } from "./update-clients.ts"
 import type { Report, Task } from "./update-worker.ts"
 
 const directory = import.meta.dirname
-const rounds = Number(process.env["ROUNDS"] ?? 7)
-const [floor, official, whole, bare] = [
-  "undici",
+const rounds = Number(process.env["ROUNDS"] ?? 11)
+const [floor, official, whole, bare, own] = [
+  "undici, request",
   "official SDK 3.1.0",
-  "ours, undici",
-  "ours, undici, none of the three"
+  "ours, UndiciHttpClient",
+  "ours, UndiciHttpClient, no policies",
+  "ours, no transport"
 ] as const
 
 const server = spawn(process.execPath, [join(directory, "update-server.ts")], { stdio: ["ignore", "pipe", "inherit"] })
@@ -46,9 +47,10 @@ const perform = async (child: ChildProcess, task: Partial<Task>): Promise<Report
   return report
 }
 
-/** The least, the middle and the most of figures. */
+/** The least, the quiet fifth, the middle and the most of figures. */
 interface Spread {
   readonly median: number
+  readonly quiet: number
   readonly minimum: number
   readonly maximum: number
 }
@@ -56,7 +58,12 @@ interface Spread {
 const spread = (figures: ReadonlyArray<number>, digits = 2): Spread => {
   const sorted = figures.toSorted((one, other) => one - other)
   const at = (index: number) => Number((sorted[index] ?? Number.NaN).toFixed(digits))
-  return { median: at(sorted.length >> 1), minimum: at(0), maximum: at(sorted.length - 1) }
+  return {
+    median: at(sorted.length >> 1),
+    quiet: at(Math.floor(sorted.length / 5)),
+    minimum: at(0),
+    maximum: at(sorted.length - 1)
+  }
 }
 
 const percentile = (ascending: ReadonlyArray<number>, share: number) =>
@@ -116,12 +123,13 @@ for (const name of children.keys()) {
 }
 console.log("allocations: done")
 
-const ratios = (name: string, of: string) => {
-  const others = busy.get(of) ?? []
-  return spread(
-    (busy.get(name) ?? []).map(({ cpuMicros }, round) => cpuMicros / (others[round]?.cpuMicros ?? Number.NaN))
-  )
-}
+const micros = (name: string) => (busy.get(name) ?? []).map(({ cpuMicros }) => cpuMicros)
+
+/** Of figures of the same round; but for the quiet ones, which had no neighbour to compare with. */
+const ratios = (name: string, of: string) => ({
+  ...spread(micros(name).map((figure, round) => figure / (micros(of)[round] ?? Number.NaN))),
+  quiet: Number((spread(micros(name)).quiet / spread(micros(of)).quiet).toFixed(2))
+})
 
 const perSecond = (figures: typeof busy, name: string) =>
   spread(
@@ -137,10 +145,7 @@ const added = (name: string, of: "median" | "slow") =>
 
 const results = Array.from(children.keys(), (name) => ({
   name,
-  cpuMicrosPerUpdate: spread(
-    (busy.get(name) ?? []).map(({ cpuMicros }) => cpuMicros),
-    1
-  ),
+  cpuMicrosPerUpdate: spread(micros(name), 1),
   ratioToUndici: ratios(name, floor),
   ratioToOfficial: ratios(name, official),
   perSecond: { 1: perSecond(alone, name), 32: perSecond(busy, name), 256: perSecond(crowded, name) },
@@ -169,21 +174,16 @@ const bodies = await series(
   [floor, official, whole],
   [{ bodySize: 100 }, { bodySize: 1000 }, { bodySize: 10_000 }, { bodySize: 100_000, count: 1000 }]
 )
+// Each location is used in each round.
 const locations = await series(
-  [whole, "ours, undici, no quota"],
-  [
-    { locations: 1, limit: 1_000_000 },
-    { locations: 100, limit: 1_000_000 },
-    { locations: 10_000, limit: 1_000_000 }
-  ]
+  [own],
+  [1, 100, 10_000, 100_000].map((locations) => ({ locations, limit: 1_000_000, count: Math.max(20_000, locations) }))
 )
 for (const child of children.values()) child.kill()
 server.kill()
 
 const policies = spread(
-  (busy.get(whole) ?? []).map(
-    ({ cpuMicros }, round) => 100 * (cpuMicros / (busy.get(bare)?.[round]?.cpuMicros ?? Number.NaN) - 1)
-  ),
+  micros(whole).map((figure, round) => 100 * (figure / (micros(bare)[round] ?? Number.NaN) - 1)),
   1
 )
 
@@ -191,7 +191,9 @@ console.table(
   results.map((result) => ({
     client: result.name,
     "CPU µs": result.cpuMicrosPerUpdate.median,
+    quiet: result.cpuMicrosPerUpdate.quiet,
     "x undici": result.ratioToUndici.median,
+    "quiet ": result.ratioToUndici.quiet,
     "x official": result.ratioToOfficial.median,
     "1/s": result.perSecond[1].median,
     "32/s": result.perSecond[32].median,
@@ -203,7 +205,7 @@ console.table(
 )
 console.table(bodies.map(({ bodySize, cpuMicrosPerUpdate }) => ({ bodySize, ...medians(cpuMicrosPerUpdate) })))
 console.table(locations.map(({ cpuMicrosPerUpdate, locations }) => ({ locations, ...medians(cpuMicrosPerUpdate) })))
-console.log(`quota, retry and tracing together: ${policies.median} % (${policies.minimum} to ${policies.maximum})`)
+console.log(`rate limit and retry together: ${policies.median} % (${policies.minimum} to ${policies.maximum})`)
 
 function medians(figures: Record<string, Spread>) {
   return Object.fromEntries(Object.entries(figures).map(([name, { median }]) => [name, median]))

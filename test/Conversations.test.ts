@@ -13,6 +13,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { TestClock } from "effect/testing"
 import { Conversations, HighLevelClient } from "effect-highlevel"
+import * as UndiciHttpClient from "effect-highlevel/UndiciHttpClient"
 import { createServer, type ServerResponse } from "node:http"
 import packageJson from "../package.json" with { type: "json" }
 import { answering, ids, token, updateOver, listening, recordingTracer } from "./harness.ts"
@@ -221,7 +222,8 @@ describe("options", () => {
 
 describe.each([
   ["fetch", FetchHttpClient.layer],
-  ["undici", NodeHttpClient.layerUndici]
+  ["layerUndici", NodeHttpClient.layerUndici],
+  ["UndiciHttpClient", UndiciHttpClient.layer]
 ] as const)("over sockets with %s", (_, httpClient) => {
   it.live("a refused connection is a TransportFailure with its cause", () =>
     Effect.gen(function* () {

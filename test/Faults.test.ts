@@ -12,6 +12,7 @@ import * as Result from "effect/Result"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { Conversations, HighLevelClient, HighLevelError } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
+import * as UndiciHttpClient from "effect-highlevel/UndiciHttpClient"
 import { createServer } from "node:http"
 
 const locationId = "location"
@@ -36,7 +37,8 @@ const forms = [
   ...(
     [
       ["over fetch", FetchHttpClient.layer],
-      ["over undici", NodeHttpClient.layerUndici]
+      ["over layerUndici", NodeHttpClient.layerUndici],
+      ["over UndiciHttpClient", UndiciHttpClient.layer]
     ] as const
   ).map(
     ([name, httpClient]) =>

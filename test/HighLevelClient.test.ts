@@ -27,6 +27,7 @@ import {
   UpdateConversation
 } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
+import * as UndiciHttpClient from "effect-highlevel/UndiciHttpClient"
 import { createServer } from "node:net"
 import { ids, inMemory, listening, running, token } from "./harness.ts"
 
@@ -539,7 +540,7 @@ describe("http", () => {
 
   it.live("over sockets reads bodies of every status, and a cut one is a TransportError", () =>
     Effect.gen(function* () {
-      for (const httpClient of [FetchHttpClient.layer, NodeHttpClient.layerUndici]) {
+      for (const httpClient of [FetchHttpClient.layer, NodeHttpClient.layerUndici, UndiciHttpClient.layer]) {
         for (const [head, expected] of [
           ["HTTP/1.1 204 No Content\r\n\r\n", 204],
           ["HTTP/1.1 304 Not Modified\r\n\r\n", 304],

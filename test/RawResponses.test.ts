@@ -8,6 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { Conversations, HighLevelClient, HighLevelError } from "effect-highlevel"
+import * as UndiciHttpClient from "effect-highlevel/UndiciHttpClient"
 import { createServer } from "node:net"
 import { listening } from "./harness.ts"
 
@@ -131,7 +132,8 @@ const runs = 300 * Number(process.env["SCALE"] ?? 1)
 describe("whatever bytes a server sends", () => {
   it.live.each([
     ["fetch", FetchHttpClient.layer],
-    ["undici", NodeHttpClient.layerUndici]
+    ["layerUndici", NodeHttpClient.layerUndici],
+    ["UndiciHttpClient", UndiciHttpClient.layer]
   ] as const)(
     `over %s: a value or an error of the union, and nothing applied that was not (${runs} responses)`,
     ([, httpClient]) =>

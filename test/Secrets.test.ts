@@ -14,6 +14,7 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { Conversations, HighLevelClient, OAuth, TokenStore } from "effect-highlevel"
+import * as UndiciHttpClient from "effect-highlevel/UndiciHttpClient"
 import { createServer } from "node:http"
 import { createServer as createSocketServer } from "node:net"
 import { inspect } from "node:util"
@@ -152,7 +153,8 @@ describe("the token is nowhere", () => {
 
   for (const [name, httpClient] of [
     ["fetch", FetchHttpClient.layer],
-    ["undici", NodeHttpClient.layerUndici]
+    ["layerUndici", NodeHttpClient.layerUndici],
+    ["UndiciHttpClient", UndiciHttpClient.layer]
   ] as const) {
     it.live(`in a connection that breaks off, with ${name}`, () =>
       Effect.gen(function* () {
@@ -197,7 +199,8 @@ describe("the token is nowhere", () => {
 
   for (const [name, httpClient] of [
     ["fetch", FetchHttpClient.layer],
-    ["undici", NodeHttpClient.layerUndici]
+    ["layerUndici", NodeHttpClient.layerUndici],
+    ["UndiciHttpClient", UndiciHttpClient.layer]
   ] as const) {
     it.live(`in a server that sends the bytes of the request back, with ${name}`, () =>
       Effect.gen(function* () {
@@ -340,7 +343,7 @@ describe("the secrets of OAuth are nowhere", () => {
             )
           )
         )
-        for (const httpClient of [FetchHttpClient.layer, NodeHttpClient.layerUndici]) {
+        for (const httpClient of [FetchHttpClient.layer, NodeHttpClient.layerUndici, UndiciHttpClient.layer]) {
           const observed = yield* refreshing(Layer.provide(there, httpClient), undefined, runningLive)
           assert.include(observed, "TokenUnavailable")
           assertNone(observed)

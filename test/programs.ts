@@ -19,8 +19,6 @@ export const setup = async () => {
     outbase: ".",
     conditions: ["effect-highlevel-source"],
     bundle: true,
-    // CommonJS, whose names a bundle does not export again.
-    external: ["undici"],
     splitting: true,
     platform: "node",
     format: "esm",

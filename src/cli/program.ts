@@ -4,7 +4,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as UndiciHttpClient from "../node/UndiciHttpClient.ts"
 import * as Cli from "./cli.ts"
 import * as ExitCode from "./exitCode.ts"
 
@@ -20,6 +20,6 @@ process.on("SIGINT", () => {
 
 Cli.run(process.argv.slice(2)).pipe(
   Effect.flatMap((code) => (code === ExitCode.done ? Effect.void : Effect.fail({ [Runtime.errorExitCode]: code }))),
-  Effect.provide(Layer.merge(NodeServices.layer, FetchHttpClient.layer)),
+  Effect.provide(Layer.merge(NodeServices.layer, UndiciHttpClient.layer)),
   NodeRuntime.runMain({ disableErrorReporting: true })
 )

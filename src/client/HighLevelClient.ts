@@ -27,6 +27,7 @@ import * as Http from "./http.ts"
 import * as OptionsCheck from "./options.ts"
 import * as Request from "./request.ts"
 import type { Executed } from "./retry.ts"
+import * as Transport from "./transport.ts"
 
 export type { CallError } from "./attempt.ts"
 export type { Executed } from "./retry.ts"
@@ -137,7 +138,7 @@ const makeWith = Effect.fnUntraced(function* (
         httpClient,
         tracePropagation: options.tracePropagation ?? false,
         maxResponseBytes: yield* OptionsCheck.maxResponseBytes(
-          options.maxResponseBytes ?? Exchange.defaultMaxResponseBytes
+          options.maxResponseBytes ?? Transport.MaxResponseBytes.defaultValue()
         )
       })
     }

@@ -25,9 +25,6 @@ export interface Broken {
   readonly unsafeCause: unknown
 }
 
-/** 1 MiB: a document of HighLevel is a few kilobytes. */
-export const defaultMaxResponseBytes = 1_048_576
-
 /** Whether a body begins as JSON does, or is empty. A gateway, a proxy or a login page sends others. */
 export const isJson = ({ body }: Pick<Received, "body">): boolean => /^\s*(?:[[{]|$)/.test(body)
 
@@ -57,15 +54,26 @@ const responseOf = (error: unknown): Effect.Effect<HttpClientResponse.HttpClient
     ? Effect.succeed(error.reason.response)
     : Effect.fail({ _tag: "Broken", unsafeCause: error })
 
-type Body = Pick<Received, "body" | "isComplete">
+/** What is read of a body. */
+export type Body = Pick<Received, "body" | "isComplete">
+
+/** Where a response of an HTTP client of ours has its body, if it has arrived. */
+export const collected = "~effect-highlevel/collected"
+
+const isCollected = (
+  response: HttpClientResponse.HttpClientResponse
+): response is HttpClientResponse.HttpClientResponse & { readonly [collected]: Body | undefined } =>
+  collected in response
 
 const bodyOf = (
   response: HttpClientResponse.HttpClientResponse,
   maximum: number
 ): Effect.Effect<Body, HttpClientError.HttpClientError> =>
-  isShort(response.headers, maximum)
-    ? Effect.map(response.text, (body) => ({ body, isComplete: true }))
-    : collect(response.stream, maximum)
+  isCollected(response) && response[collected] !== undefined
+    ? Effect.succeed(response[collected])
+    : isShort(response.headers, maximum)
+      ? Effect.map(response.text, (body) => ({ body, isComplete: true }))
+      : collect(response.stream, maximum)
 
 /**
  * Whether HTTP itself bounds a body: read at once, it costs 25 % (fetch) to 40 %
@@ -97,10 +105,7 @@ const collect = (
       })
     )
     return Effect.map(
-      Effect.catchIf(read, isEmptyBody, () => Effect.void),
-      () => ({
-        body: body + decoder.decode(),
-        isComplete: length <= maximum
-      })
+      Effect.catch(read, (error) => (isEmptyBody(error) ? Effect.void : Effect.fail(error))),
+      () => ({ body: body + decoder.decode(), isComplete: length <= maximum })
     )
   })

@@ -9,6 +9,11 @@ import type { Redaction } from "./redaction.ts"
 import * as SafeCause from "./safeCause.ts"
 import { version as libraryVersion } from "./version.ts"
 
+/** How many bytes of a body an HTTP client may collect. 1 MiB: a document of HighLevel is a few kilobytes. */
+export const MaxResponseBytes = Context.Reference<number>("effect-highlevel/HighLevelClient/MaxResponseBytes", {
+  defaultValue: () => 1_048_576
+})
+
 // Browsers, and their workers, name themselves and do not let a page change it.
 export const inBrowser = globalThis.navigator?.userAgent?.startsWith("Mozilla/") === true
 
@@ -19,10 +24,11 @@ export const userAgent: { readonly "user-agent"?: string } = inBrowser
 
 /** What the HTTP client below looks up while it sends. */
 export const context =
-  (options: { readonly tracePropagation: boolean }) =>
+  (options: { readonly tracePropagation: boolean; readonly maxResponseBytes: number }) =>
   (context: Context.Context<never>): Context.Context<never> => {
     const names = Context.get(context, Headers.CurrentRedactedNames)
     return context.pipe(
+      Context.add(MaxResponseBytes, options.maxResponseBytes),
       // A login page behind a followed redirect would look like an applied update.
       Context.add(FetchHttpClient.RequestInit, {
         redirect: "manual",

@@ -104,7 +104,7 @@ export const make = (options: {
   const exchange = Exchange.make({
     httpClient,
     tracePropagation: false,
-    maxResponseBytes: Exchange.defaultMaxResponseBytes
+    maxResponseBytes: Transport.MaxResponseBytes.defaultValue()
   })
 
   /** One request, once, in its time, without its secrets in what it fails with. */
