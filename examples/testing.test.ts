@@ -69,7 +69,7 @@ describe("Inbox.close", () => {
     Effect.gen(function* () {
       const inbox = yield* Inbox
       const sandbox = yield* Sandbox.Sandbox
-      yield* sandbox.fault({ kind: "truncated-json" })
+      yield* sandbox.fault({ kind: "empty-body" })
       assert.strictEqual(yield* inbox.close("open"), "closed")
       assert.strictEqual((yield* sandbox.applied).length, 1)
     }).pipe(Effect.provide(InboxTest))

@@ -22,7 +22,11 @@ const body = JSON.stringify({
     deleted: false
   }
 })
-const headers = { "x-ratelimit-max": "1000000", "x-ratelimit-remaining": "999999" }
+const headers = {
+  "content-length": String(body.length),
+  "x-ratelimit-max": "1000000",
+  "x-ratelimit-remaining": "999999"
+}
 const httpClient = HttpClient.make((request) =>
   Effect.succeed(HttpClientResponse.fromWeb(request, new Response(body, { headers })))
 )

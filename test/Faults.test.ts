@@ -73,6 +73,7 @@ const faults: ReadonlyArray<readonly [name: string, inflict: Inflict, expectsErr
   ["slow body", fault("slow-body", 0.5, "10 millis"), false],
   ["headers slower than the timeout", fault("slow-headers", 0.1, "800 millis"), false],
   ["truncated JSON", fault("truncated-json", 0.25), false],
+  ["an empty body", fault("empty-body", 0.25), true],
   ["HTML 502", (sandbox, count) => sandbox.refuse({ status: 502, body: html, times: 0.75 * count }), false],
   ["429 without Retry-After", (sandbox, count) => sandbox.refuse({ status: 429, times: 0.75 * count }), false],
   [

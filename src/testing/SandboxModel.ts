@@ -105,11 +105,12 @@ export interface Issued {
  * - `slow-body`: applied, the head comes at once and the body after `delay`
  * - `reset-body`: applied, the connection ends in the middle of the body
  * - `truncated-json`: applied, the body is whole HTTP but half a document
+ * - `empty-body`: applied, and the body says nothing
  *
  * For an HTML 502, or a 429 with or without `Retry-After`, script a {@link Refusal}.
  */
 export interface Fault {
-  readonly kind: "disconnect" | "slow-headers" | "slow-body" | "reset-body" | "truncated-json"
+  readonly kind: "disconnect" | "slow-headers" | "slow-body" | "reset-body" | "truncated-json" | "empty-body"
 
   /** Which operation meets it. @default "update" */
   readonly operation?: Operation | undefined

@@ -72,6 +72,8 @@ const withFault = (
       )
     case "truncated-json":
       return Effect.succeed(HttpServerResponse.uint8Array(half, options))
+    case "empty-body":
+      return Effect.succeed(HttpServerResponse.empty({ status, headers }))
   }
 }
 
