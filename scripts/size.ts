@@ -65,7 +65,7 @@ const programs = [
   },
   {
     title: "with `Bulk` and `Journal`",
-    budget: 70_000,
+    budget: 70_200,
     code: `${fetching}
       import * as Stream from "effect/Stream"
       import * as Bulk from "effect-highlevel/Bulk"
@@ -79,7 +79,7 @@ const programs = [
   },
   {
     title: "with `UpdateQueue` and the rate limit in Redis",
-    budget: 69_600,
+    budget: 70_200,
     code: `${fetching}
       import * as Stream from "effect/Stream"
       import * as Conversations from "effect-highlevel/Conversations"

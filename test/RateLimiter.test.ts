@@ -1,21 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import { TestClock } from "effect/testing"
 import { Conversations, HighLevelClient, type RateLimitStore, RateLimiter } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import * as Bucket from "../src/rateLimit/bucket.ts"
-import * as RateLimitHeaders from "../src/rateLimit/headers.ts"
-import { answering, ids, settle, updateOver } from "./harness.ts"
+import * as MemoryStore from "../src/rateLimit/memoryStore.ts"
+import { ids } from "./harness.ts"
 import { responded, fullestWindow, granted } from "./rateLimit.ts"
 
 /** A request in a permit of a bucket. */
@@ -44,21 +41,6 @@ const warm = (max: number, intervalMillis = 1000, told: Partial<RateLimitStore.R
   )
   return state
 }
-
-const Nonsense = Schema.Literals([
-  "1",
-  "100",
-  "0",
-  "1e19",
-  "9e15",
-  "1e15",
-  "0.5",
-  "-1",
-  "",
-  "3600000",
-  "172800000",
-  "1000000"
-])
 
 describe("the rules of a bucket", () => {
   it("a cold bucket has one probe in flight, whatever became of the last", () => {
@@ -142,25 +124,42 @@ describe("the rules of a bucket", () => {
     const last = granted(Bucket.acquire(state, 10, 30_000))
     assert.deepStrictEqual(Bucket.acquire(state, 10, 30_000), { _tag: "Wait", millis: 50, isProbe: true })
     Bucket.release(state, 20, last, responded({ max: 10, dailyRemaining: 0, dailyResetMillis: 59_980 }))
-    assert.deepStrictEqual(Bucket.acquire(state, 30, 30_000), { _tag: "DailyLimit", resetsAtMillis: 60_000 })
+    assert.deepStrictEqual(Bucket.acquire(state, 30, 30_000), { _tag: "DailyLimit", millis: 59_970 })
     granted(Bucket.acquire(state, 60_000, 30_000))
   })
 
-  it("a day without requests whose end is not known is probed after an interval, one request at a time", () => {
-    const state = warm(10)
-    const two = [granted(Bucket.acquire(state, 10, 30_000)), granted(Bucket.acquire(state, 10, 30_000))] as const
-    Bucket.release(state, 20, two[1], responded({ max: 10, dailyRemaining: 0 }))
-    Bucket.release(state, 30, two[0], responded({ max: 10, dailyRemaining: 1 }))
-    assert.deepStrictEqual(Bucket.acquire(state, 40, 30_000), { _tag: "DailyLimit", resetsAtMillis: 1020 })
-    for (const now of [1020, 3000]) {
-      const probe = granted(Bucket.acquire(state, now, 30_000))
-      assert.deepStrictEqual(Bucket.acquire(state, now, 30_000), { _tag: "Wait", millis: 50, isProbe: true })
-      Bucket.release(state, now + 10, probe, responded({ max: 10, dailyRemaining: 0 }))
-      assert.strictEqual(Bucket.acquire(state, now + 20, 30_000)._tag, "DailyLimit")
-    }
-    Bucket.release(state, 6010, granted(Bucket.acquire(state, 6000, 30_000)), responded({ max: 10, dailyRemaining: 9 }))
-    granted(Bucket.acquire(state, 6020, 30_000))
-    granted(Bucket.acquire(state, 6020, 30_000))
+  it("an exhausted day is probed when it ends, one request at a time, until more remain", () => {
+    // Without a reset, the day may be over after an interval.
+    const state = warm(10, 1000, { dailyRemaining: 0 })
+    assert.deepStrictEqual(Bucket.acquire(state, 500, 30_000), { _tag: "DailyLimit", millis: 500 })
+    const probe = granted(Bucket.acquire(state, 1000, 30_000))
+    assert.deepStrictEqual(Bucket.acquire(state, 1000, 30_000), { _tag: "Wait", millis: 50, isProbe: true })
+    Bucket.release(state, 1100, probe, responded({ max: 10, intervalMillis: 2000, dailyRemaining: 0 }))
+    assert.deepStrictEqual(Bucket.acquire(state, 1200, 30_000), { _tag: "DailyLimit", millis: 1900 })
+    const again = granted(Bucket.acquire(state, 3100, 30_000))
+    Bucket.release(state, 3200, again, responded({ isHighLevel: false }))
+    const last = granted(Bucket.acquire(state, 3200, 30_000))
+    assert.strictEqual(Bucket.acquire(state, 3200, 30_000)._tag, "Wait")
+    Bucket.release(state, 3300, last, responded({ max: 10, dailyRemaining: 7 }))
+    granted(Bucket.acquire(state, 3300, 30_000))
+    granted(Bucket.acquire(state, 3300, 30_000))
+  })
+
+  it("what was not sent is not counted as one of the day's requests", () => {
+    const state = warm(10, 1000, { dailyRemaining: 1, dailyResetMillis: 60_000 })
+    Bucket.release(state, 10, granted(Bucket.acquire(state, 10, 30_000)), { _tag: "Unused" })
+    granted(Bucket.acquire(state, 10, 30_000))
+  })
+
+  it("a permit of an earlier life of the bucket is counted, and teaches the limit", () => {
+    const [earlier, later] = [Bucket.make("1"), Bucket.make("2")]
+    const permit = granted(Bucket.acquire(earlier, 0, 30_000))
+    const other = granted(Bucket.acquire(later, 0, 30_000))
+    assert.strictEqual(permit.sequence, other.sequence)
+    Bucket.release(later, 10, permit, responded({ max: 3, intervalMillis: 1000 }))
+    // It and the other one count: one more.
+    granted(Bucket.acquire(later, 10, 30_000))
+    assert.strictEqual(Bucket.acquire(later, 10, 30_000)._tag, "Wait")
   })
 
   it("a server that sends no limits has the documented ones; a gateway has none", () => {
@@ -172,152 +171,24 @@ describe("the rules of a bucket", () => {
   })
 })
 
-describe("the numbers of headers", () => {
-  const names = {
-    max: "x-ratelimit-max",
-    remaining: "x-ratelimit-remaining",
-    intervalMillis: "x-ratelimit-interval-milliseconds",
-    dailyRemaining: "x-ratelimit-daily-remaining",
-    dailyResetMillis: "x-ratelimit-daily-reset"
-  } as const
-  const read = (text: string, options: { readonly isJson?: boolean; readonly status?: number } = {}) => {
-    const headers = Object.fromEntries(Object.values(names).map((name) => [name, text]))
-    return RateLimitHeaders.read(
-      { status: 200, isJson: true, ...options, headers: Headers.fromInput({ ...headers, "retry-after": "7" }) },
-      0,
-      60_000,
-      Context.empty()
-    )
-  }
-
-  it.each<ReadonlyArray<string | number | undefined>>([
-    ["1", 1, 1, 1, 1, 1],
-    ["0", undefined, 0, undefined, 0, undefined],
-    ["1000000", 1_000_000, 1_000_000, 1_000_000, 1_000_000, 1_000_000],
-    ["1000001", undefined, undefined, 1_000_001, undefined, 1_000_001],
-    ["3600001", undefined, undefined, undefined, undefined, 3_600_001],
-    ["172800000", undefined, undefined, undefined, undefined, 172_800_000],
-    ["172800001"],
-    ["9e15"],
-    ["1e15"],
-    ["1e19"],
-    ["1e999"],
-    ["-1"],
-    ["0.5"],
-    ["12.5"],
-    ["1,000"],
-    ["NaN"],
-    ["many"],
-    ["100, 25"],
-    [""],
-    [" "]
-  ])(
-    "%j is believed where it can be right",
-    (text = "", max, remaining, intervalMillis, dailyRemaining, dailyResetMillis) => {
-      assert.deepStrictEqual<unknown>(read(String(text)), {
-        _tag: "Responded",
-        isHighLevel: true,
-        isLimited: false,
-        max,
-        remaining,
-        intervalMillis,
-        dailyRemaining,
-        dailyResetMillis,
-        retryAfterMillis: 7000
-      })
-    }
-  )
-
-  it("are no limits where the response is not HighLevel's", () => {
-    assert.deepStrictEqual<unknown>(read("10", { isJson: false, status: 429 }), {
-      _tag: "Responded",
-      isHighLevel: false,
-      isLimited: true,
-      max: undefined,
-      remaining: undefined,
-      intervalMillis: undefined,
-      dailyRemaining: undefined,
-      dailyResetMillis: undefined,
-      retryAfterMillis: 7000
-    })
-  })
-
-  it.effect("are counted where they are ignored", () =>
-    Effect.gen(function* () {
-      const headers = { [names.max]: "0.5", [names.intervalMillis]: "1e19", [names.remaining]: "9" }
-      const { layer } = answering(200, `{"success":true,"conversation":{}}`, headers)
-      yield* updateOver(layer)
-      yield* updateOver(answering(200, "<html>", headers).layer).pipe(Effect.ignore)
-      const ignored = (yield* Metric.snapshot).filter(({ id }) => id === "highlevel_ignored_headers")
-      assert.deepStrictEqual(
-        ignored.map(({ attributes, state }) => [attributes?.["header"], "count" in state ? state.count : 0]),
-        [
-          [names.max, 1],
-          [names.intervalMillis, 1]
-        ]
-      )
-    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
-  )
-
-  it.effect.prop("stop no location for longer than their bounds", [Schema.Array(Schema.Array(Nonsense))], ([rounds]) =>
-    Effect.sync(() => {
-      const state = Bucket.make()
-      let now = 0
-      for (const values of rounds) {
-        const headers = Object.fromEntries(Object.values(names).map((name, index) => [name, values[index] ?? "1"]))
-        const acquired = Bucket.acquire(state, now, 30_000)
-        if (acquired._tag === "Granted") {
-          const response = {
-            status: values.length % 2 === 0 ? 200 : 429,
-            isJson: true,
-            headers: Headers.fromInput(headers)
-          }
-          Bucket.release(state, now, acquired.permit, RateLimitHeaders.read(response, now, 60_000, Context.empty()))
-        } else now += acquired._tag === "Wait" ? acquired.millis : acquired.resetsAtMillis - now
-        assert.isTrue(Number.isFinite(now))
-        const next = Bucket.acquire({ ...state, inFlight: new Map(state.inFlight) }, now, 30_000)
-        if (next._tag === "Wait")
-          assert.isTrue(Number.isInteger(next.millis) && next.millis > 0 && next.millis <= 3_600_000)
-        if (next._tag === "DailyLimit") assert.isAtMost(next.resetsAtMillis - now, 48 * 3_600_000)
-      }
-    })
-  )
-})
-
 const Simulation = Schema.Struct({
   max: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 20 })),
   slowest: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 3000 })),
-  calls: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 120 })),
-  // How many hours the wall clock is off, for two seconds each.
-  steps: Schema.NonEmptyArray(Schema.Int.check(Schema.isBetween({ minimum: -48, maximum: 48 })))
+  calls: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 120 }))
 })
 
-/** The limiter on a machine whose wall clock is set back and forth. */
-const steppedClock = (
-  limiter: RateLimiter.Service,
-  clock: Clock.Clock,
-  steps: ReadonlyArray<number>
-): RateLimiter.Service => {
-  const currentTimeMillisUnsafe = () => {
-    const now = clock.currentTimeMillisUnsafe()
-    return now + (steps[Math.floor(now / 2000) % steps.length] ?? 0) * 3_600_000
-  }
-  const stepped = Object.assign(Object.create(clock), {
-    currentTimeMillisUnsafe,
-    currentTimeMillis: Effect.sync(currentTimeMillisUnsafe)
-  })
-  return {
-    acquire: (bucket, options) => Effect.provideService(limiter.acquire(bucket, options), Clock.Clock, stepped),
-    release: (bucket, permit, observation) =>
-      Effect.provideService(limiter.release(bucket, permit, observation), Clock.Clock, stepped)
-  }
-}
-
 describe("no window of the server", () => {
-  it.effect.prop("holds more than the limit, whatever the jitter and the clock", [Simulation], ([simulation]) =>
+  it.effect.prop("holds more than the limit, whatever the jitter and the wall clock", [Simulation], ([simulation]) =>
     Effect.gen(function* () {
       const { calls, max, slowest } = simulation
-      const limiter = steppedClock(yield* RateLimiter.makeMemory, yield* Clock.Clock, simulation.steps)
+      const clock = yield* Clock.Clock
+      let offset = 0
+      const stepping: Clock.Clock = {
+        ...clock,
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + offset,
+        currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe() + offset)
+      }
+      const limiter = yield* RateLimiter.makeMemory
       const received: Array<number> = []
       const call = use(
         limiter,
@@ -328,18 +199,20 @@ describe("no window of the server", () => {
             Effect.gen(function* () {
               // Somewhere between its start and its end the server receives it.
               yield* Effect.sleep(yield* Random.nextIntBetween(0, slowest))
-              received.push(yield* Clock.currentTimeMillis)
+              received.push(clock.currentTimeMillisUnsafe())
+              offset = yield* Random.nextIntBetween(-2, 3).pipe(Effect.map((hours) => hours * 3_600_000))
               yield* Effect.sleep(yield* Random.nextIntBetween(0, slowest))
               return { value: undefined, observation: responded({ max, intervalMillis: 1000 }) }
             })
         }
       )
       const fiber = yield* Effect.forkChild(
-        Effect.forEach(Array.from({ length: calls }), () => call, { concurrency: "unbounded", discard: true })
+        Effect.forEach(Array.from({ length: calls }), () => call, { concurrency: "unbounded", discard: true }).pipe(
+          Effect.provideService(Clock.Clock, stepping)
+        )
       )
-      // With one request at a time, each takes two delays and an interval.
-      yield* TestClock.adjust(calls * (2 * slowest + 1000))
-      assert.isDefined(fiber.pollUnsafe(), "a location was stopped")
+      yield* TestClock.adjust("25 minutes")
+      assert.isDefined(fiber.pollUnsafe(), "a location stands still")
       yield* Fiber.join(fiber)
       assert.lengthOf(received, calls)
       assert.isAtMost(fullestWindow(received, 1000), max)
@@ -359,6 +232,107 @@ const updateAll = (conversations: ReadonlyArray<Sandbox.Seed>) =>
     ({ id, locationId }) => Effect.exit(Conversations.update({ conversationId: id, locationId, starred: true })),
     { concurrency: "unbounded" }
   )
+
+const bucket = { app: "app", locationId: "location" }
+const unbounded = { leaseMillis: 30_000, timeoutMillis: Infinity }
+
+describe("the calls that wait for a location", () => {
+  /** A limiter whose location has one request at a time in flight, and calls that tell when they got a permit. */
+  const queued = Effect.gen(function* () {
+    const limiter = yield* RateLimiter.makeMemory
+    const probe = yield* limiter.acquire(bucket, unbounded)
+    const got: Array<number> = []
+    const call = (name: number, timeoutMillis = Infinity) =>
+      limiter.acquire(bucket, { leaseMillis: 30_000, timeoutMillis }).pipe(
+        Effect.map(() => void got.push(name)),
+        Effect.forkChild({ startImmediately: true })
+      )
+    return { call, got, release: (max: number) => limiter.release(bucket, probe, responded({ max })) }
+  })
+
+  it.effect(
+    "are many, and come first who came first",
+    () =>
+      Effect.gen(function* () {
+        const { call, got, release } = yield* queued
+        const names = Array.from({ length: 20_000 }, (_, name) => name)
+        const fibers = yield* Effect.forEach(names, (name) => call(name))
+        // Every third leaves, some of them when they would have been next.
+        const leaving = fibers.filter((_, name) => name % 3 === 0)
+        yield* Effect.forEach(leaving.slice(1), Fiber.interrupt)
+        yield* release(1_000_000)
+        yield* Effect.forEach(fibers, Fiber.await)
+        assert.deepStrictEqual(
+          got,
+          names.filter((name) => name === 0 || name % 3 > 0)
+        )
+      }),
+    // Where each join or turn looked at all who wait, it would take longer.
+    10_000
+  )
+
+  it.effect("leave at once when they are interrupted or out of time", () =>
+    Effect.gen(function* () {
+      const { call, got, release } = yield* queued
+      const [first, second, third] = [yield* call(1), yield* call(2, 1000), yield* call(3)]
+      yield* TestClock.adjust("1 second")
+      const late = second.pollUnsafe()
+      assert(late !== undefined && late._tag === "Failure")
+      assert.match(String(late.cause), /AcquireTimeout/)
+      yield* Fiber.interrupt(first)
+      yield* release(100)
+      yield* Fiber.await(third)
+      assert.deepStrictEqual(got, [3])
+    })
+  )
+
+  it.effect("pass the turn on when they are interrupted as they get it", () =>
+    Effect.gen(function* () {
+      const { call, got, release } = yield* queued
+      const fibers = yield* Effect.forEach([1, 2, 3, 4], (name) => call(name))
+      const [first, second, third, fourth] = fibers
+      assert(first !== undefined && second !== undefined && third !== undefined && fourth !== undefined)
+      // Each hands over to the next, which is interrupted before it goes on.
+      first.interruptUnsafe()
+      second.interruptUnsafe()
+      third.interruptUnsafe()
+      yield* release(100)
+      yield* Fiber.await(fourth)
+      assert.deepStrictEqual(got, [4])
+    })
+  )
+})
+
+describe("many locations", () => {
+  const told = responded({ max: 1, intervalMillis: 60_000, dailyRemaining: 5, dailyResetMillis: 86_400_000 })
+
+  it.effect("cost as much each as few do", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.makeMemory
+      for (let index = 0; index < 40_000; index++) {
+        const location = { app: "app", locationId: String(index) }
+        yield* limiter.release(location, yield* limiter.acquire(location, unbounded), told)
+      }
+      // None of them is forgotten while it is full.
+      for (const locationId of ["0", "39999"]) {
+        const full = limiter.acquire({ app: "app", locationId }, { leaseMillis: 30_000, timeoutMillis: 0 })
+        assert.strictEqual((yield* Effect.flip(full))._tag, "AcquireTimeout")
+      }
+    })
+  )
+
+  it("are forgotten when nothing but a limit is known of them, a day that is exhausted is not", () => {
+    const store = MemoryStore.make()
+    const learn = (key: string, now: number, dailyRemaining: number) =>
+      store.release(key, now, granted(store.acquire(key, now, 1000)), { ...told, max: 100, dailyRemaining })
+    learn("open", 0, 5)
+    learn("exhausted", 0, 0)
+    for (let index = 0; index < 10_000; index++) learn(String(index), 60_000, 5)
+    assert.strictEqual(store.acquire("exhausted", 60_000, 1000)._tag, "DailyLimit")
+    granted(store.acquire("open", 60_000, 1000))
+    assert.deepInclude({ ...store.acquire("open", 60_000, 1000) }, { _tag: "Wait", isProbe: true })
+  })
+})
 
 describe("a client against a server that enforces its limits", () => {
   for (const window of ["fixed", "sliding"] as const) {
@@ -482,35 +456,6 @@ describe("a client against a server that enforces its limits", () => {
     )
   )
 
-  it.effect("a turn is passed on by whoever leaves, waiting or at its turn", () =>
-    Effect.gen(function* () {
-      const limiter = yield* RateLimiter.makeMemory
-      const bucket = { app: "app", locationId: "location" }
-      // By their number, which a permit has from the bucket.
-      const permits: Array<number | undefined> = []
-      const acquire = (index: number, timeoutMillis = Infinity) =>
-        Effect.forkChild(
-          Effect.tap(limiter.acquire(bucket, { leaseMillis: 30_000, timeoutMillis }), ({ sequence }) =>
-            Effect.sync(() => void (permits[sequence - 2] = index))
-          )
-        )
-      const probe = yield* limiter.acquire(bucket, { leaseMillis: 30_000, timeoutMillis: Infinity })
-      const fibers = yield* Effect.forEach([0, 1, 2, 3, 4, 5], (index) => acquire(index, index === 3 ? 20 : Infinity))
-      yield* settle
-      // One that waits, the one that asks, and the one that asks then.
-      yield* Fiber.interrupt(fibers[4] ?? assert.fail())
-      yield* Fiber.interrupt(fibers[0] ?? assert.fail())
-      yield* Fiber.interrupt(fibers[1] ?? assert.fail())
-      yield* TestClock.adjust(30)
-      yield* limiter.release(bucket, probe, responded({ max: 10, intervalMillis: 1000 }))
-      yield* settle
-      assert.deepStrictEqual(permits, [2, 5])
-      yield* acquire(6)
-      yield* settle
-      assert.deepStrictEqual(permits, [2, 5, 6])
-    })
-  )
-
   it.effect("a call that comes later does not overtake one that waits, even if a permit is free already", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.makeMemory
@@ -533,8 +478,7 @@ describe("a client against a server that enforces its limits", () => {
       const clock = yield* Clock.Clock
       const late = {
         ...clock,
-        currentTimeMillisUnsafe: () => now,
-        currentTimeMillis: Effect.sync(() => now),
+        monotonicTimeNanosUnsafe: () => BigInt(now) * 1_000_000n,
         sleep: () => Effect.never
       }
       yield* Effect.gen(function* () {

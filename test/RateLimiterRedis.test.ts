@@ -31,9 +31,9 @@ describe.skipIf(isMissing)("the rate limit in Redis", () => {
 
   let buckets = 0
   /** A store with a bucket that nobody has used. */
-  const fresh = Effect.map(Redis.Redis, (connection) => {
+  const fresh = Effect.gen(function* () {
     const bucket = { app: "app", locationId: `location {${++buckets}}:` }
-    const store = RedisStore.make(connection, "rules:")
+    const store = yield* RedisStore.make(yield* Redis.Redis, "rules:")
     return {
       acquire: (leaseMillis = 30_000) => store.acquire(bucket, leaseMillis),
       release: (permit: RateLimitStore.Permit, observation: RateLimitStore.Observation) =>
@@ -60,6 +60,13 @@ describe.skipIf(isMissing)("the rate limit in Redis", () => {
       yield* lowered.release(newer, responded({ max: 3 }))
       yield* lowered.release(older, responded({ max: 10 }))
       assert.strictEqual((yield* lowered.acquire())._tag, "Wait")
+
+      const belated = yield* fresh
+      yield* belated.release(granted(yield* belated.acquire()), responded({ max: 10, intervalMillis: 60_000 }))
+      const [low, high] = [granted(yield* belated.acquire()), granted(yield* belated.acquire())]
+      yield* belated.release(high, responded({ max: 10 }))
+      yield* belated.release(low, responded({ max: 3 }))
+      assert.strictEqual((yield* belated.acquire())._tag, "Wait")
 
       const held = yield* fresh
       yield* held.release(

@@ -106,6 +106,48 @@ describe("retry", () => {
     })
   )
 
+  it.effect("a day without a reset is over after an interval at the earliest", () =>
+    Effect.gen(function* () {
+      for (const [headers, resetsAt] of [
+        [{}, 10_000],
+        [{ "x-ratelimit-interval-milliseconds": "3000" }, 3000],
+        [{ "x-ratelimit-daily-reset": "60000" }, 60_000]
+      ] as const) {
+        const server = scripted({
+          status: 429,
+          body: "{}",
+          headers: { "x-ratelimit-daily-remaining": "0", ...headers }
+        })
+        const start = yield* Clock.currentTimeMillis
+        const error = yield* Effect.flip(run(server))
+        assert(error._tag === "DailyLimitExceeded")
+        assert.strictEqual(error.resetsAt.epochMilliseconds - start, resetsAt)
+      }
+    })
+  )
+
+  it.effect("and the time of a call do not depend on the wall clock, which steps", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      let offset = 0
+      const stepping: Clock.Clock = {
+        ...clock,
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + offset,
+        currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe() + offset)
+      }
+      for (const step of [3_600_000, -3_600_000]) {
+        const server = scripted({ status: 503 }, { status: 503 }, { status: 200 })
+        offset = 0
+        const call = run(server, {}, { timeout: "20 seconds" }).pipe(Effect.provideService(Clock.Clock, stepping))
+        const fiber = yield* Effect.forkChild(call)
+        while (server.askedAt.length === 0) yield* Effect.yieldNow
+        offset = step
+        yield* Fiber.join(fiber)
+        assert.lengthOf(server.askedAt, 3)
+      }
+    })
+  )
+
   it.effect("an answer cut off after its 200 is tried again", () =>
     Effect.gen(function* () {
       let asked = 0

@@ -231,8 +231,8 @@ export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
   }
   const { headers, status } = received.value
   const now = clock.currentTimeMillisUnsafe()
-  const response = { status, headers, isJson: Exchange.isJson(received.value) }
-  const observation = RateLimitHeaders.read(response, now, policies.maxRetryAfterMillis, context)
+  const isJson = Exchange.isJson(received.value)
+  const observation = RateLimitHeaders.read(status, headers, now, policies.maxRetryAfterMillis, isJson, context)
   yield* rateLimiter.release(bucket, permit, observation)
   const { next, result } = call.read(received.value, subject, token.value)
   const outcome = Result.isSuccess(result) ? "Success" : result.failure._tag

@@ -5,7 +5,7 @@ import { identity } from "effect/Function"
 import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
-import { documentedIntervalMillis } from "../rateLimit/bucket.ts"
+import * as Bucket from "../rateLimit/bucket.ts"
 import * as Monotonic from "../rateLimit/monotonic.ts"
 import * as Attempt from "./attempt.ts"
 
@@ -29,7 +29,7 @@ const delayMillis = (
   retryAfterMillis: number | undefined
 ): number => {
   const exponential = Math.min(policy.maxDelayMillis, policy.baseDelayMillis * 2 ** (failures - 1))
-  return Math.max(exponential * (0.5 + random / 2), retryAfterMillis ?? 0)
+  return Math.max(Math.round(exponential * (0.5 + random / 2)), retryAfterMillis ?? 0)
 }
 
 /** What a call returned, and how many requests it took. */
@@ -111,8 +111,7 @@ const attempts = Effect.fnUntraced(function* <A, E extends Attempt.Tagged>(
     const responded = observation._tag === "Responded" ? observation : undefined
     const isLimited = responded?.isLimited === true
     if (isLimited && responded.dailyRemaining === 0) {
-      const reset = responded.dailyResetMillis ?? responded.intervalMillis ?? documentedIntervalMillis
-      const resetsAt = clock.currentTimeMillisUnsafe() + reset
+      const resetsAt = clock.currentTimeMillisUnsafe() + Bucket.dailyResetMillis(responded)
       return yield* Attempt.dailyLimitExceeded({ operation, ...ids, attempts, applied }, resetsAt)
     }
     const isAllowed =

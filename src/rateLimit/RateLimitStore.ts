@@ -47,12 +47,13 @@ export type Acquired =
   | { readonly _tag: "Granted"; readonly permit: Permit }
   /** Ask again in `millis`, or as soon as a response has arrived if it is that of a probe. */
   | { readonly _tag: "Wait"; readonly millis: number; readonly isProbe: boolean }
-  /** No request is left until then, in epoch milliseconds. */
-  | { readonly _tag: "DailyLimit"; readonly resetsAtMillis: number }
+  /** No request of the day is left: the daily limit resets in `millis`. */
+  | { readonly _tag: "DailyLimit"; readonly millis: number }
 
 /** Where buckets are kept. */
 export interface RateLimitStore<E> {
-  /** Acquires a permit, if there is one. If it is not released, it expires after `leaseMillis`. */
+  /** Acquires a permit, if there is one. If it is not released, it expires some time after `leaseMillis`. */
   readonly acquire: (bucket: Bucket, leaseMillis: number) => Effect.Effect<Acquired, E>
+  /** Ends the request of a permit. A store may keep it until the next acquire, or for a moment. */
   readonly release: (bucket: Bucket, permit: Permit, observation: Observation) => Effect.Effect<void, E>
 }

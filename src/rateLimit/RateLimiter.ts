@@ -23,10 +23,11 @@ import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Redis from "effect/persistence/Redis"
-import * as BucketRules from "./bucket.ts"
+import * as MemoryStore from "./memoryStore.ts"
 import * as Monotonic from "./monotonic.ts"
-import type { Acquired, Bucket, Observation, Permit, RateLimitStore } from "./RateLimitStore.ts"
+import type { Bucket, Observation, Permit, RateLimitStore } from "./RateLimitStore.ts"
 import * as RedisStore from "./redisStore.ts"
+import * as WaitQueue from "./waitQueue.ts"
 
 /** No request of the day is left. */
 export class DailyLimit extends Data.TaggedError("DailyLimit")<{
@@ -62,30 +63,15 @@ export interface Service {
 /** The rate limiter of a client. Without one in the context, a client keeps its own in memory. */
 export class RateLimiter extends Context.Service<RateLimiter, Service>()("effect-highlevel/RateLimiter/RateLimiter") {}
 
-/** The calls that want a permit of a bucket. One of them asks the store; the others wait for their turn. */
-interface WaitQueue {
-  readonly waiting: Set<() => void>
-  /** Over `waiting`, and kept: one from the start would pass by all that have left. */
-  readonly order: Iterator<() => void>
-  /** Wakes the one that asks when a response has arrived. */
+/** The calls that wait for a bucket. Only the one whose turn it is asks the store. */
+interface Queue extends WaitQueue.WaitQueue {
+  /** Wakes it when a response has arrived. */
   readonly released: Latch.Latch
   /** Since when the store fails, and what with. */
   failure: { readonly since: number; readonly cause: unknown } | undefined
 }
 
-const makeQueue = (): WaitQueue => {
-  const waiting = new Set<() => void>()
-  return { waiting, order: waiting.values(), released: Latch.makeUnsafe(), failure: undefined }
-}
-
-/** Gives the turn to the next, first come first served. False if there is none. */
-const passOn = (queue: WaitQueue): boolean => {
-  const next = queue.order.next()
-  if (next.done === true) return false
-  queue.waiting.delete(next.value)
-  next.value()
-  return true
-}
+const makeQueue = (): Queue => ({ ...WaitQueue.make(), released: Latch.makeUnsafe(), failure: undefined })
 
 // A location's id holds no line break, so that no two buckets share a key.
 const keyOf = ({ app, locationId }: Bucket) => `${app}\n${locationId}`
@@ -96,16 +82,7 @@ const storeRetryMillis = 250
 // A response does not wait longer than this for the store.
 const maximumReleaseMillis = 2000
 
-/** A rate limiter over any store. */
-export const makeWith = <E>(
-  store: RateLimitStore<E>,
-  options?: {
-    /** How long an unreachable store is waited for, in milliseconds. @default 60_000 */
-    readonly maxWaitMillis?: number | undefined
-  }
-): Service => {
-  const maxWaitMillis = options?.maxWaitMillis ?? 60_000
-  const queues = new Map<string, WaitQueue>()
+const makeOver = <E>(store: RateLimitStore<E>, maxWaitMillis: number, queues: Map<string, Queue>): Service => {
   // A store in memory is not waited for.
   const inTime = <A, E2>(effect: Effect.Effect<A, E2>, millis: number): Effect.Effect<A, E2 | Error> =>
     maxWaitMillis === Infinity
@@ -115,17 +92,18 @@ export const makeWith = <E>(
           orElse: () => Effect.fail(new Error(`no response within ${millis} ms`))
         })
 
-  const poll = Effect.fnUntraced(function* (queue: WaitQueue, bucket: Bucket, leaseMillis: number) {
+  const poll = Effect.fnUntraced(function* (queue: Queue, bucket: Bucket, leaseMillis: number) {
+    const clock = yield* Clock.Clock
     while (true) {
-      const clock = yield* Clock.Clock
       const askedAt = Monotonic.millis(clock)
-      const asked = store.acquire(bucket, leaseMillis)
-      const exit = yield* Effect.exit(inTime(asked, maxWaitMillis))
+      // Those behind one that waited that long for the store do not wait as long again.
+      const left = maxWaitMillis - (askedAt - (queue.failure?.since ?? askedAt))
+      const exit = yield* Effect.exit(inTime(store.acquire(bucket, leaseMillis), Math.max(left, storeRetryMillis)))
       if (Exit.isSuccess(exit)) {
         queue.failure = undefined
         if (exit.value._tag === "Granted") return exit.value.permit
         if (exit.value._tag === "DailyLimit") {
-          return yield* new DailyLimit({ resetsAtMillis: exit.value.resetsAtMillis })
+          return yield* new DailyLimit({ resetsAtMillis: clock.currentTimeMillisUnsafe() + exit.value.millis })
         }
         const sleep = Effect.sleep(Math.min(exit.value.millis, maximumSleepMillis))
         yield* exit.value.isProbe ? Effect.raceFirst(sleep, queue.released.await) : sleep
@@ -141,37 +119,22 @@ export const makeWith = <E>(
   })
 
   return {
-    acquire: (bucket, { leaseMillis, timeoutMillis }) =>
-      Effect.suspend(() => {
-        const key = keyOf(bucket)
-        const known = queues.get(key)
-        const queue = known ?? makeQueue()
-        if (known === undefined) queues.set(key, queue)
-        let hasTurn = known === undefined
-        const turn = hasTurn
-          ? Effect.void
-          : Effect.callback<void>((resume) => {
-              const wake = () => {
-                hasTurn = true
-                resume(Effect.void)
-              }
-              queue.waiting.add(wake)
-              return Effect.sync(() => queue.waiting.delete(wake))
-            })
-        const acquired = Effect.onExit(
-          Effect.flatMap(turn, () => poll(queue, bucket, leaseMillis)),
-          () => {
-            if (hasTurn && !passOn(queue)) queues.delete(key)
-            return Effect.void
-          }
-        )
-        return Number.isFinite(timeoutMillis)
-          ? Effect.timeoutOrElse(acquired, {
-              duration: timeoutMillis,
-              orElse: () => Effect.fail(new AcquireTimeout({ storeCause: queue.failure?.cause }))
-            })
-          : acquired
-      }),
+    acquire: (bucket, { leaseMillis, timeoutMillis }) => {
+      const key = keyOf(bucket)
+      let joined: Queue | undefined
+      const acquired = WaitQueue.inTurn(
+        queues,
+        key,
+        (known) => (joined = known ?? makeQueue()),
+        (queue) => poll(queue, bucket, leaseMillis)
+      )
+      return Number.isFinite(timeoutMillis)
+        ? Effect.timeoutOrElse(acquired, {
+            duration: timeoutMillis,
+            orElse: () => Effect.fail(new AcquireTimeout({ storeCause: joined?.failure?.cause }))
+          })
+        : acquired
+    },
 
     release: (bucket, permit, observation) =>
       // A permit that could not be released expires.
@@ -182,74 +145,44 @@ export const makeWith = <E>(
   }
 }
 
+/** A rate limiter over any store. */
+export const makeWith = <E>(
+  store: RateLimitStore<E>,
+  options?: {
+    /** How long an unreachable store is waited for, in milliseconds. @default 60_000 */
+    readonly maxWaitMillis?: number | undefined
+  }
+): Service => makeOver(store, options?.maxWaitMillis ?? 60_000, new Map())
+
 /** No rate limiter at all: every request is sent at once. */
 export const unlimited: Service = {
   acquire: () => Effect.succeed({ sequence: 0, used: 0, epoch: "" }),
   release: () => Effect.void
 }
 
-// How many buckets there may be before those that hold nothing but a limit are evicted.
-const minimumSweep = 10_000
-
-/** A rate limiter in the memory of this process, on monotonic time. */
+/** A rate limiter in the memory of this process. */
 export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
-  const states = new Map<string, BucketRules.State & { waiting: number }>()
-  // Each time there are twice as many as the last sweep left.
-  let sweepAt = minimumSweep
-  const stateOf = (bucket: Bucket, now: number) => {
-    const key = keyOf(bucket)
-    const known = states.get(key)
-    if (known !== undefined) return known
-    if (states.size >= sweepAt) {
-      for (const [other, state] of states) {
-        if (state.waiting === 0 && BucketRules.isIdle(state, now)) states.delete(other)
-      }
-      sweepAt = Math.max(minimumSweep, 2 * states.size)
-    }
-    const state = { ...BucketRules.make(), waiting: 0 }
-    states.set(key, state)
-    return state
-  }
-  const acquire = (state: BucketRules.State, clock: Clock.Clock, leaseMillis: number): Acquired => {
-    const now = Monotonic.millis(clock)
-    const acquired = BucketRules.acquire(state, now, leaseMillis)
-    return acquired._tag === "DailyLimit"
-      ? { ...acquired, resetsAtMillis: clock.currentTimeMillisUnsafe() + acquired.resetsAtMillis - now }
-      : acquired
-  }
-  const queued = makeWith(
+  const memory = MemoryStore.make()
+  const queues = new Map<string, Queue>()
+  const queued = makeOver(
     {
       acquire: (bucket, leaseMillis) =>
-        Effect.map(Clock.Clock, (clock) => acquire(stateOf(bucket, Monotonic.millis(clock)), clock, leaseMillis)),
+        Effect.map(Clock.Clock, (clock) => memory.acquire(keyOf(bucket), Monotonic.millis(clock), leaseMillis)),
       release: (bucket, permit, observation) =>
-        Effect.map(Clock.Clock, (clock) => {
-          const now = Monotonic.millis(clock)
-          BucketRules.release(stateOf(bucket, now), now, permit, observation)
-        })
+        Effect.map(Clock.Clock, (clock) => memory.release(keyOf(bucket), Monotonic.millis(clock), permit, observation))
     },
-    { maxWaitMillis: Infinity }
+    Infinity,
+    queues
   )
   return {
+    ...queued,
     // Where nobody waits, there is no queue to join.
     acquire: (bucket, options) =>
       Effect.withFiber((fiber) => {
-        const clock = fiber.getRef(Clock.Clock)
-        const state = stateOf(bucket, Monotonic.millis(clock))
-        const asked = state.waiting === 0 ? acquire(state, clock, options.leaseMillis) : undefined
-        if (asked?._tag === "Granted") return Effect.succeed(asked.permit)
-        state.waiting++
-        return Effect.onExit(queued.acquire(bucket, options), () => {
-          state.waiting--
-          return Effect.void
-        })
-      }),
-    release: (bucket, permit, observation) =>
-      Effect.withFiber((fiber) => {
-        const now = Monotonic.millis(fiber.getRef(Clock.Clock))
-        const state = stateOf(bucket, now)
-        if (state.waiting > 0) return queued.release(bucket, permit, observation)
-        BucketRules.release(state, now, permit, observation)
-        return Effect.void
+        const key = keyOf(bucket)
+        if (queues.has(key)) return queued.acquire(bucket, options)
+        const acquired = memory.acquire(key, Monotonic.millis(fiber.getRef(Clock.Clock)), options.leaseMillis)
+        return acquired._tag === "Granted" ? Effect.succeed(acquired.permit) : queued.acquire(bucket, options)
       })
   }
 })
@@ -295,6 +228,9 @@ export const layerMemory: Layer.Layer<RateLimiter> = Layer.effect(RateLimiter, m
  * `RateLimiterUnavailable`; no request is sent uncounted. A Redis that comes back
  * empty is a cold bucket: one probe learns the limits and, from what remains, what
  * was used meanwhile. The permits of a process that dies expire.
+ *
+ * A request costs one round trip: its end is sent with the next request of its
+ * location, within 100 ms if there is none, and at last when the layer is closed.
  */
 export const layerRedis = (options?: {
   /** What the keys start with. @default "effect-highlevel:rate-limit:" */
@@ -305,7 +241,9 @@ export const layerRedis = (options?: {
 }): Layer.Layer<RateLimiter, never, Redis.Redis> =>
   Layer.effect(
     RateLimiter,
-    Effect.map(Redis.Redis, (redis) =>
-      makeWith(RedisStore.make(redis, options?.prefix ?? "effect-highlevel:rate-limit:"), options)
+    Effect.flatMap(Redis.Redis, (redis) =>
+      Effect.map(RedisStore.make(redis, options?.prefix ?? "effect-highlevel:rate-limit:"), (store) =>
+        makeWith(store, options)
+      )
     )
   )

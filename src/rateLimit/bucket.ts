@@ -1,12 +1,12 @@
 /**
- * The rules of one bucket of requests, as pure functions of the time.
+ * The rules of one bucket of requests, as pure functions of a monotonic time.
  *
  * A request starts only when the requests in flight plus those that ended less
  * than one interval ago are fewer than the limit. Whatever window the server
  * keeps, fixed or sliding, a request was received between its start and its end,
  * so no window of one interval ever holds more than the limit.
  */
-import type { Acquired, Observation, Permit } from "./RateLimitStore.ts"
+import type { Acquired, Observation, Permit, Responded } from "./RateLimitStore.ts"
 
 /** What HighLevel documents, for servers that send no headers. */
 export const documentedLimit = 100
@@ -15,8 +15,14 @@ export const documentedIntervalMillis = 10_000
 /** How soon a bucket whose limit is being probed is asked again. */
 export const probeMillis = 50
 
+/** When the daily limit resets, or may be probed again if the response does not tell. */
+export const dailyResetMillis = (response: Responded): number =>
+  response.dailyResetMillis ?? response.intervalMillis ?? documentedIntervalMillis
+
 export interface State {
-  /** Requests in flight, and when their permits expire. */
+  /** Names this life of the bucket: permits of an earlier one are not in `inFlight`. */
+  readonly epoch: string
+  /** Until when requests in flight count, in the order of their grants. */
   readonly inFlight: Map<number, number>
   /** Until when ended requests count, ascending. */
   readonly ended: Array<number>
@@ -25,18 +31,11 @@ export interface State {
   intervalMillis: number
   blockedUntil: number
   external: { readonly count: number; readonly until: number }
-  daily:
-    | {
-        readonly remaining: number
-        readonly resetsAt: number
-        readonly sequence: number
-        /** Whether HighLevel told the reset. */
-        readonly isKnown: boolean
-      }
-    | undefined
+  daily: { readonly remaining: number; readonly resetsAt: number; readonly sequence: number } | undefined
 }
 
-export const make = (): State => ({
+export const make = (epoch = ""): State => ({
+  epoch,
   inFlight: new Map(),
   ended: [],
   sequence: 0,
@@ -56,27 +55,25 @@ const insert = (ended: Array<number>, until: number) => {
   ended.splice(index, 0, until)
 }
 
+const isExhausted = ({ daily, sequence }: State) =>
+  daily !== undefined && daily.remaining - (sequence - daily.sequence) <= 0
+
 const expire = (state: State, now: number) => {
-  // In the order of the grants. A permit that was not released expires.
-  for (const [sequence, expiresAt] of state.inFlight) {
-    if (expiresAt > now) break
+  for (const [sequence, until] of state.inFlight) {
+    if (until > now) break
     state.inFlight.delete(sequence)
-    insert(state.ended, expiresAt + state.intervalMillis)
   }
   let expired = 0
   while (expired < state.ended.length && (state.ended[expired] ?? Infinity) <= now) expired++
   if (expired > 0) state.ended.splice(0, expired)
   if (state.daily !== undefined && state.daily.resetsAt <= now) {
-    // Whether requests are left is not known either: probe, as a cold bucket does.
-    if (!state.daily.isKnown && isExhausted(state)) state.limit = undefined
+    // Whether requests are left again, one probe has to show.
+    if (isExhausted(state)) state.limit = undefined
     state.daily = undefined
   }
 }
 
-const isExhausted = ({ daily, sequence }: State) =>
-  daily !== undefined && daily.remaining - (sequence - daily.sequence) <= 0
-
-/** Whether nothing would be forgotten with the state but what the next response tells again. */
+/** Whether nothing would be forgotten with the state but limits that are not reached. */
 export const isIdle = (state: State, now: number) => {
   expire(state, now)
   return state.inFlight.size === 0 && state.ended.length === 0 && state.blockedUntil <= now && !isExhausted(state)
@@ -87,7 +84,7 @@ export const acquire = (state: State, now: number, leaseMillis: number): Acquire
   const { daily, ended, inFlight, limit } = state
   if (daily !== undefined && isExhausted(state)) {
     // Responses in flight may show that some requests are left.
-    return inFlight.size > 0 ? waitForResponse : { _tag: "DailyLimit", resetsAtMillis: daily.resetsAt }
+    return inFlight.size > 0 ? waitForResponse : { _tag: "DailyLimit", millis: daily.resetsAt - now }
   }
   if (state.blockedUntil > now) return wait(state.blockedUntil - now)
   const used = inFlight.size + ended.length
@@ -104,45 +101,50 @@ export const acquire = (state: State, now: number, leaseMillis: number): Acquire
     }
   }
   const sequence = ++state.sequence
-  inFlight.set(sequence, now + leaseMillis + state.intervalMillis)
-  return { _tag: "Granted", permit: { sequence, used: used + 1, epoch: "" } }
+  // Without a release it may end as late as its lease and be in flight for an interval more.
+  inFlight.set(sequence, now + leaseMillis + 2 * state.intervalMillis)
+  return { _tag: "Granted", permit: { sequence, used: used + 1, epoch: state.epoch } }
 }
 
 export const release = (state: State, now: number, permit: Permit, observation: Observation): void => {
-  state.inFlight.delete(permit.sequence)
-  if (observation._tag === "Unused") return
+  const isOfEpoch = permit.epoch === state.epoch
+  const wasInFlight = isOfEpoch && state.inFlight.delete(permit.sequence)
+  if (observation._tag === "Unused") {
+    // The server has not counted it.
+    const { daily } = state
+    if (wasInFlight && daily !== undefined && permit.sequence > daily.sequence) {
+      state.daily = { ...daily, remaining: daily.remaining + 1 }
+    }
+    return
+  }
   if (observation._tag === "Unknown") {
     // It may still be in flight: it counts as ended one interval from now.
     insert(state.ended, now + 2 * state.intervalMillis)
     return
   }
-  const { dailyRemaining, dailyResetMillis, intervalMillis, isHighLevel, max, remaining, retryAfterMillis } =
-    observation
-  const isNewest = state.limit === undefined || permit.sequence >= state.limit.sequence
+  // A request of an earlier life of the bucket is as new as can be.
+  const sequence = isOfEpoch ? permit.sequence : state.sequence
+  const used = isOfEpoch ? permit.used : state.inFlight.size + state.ended.length + 1
+  const { dailyRemaining, intervalMillis, isHighLevel, max, remaining, retryAfterMillis } = observation
+  const isNewest = state.limit === undefined || sequence >= state.limit.sequence
   if (max !== undefined) {
     // A lower limit counts at once; a higher one only if it is the newest.
-    if (isNewest || max < (state.limit?.max ?? Infinity)) state.limit = { max, sequence: permit.sequence }
+    if (isNewest || max < (state.limit?.max ?? Infinity)) state.limit = { max, sequence }
     if (isNewest && intervalMillis !== undefined) state.intervalMillis = intervalMillis
   } else if (isHighLevel && state.limit === undefined) {
     state.limit = { max: documentedLimit, sequence: 0 }
   }
   insert(state.ended, now + state.intervalMillis)
 
-  const grantedAfter = state.sequence - permit.sequence
   if (max !== undefined && remaining !== undefined) {
-    // At most `used + grantedAfter` of the server's count are ours; the rest is external usage.
-    const count = Math.max(0, max - remaining - (permit.used + grantedAfter))
+    // At most `used` and those granted since are ours; the rest of the server's count is external usage.
+    const count = Math.max(0, max - remaining - (used + state.sequence - sequence))
     if (count >= state.external.count || state.external.until <= now) {
       state.external = { count, until: count > 0 ? now + state.intervalMillis : 0 }
     }
   }
-  if (dailyRemaining !== undefined && permit.sequence >= (state.daily?.sequence ?? 0)) {
-    state.daily = {
-      remaining: dailyRemaining,
-      resetsAt: now + (dailyResetMillis ?? state.intervalMillis),
-      sequence: permit.sequence,
-      isKnown: dailyResetMillis !== undefined
-    }
+  if (dailyRemaining !== undefined && sequence >= (state.daily?.sequence ?? 0)) {
+    state.daily = { remaining: dailyRemaining, resetsAt: now + dailyResetMillis(observation), sequence }
   }
   if (observation.isLimited) {
     state.blockedUntil = Math.max(state.blockedUntil, now + (retryAfterMillis ?? state.intervalMillis))

@@ -6,60 +6,62 @@ import * as Result from "effect/Result"
 import * as Headers from "effect/http/Headers"
 import type { Responded } from "./RateLimitStore.ts"
 
-/** Rate-limit headers that were ignored, by `header`: no integer, or beyond what HighLevel could mean. */
+/** Rate-limit headers that were ignored, by `header`: not an integer, or out of bounds. */
 export const ignoredHeaders = Metric.counter("highlevel_ignored_headers", {
-  description: "Rate-limit headers with values that cannot be right",
+  description: "Rate-limit headers that were ignored, because they hold no integer within bounds",
   incremental: true
 })
 
-const hour = 3_600_000
+// Labelled once for each header: labelling costs more than counting.
+const labelled = new Map<string, Metric.Counter<number>>()
 
-// The names, and the least and the most that is believed.
-const max = ["x-ratelimit-max", 1, 1_000_000] as const
-const remaining = ["x-ratelimit-remaining", 0, 1_000_000] as const
-const interval = ["x-ratelimit-interval-milliseconds", 1, hour] as const
-const dailyRemaining = ["x-ratelimit-daily-remaining", 0, 1_000_000] as const
-const dailyReset = ["x-ratelimit-daily-reset", 1, 48 * hour] as const
+const ignored = (header: string, context: Context.Context<never>) => {
+  const counter = labelled.get(header) ?? Metric.withAttributes(ignoredHeaders, { header })
+  labelled.set(header, counter)
+  counter.updateUnsafe(1, context)
+}
 
-const retryAfterMillis = (text: string, now: number, maximum: number) =>
-  Result.match(Headers.parseRetryAfter(text), {
-    onFailure: () => undefined,
-    onSuccess: (parsed) => Math.min(Duration.toMillis(Headers.retryAfterDelay(parsed, now)), maximum)
-  })
+// Far beyond what HighLevel documents, and a wait of a location that still ends.
+const maximumCount = 1_000_000
+const maximumIntervalMillis = 60 * 60 * 1000
+const maximumResetMillis = 48 * 60 * 60 * 1000
 
-/** What a response tells, its `Retry-After` within a maximum. A response that is not HighLevel's tells no limits. */
+/** What a response tells, its `Retry-After` within a maximum. A page of a gateway tells no limits. */
 export const read = (
-  response: {
-    readonly status: number
-    readonly headers: Headers.Headers
-    /** Whether the body is JSON, as HighLevel's are, or empty. */
-    readonly isJson: boolean
-  },
+  status: number,
+  headers: Headers.Headers,
   now: number,
   maximumRetryAfterMillis: number,
+  isJson: boolean,
   context: Context.Context<never>
 ): Responded => {
-  const { headers, isJson, status } = response
-  const number = ([name, least, most]: readonly [name: string, least: number, most: number]) => {
-    const text = headers[name]
-    if (text === undefined || !isJson) return undefined
-    const value = text.trim() === "" ? Number.NaN : Number(text)
-    if (Number.isInteger(value) && value >= least && value <= most) return value
-    Metric.withAttributes(ignoredHeaders, { header: name }).updateUnsafe(1, context)
+  const integer = (header: string, minimum: number, maximum: number) => {
+    const text = headers[header]
+    if (text === undefined) return undefined
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+    if (value >= minimum && value <= maximum) return value
+    ignored(header, context)
     return undefined
   }
+  const retryAfter = (header: string) => {
+    const text = headers[header]
+    if (text === undefined) return undefined
+    const parsed = Headers.parseRetryAfter(text)
+    if (Result.isSuccess(parsed)) {
+      return Math.min(Duration.toMillis(Headers.retryAfterDelay(parsed.success, now)), maximumRetryAfterMillis)
+    }
+    ignored(header, context)
+    return undefined
+  }
+  const told = { _tag: "Responded", isLimited: status === 429, retryAfterMillis: retryAfter("retry-after") } as const
+  if (!isJson) return { ...told, isHighLevel: false }
   return {
-    _tag: "Responded",
-    isHighLevel: isJson && status < 500,
-    isLimited: status === 429,
-    max: number(max),
-    remaining: number(remaining),
-    intervalMillis: number(interval),
-    dailyRemaining: number(dailyRemaining),
-    dailyResetMillis: number(dailyReset),
-    retryAfterMillis:
-      headers["retry-after"] === undefined
-        ? undefined
-        : retryAfterMillis(headers["retry-after"], now, maximumRetryAfterMillis)
+    ...told,
+    isHighLevel: status < 500,
+    max: integer("x-ratelimit-max", 1, maximumCount),
+    remaining: integer("x-ratelimit-remaining", 0, maximumCount),
+    intervalMillis: integer("x-ratelimit-interval-milliseconds", 1, maximumIntervalMillis),
+    dailyRemaining: integer("x-ratelimit-daily-remaining", 0, maximumCount),
+    dailyResetMillis: integer("x-ratelimit-daily-reset", 1, maximumResetMillis)
   }
 }

@@ -1,5 +1,5 @@
-/** Time that no step of the wall clock changes. */
+/** Time that nobody sets: a wall clock that steps changes no wait and no deadline. */
 import type * as Clock from "effect/Clock"
 
-/** Milliseconds since some moment in the past. Only differences mean something. */
-export const millis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
+/** Whole milliseconds since some moment. */
+export const millis = (clock: Clock.Clock): number => Math.floor(Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000)

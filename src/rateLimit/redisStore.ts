@@ -1,187 +1,157 @@
 /**
- * The rules of `bucket.ts` in Redis, on Redis's clock, each step one atomic
- * script. Three keys a bucket: requests in flight until their permits expire, ended
- * requests until they no longer count, and what the headers told.
+ * Buckets in Redis, one round trip a request: releases wait in this process for
+ * the next acquire of their bucket, and are flushed if there is none.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import type * as Scope from "effect/Scope"
 import * as Redis from "effect/persistence/Redis"
+import { dailyResetMillis, documentedLimit } from "./bucket.ts"
+import * as Monotonic from "./monotonic.ts"
 import type { Acquired, Bucket, Observation, Permit, RateLimitStore } from "./RateLimitStore.ts"
-import { documentedIntervalMillis, documentedLimit, probeMillis } from "./bucket.ts"
+import { lua, maximumUntilMillis } from "./redisScript.ts"
 
-const preamble = `
-local inFlight, ended, state = KEYS[1], KEYS[2], KEYS[3]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function number(field)
-  local value = redis.call('HGET', state, field)
-  return value and tonumber(value)
-end
-local epoch = redis.call('HGET', state, 'epoch')
-if not epoch then
-  epoch = time[1] .. '.' .. time[2]
-  redis.call('HSET', state, 'epoch', epoch)
-end
-local interval = number('interval') or ${documentedIntervalMillis}
-local dead = redis.call('ZRANGEBYSCORE', inFlight, '-inf', now, 'WITHSCORES')
-for i = 1, #dead, 2 do
-  redis.call('ZREM', inFlight, dead[i])
-  redis.call('ZADD', ended, dead[i + 1] + interval, dead[i])
-end
-redis.call('ZREMRANGEBYSCORE', ended, '-inf', now)
-local function keep()
-  for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, 90000000) end
-end
-`
+// How long a release waits for an acquire to ride on: less if other processes need what it tells.
+const urgentMillis = 5
+const ordinaryMillis = 100
+const retryMillis = 250
+// What Redis could not be told for so long is dropped: the permit expires.
+const maximumAgeMillis = 2000
 
-const acquireLua = `${preamble}
-local sequence = number('sequence') or 0
-local count = redis.call('ZCARD', inFlight)
-local resetsAt = number('dailyResetsAt')
-if resetsAt and resetsAt <= now then
-  -- Whether requests are left is not known either: probe, as a cold bucket does.
-  if number('dailyIsKnown') == 0 and number('dailyRemaining') - (sequence - number('dailySequence')) <= 0 then
-    redis.call('HDEL', state, 'max')
-  end
-  redis.call('HDEL', state, 'dailyResetsAt')
-  resetsAt = nil
-end
-if resetsAt and resetsAt > now and number('dailyRemaining') - (sequence - number('dailySequence')) <= 0 then
-  if count > 0 then return {'Wait', ${probeMillis}, 1} end
-  return {'DailyLimit', resetsAt}
-end
-local blockedUntil = number('blockedUntil') or 0
-if blockedUntil > now then return {'Wait', blockedUntil - now, 0} end
-local used = count + redis.call('ZCARD', ended)
-local max = number('max')
-if not max then
-  if count > 0 then return {'Wait', ${probeMillis}, 1} end
-else
-  local available = max
-  local externalUntil = number('externalUntil') or 0
-  if externalUntil > now then available = max - number('externalCount') end
-  if used >= available then
-    local oldest = redis.call('ZRANGE', ended, used - available, used - available, 'WITHSCORES')
-    local freed = oldest[2] and tonumber(oldest[2]) or now + interval
-    if externalUntil > now then freed = math.min(freed, externalUntil) end
-    return {'Wait', math.max(1, math.ceil(freed - now)), 0}
-  end
-end
-redis.call('ZADD', inFlight, now + ARGV[1] + interval, epoch .. ':' .. (sequence + 1))
-redis.call('HINCRBY', state, 'sequence', 1)
-keep()
-return {'Granted', sequence + 1, used + 1, epoch}
-`
-
-const releaseLua = `${preamble}
-local sequence, used, permitEpoch, kind = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
-local member = permitEpoch .. ':' .. sequence
-redis.call('ZREM', inFlight, member)
-if kind == 'Unused' then return 0 end
-if kind == 'Unknown' then
-  redis.call('ZADD', ended, now + 2 * interval, member)
-  keep()
-  return 0
-end
-local isHighLevel, isLimited = ARGV[5] == 'true', ARGV[6] == 'true'
-local headerMax, remaining, headerInterval = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local dailyRemaining, dailyReset, retryAfter = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
-local current = number('sequence') or 0
--- A request of an earlier life of the bucket is as new as can be.
-if permitEpoch ~= epoch then
-  sequence = current
-  used = redis.call('ZCARD', inFlight) + redis.call('ZCARD', ended) + 1
-end
-local max, maxSequence = number('max'), number('maxSequence') or 0
-local isNewest = not max or sequence >= maxSequence
-if headerMax then
-  if isNewest or headerMax < max then redis.call('HSET', state, 'max', headerMax, 'maxSequence', sequence) end
-  if isNewest and headerInterval then
-    interval = headerInterval
-    redis.call('HSET', state, 'interval', interval)
-  end
-elseif isHighLevel and not max then
-  redis.call('HSET', state, 'max', ${documentedLimit}, 'maxSequence', 0)
-end
-redis.call('ZADD', ended, now + interval, member)
-local grantedAfter = current - sequence
-if headerMax and remaining then
-  local count = math.max(0, headerMax - remaining - (used + grantedAfter))
-  local externalUntil = number('externalUntil') or 0
-  if externalUntil <= now or count >= number('externalCount') then
-    redis.call('HSET', state, 'externalCount', count, 'externalUntil', count > 0 and now + interval or 0)
-  end
-end
-if dailyRemaining then
-  local resetsAt = number('dailyResetsAt') or 0
-  if resetsAt <= now or sequence >= number('dailySequence') then
-    redis.call('HSET', state, 'dailyRemaining', dailyRemaining, 'dailySequence', sequence,
-      'dailyResetsAt', now + (dailyReset or interval), 'dailyIsKnown', dailyReset and 1 or 0)
-  end
-end
-if isLimited then
-  local blockedUntil = math.max(number('blockedUntil') or 0, now + (retryAfter or interval))
-  redis.call('HSET', state, 'blockedUntil', blockedUntil)
-end
-keep()
-return 0
-`
-
-type Reply =
-  | readonly ["Granted", sequence: number, used: number, epoch: string]
-  | readonly ["Wait", millis: number, isProbe: number]
-  | readonly ["DailyLimit", resetsAtMillis: number]
-
-const acquiredOf = (reply: Reply): Acquired => {
-  switch (reply[0]) {
-    case "Granted":
-      return { _tag: "Granted", permit: { sequence: reply[1], used: reply[2], epoch: reply[3] } }
-    case "Wait":
-      return { _tag: "Wait", millis: reply[1], isProbe: reply[2] === 1 }
-    case "DailyLimit":
-      return { _tag: "DailyLimit", resetsAtMillis: reply[1] }
-  }
+/** A release that Redis has not confirmed. To apply one twice changes nothing. */
+interface Release {
+  readonly permit: Permit
+  readonly observation: Observation
+  readonly endedAt: number
 }
 
-const observationArguments = (observation: Observation): ReadonlyArray<string> => {
-  if (observation._tag !== "Responded") return [observation._tag]
-  const { dailyRemaining, dailyResetMillis, intervalMillis, isHighLevel, isLimited, max, remaining, retryAfterMillis } =
-    observation
+/** The releases of a bucket, and when they are sent if no acquire was. */
+interface Pending {
+  readonly releases: ReadonlyArray<Release>
+  readonly dueAt: number
+}
+
+type Reply =
+  | readonly ["Granted", sequence: number, used: number, epoch: string, max: number]
+  | readonly ["Wait", millis: number, isProbe: number]
+  | readonly ["DailyLimit", millis: number]
+
+/** Whether a response tells other processes more than the limit under which its request was sent. */
+const isUrgent = (observation: Observation, known: number | undefined) => {
+  if (observation._tag !== "Responded") return observation._tag === "Unused"
+  const { dailyRemaining, isLimited, max = documentedLimit } = observation
+  return isLimited || dailyRemaining === 0 || max !== known
+}
+
+const argumentsOf = ({ endedAt, observation, permit }: Release, now: number) => {
+  const told = observation._tag === "Responded" ? observation : undefined
   return [
-    "Responded",
-    String(isHighLevel),
-    String(isLimited),
-    ...[max, remaining, intervalMillis, dailyRemaining, dailyResetMillis, retryAfterMillis].map((value) =>
-      value === undefined ? "" : String(value)
-    )
+    permit.epoch,
+    permit.sequence,
+    permit.used,
+    now - endedAt,
+    observation._tag,
+    told?.isHighLevel,
+    told?.isLimited,
+    told?.max,
+    told?.remaining,
+    told?.intervalMillis,
+    told?.dailyRemaining,
+    told && dailyResetMillis(told),
+    told?.retryAfterMillis && Math.min(told.retryAfterMillis, maximumUntilMillis)
   ]
 }
 
-export const make = (redis: Redis.Redis["Service"], prefix: string): RateLimitStore<Redis.RedisError> => {
+export const make = Effect.fnUntraced(function* (
+  redis: Redis.Redis["Service"],
+  prefix: string
+): Effect.fn.Return<RateLimitStore<Redis.RedisError>, never, Scope.Scope> {
+  const pending = new Map<string, Pending>()
+  const isPending = Latch.makeUnsafe()
+  /** The limit under which a request was sent, 0 if it is a probe. */
+  const limits = new WeakMap<Permit, number>()
   // One hash tag a bucket, so that its keys share a slot of a Redis cluster.
-  const keys = ({ app, locationId }: Bucket) => {
-    const key = `${prefix}{${encodeURIComponent(app)}:${encodeURIComponent(locationId)}}`
-    return [`${key}:inFlight`, `${key}:ended`, `${key}:state`]
-  }
-  const acquire = redis.eval(
-    Redis.script((bucket: Bucket, leaseMillis: number) => [...keys(bucket), leaseMillis], {
-      numberOfKeys: 3,
-      lua: acquireLua
-    }).withReturnType<Reply>()
-  )
-  const release = redis.eval(
+  const keyOf = ({ app, locationId }: Bucket) =>
+    `${prefix}{${encodeURIComponent(app)}:${encodeURIComponent(locationId)}}`
+  const evaluate = redis.eval(
     Redis.script(
-      (bucket: Bucket, { epoch, sequence, used }: Permit, observation: Observation) => [
-        ...keys(bucket),
-        sequence,
-        used,
-        epoch,
-        ...observationArguments(observation)
+      (key: string, leaseMillis: number | "", releases: ReadonlyArray<Release>, now: number) => [
+        `${key}:requests`,
+        `${key}:limits`,
+        leaseMillis,
+        ...releases.flatMap((release) => argumentsOf(release, now))
       ],
-      { numberOfKeys: 3, lua: releaseLua }
-    )
+      { numberOfKeys: 2, lua }
+    ).withReturnType<Reply>()
   )
-  return {
-    acquire: (bucket, leaseMillis) => Effect.map(acquire(bucket, leaseMillis), acquiredOf),
-    release
+
+  const add = (key: string, releases: ReadonlyArray<Release>, dueAt: number) => {
+    const others = pending.get(key)
+    pending.set(key, {
+      releases: [...(others?.releases ?? []), ...releases],
+      dueAt: Math.min(others?.dueAt ?? Infinity, dueAt)
+    })
+    isPending.openUnsafe()
   }
-}
+
+  /** Sends what is pending of a bucket, which stays pending unless Redis confirms it. */
+  const send = (key: string, leaseMillis: number | "") =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Clock.Clock, (clock) => {
+        const now = Monotonic.millis(clock)
+        const kept = pending.get(key)?.releases ?? []
+        const releases = kept.filter(({ endedAt }) => now - endedAt < maximumAgeMillis)
+        pending.delete(key)
+        return Effect.onExit(restore(evaluate(key, leaseMillis, releases, now)), (exit) => {
+          if (Exit.isFailure(exit) && releases.length > 0) add(key, releases, now + retryMillis)
+          return Effect.void
+        })
+      })
+    )
+
+  const flush = (until: number) =>
+    Effect.suspend(() => {
+      const due = [...pending].filter(([, { dueAt }]) => dueAt <= until)
+      return Effect.forEach(due, ([key]) => Effect.exit(send(key, "")), { concurrency: "unbounded", discard: true })
+    })
+  yield* Effect.addFinalizer(() =>
+    Effect.timeoutOrElse(flush(Infinity), { duration: maximumAgeMillis, orElse: () => Effect.void })
+  )
+  yield* Effect.forkScoped(
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      while (true) {
+        yield* isPending.await
+        yield* Effect.sleep(urgentMillis)
+        yield* flush(Monotonic.millis(clock))
+        if (pending.size === 0) isPending.closeUnsafe()
+      }
+    })
+  )
+
+  const acquiredOf = (reply: Reply): Acquired => {
+    switch (reply[0]) {
+      case "Granted": {
+        const permit = { sequence: reply[1], used: reply[2], epoch: reply[3] }
+        limits.set(permit, reply[4])
+        return { _tag: "Granted", permit }
+      }
+      case "Wait":
+        return { _tag: "Wait", millis: reply[1], isProbe: reply[2] === 1 }
+      case "DailyLimit":
+        return { _tag: "DailyLimit", millis: reply[1] }
+    }
+  }
+
+  return {
+    acquire: (bucket, leaseMillis) => Effect.map(send(keyOf(bucket), leaseMillis), acquiredOf),
+    release: (bucket, permit, observation) =>
+      Effect.map(Clock.Clock, (clock) => {
+        const endedAt = Monotonic.millis(clock)
+        const waitMillis = isUrgent(observation, limits.get(permit)) ? urgentMillis : ordinaryMillis
+        add(keyOf(bucket), [{ permit, observation, endedAt }], endedAt + waitMillis)
+      })
+  }
+})
