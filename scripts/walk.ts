@@ -6,27 +6,11 @@ import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { Conversations, HighLevelClient } from "effect-highlevel"
 import { Session } from "node:inspector/promises"
 import { pathToFileURL } from "node:url"
+import * as Documented from "../bench/documented.ts"
 
 const id = "tDtDnQdgm2LXpyiqYvZ6"
-// The documented response.
-const body = JSON.stringify({
-  success: true,
-  conversation: {
-    ...Object.fromEntries(["id", "locationId", "contactId", "assignedTo", "userId"].map((name) => [name, id])),
-    lastMessageBody: "Hello, this is the message body",
-    lastMessageDate: "1628008053263",
-    lastMessageType: "TYPE_CALL",
-    unreadCount: 1,
-    inbox: true,
-    starred: true,
-    deleted: false
-  }
-})
-const headers = {
-  "content-length": String(body.length),
-  "x-ratelimit-max": "1000000",
-  "x-ratelimit-remaining": "999999"
-}
+const body = Documented.body()
+const headers = Documented.headers(body, 1_000_000)
 const httpClient = HttpClient.make((request) =>
   Effect.succeed(HttpClientResponse.fromWeb(request, new Response(body, { headers })))
 )

@@ -12,7 +12,7 @@ import { Conversations, HighLevelClient, type RateLimitStore, RateLimiter } from
 import { Sandbox } from "effect-highlevel/testing"
 import * as Bucket from "../src/rateLimit/bucket.ts"
 import * as MemoryStore from "../src/rateLimit/memoryStore.ts"
-import { ids } from "./harness.ts"
+import { ids, steppingClock } from "./harness.ts"
 import { responded, fullestWindow, granted } from "./rateLimit.ts"
 
 /** A request in a permit of a bucket. */
@@ -183,11 +183,7 @@ describe("no window of the server", () => {
       const { calls, max, slowest } = simulation
       const clock = yield* Clock.Clock
       let offset = 0
-      const stepping: Clock.Clock = {
-        ...clock,
-        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + offset,
-        currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe() + offset)
-      }
+      const stepping = steppingClock(clock, () => offset)
       const limiter = yield* RateLimiter.makeMemory
       const received: Array<number> = []
       const call = use(

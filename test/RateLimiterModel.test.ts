@@ -3,6 +3,7 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -175,6 +176,7 @@ describe.skipIf(isMissing)("the store in Redis", () => {
   const unreliable = Effect.gen(function* () {
     const connection = yield* Redis.Redis
     const state: { mode: "up" | "fails" | "hangs" } = { mode: "up" }
+    const evaluated = Latch.makeUnsafe()
     const store = yield* RedisStore.make(
       {
         ...connection,
@@ -182,19 +184,20 @@ describe.skipIf(isMissing)("the store in Redis", () => {
           const evaluate = connection.eval(script)
           return (...params) => {
             if (state.mode === "up") return evaluate(...params)
-            if (state.mode === "hangs") return Effect.andThen(evaluate(...params), Effect.never)
+            if (state.mode === "hangs")
+              return evaluate(...params).pipe(Effect.andThen(evaluated.open), Effect.andThen(Effect.never))
             return Effect.fail(new Redis.RedisError({ cause: new Error("ECONNRESET") }))
           }
         }
       },
       "model:"
     )
-    return { state, store }
+    return { evaluated, state, store }
   })
 
   it.effect("is told again what it did not confirm, and that changes nothing", () =>
     Effect.gen(function* () {
-      const { state, store } = yield* unreliable
+      const { evaluated, state, store } = yield* unreliable
       const { bucket } = fresh()
       const acquire = store.acquire(bucket, leaseMillis)
       const first = granted(yield* acquire)
@@ -207,7 +210,7 @@ describe.skipIf(isMissing)("the store in Redis", () => {
       // Applied, with a permit that nobody got, but interrupted before it was confirmed.
       state.mode = "hangs"
       const hanging = yield* Effect.forkChild(acquire)
-      yield* TestClock.withLive(Effect.sleep("50 millis"))
+      yield* evaluated.await
       yield* Fiber.interrupt(hanging)
       state.mode = "up"
       // The first, the second, the one that nobody got; of the day's three, two are granted.

@@ -16,7 +16,7 @@ import {
   RateLimiter,
   type UpdateConversation
 } from "effect-highlevel"
-import { ids, token, recordingTracer } from "./harness.ts"
+import { ids, token, recordingTracer, steppingClock } from "./harness.ts"
 
 const ok = JSON.stringify({ success: true, conversation: { id: ids.conversationId } })
 
@@ -130,11 +130,7 @@ describe("retry", () => {
     Effect.gen(function* () {
       const clock = yield* Clock.Clock
       let offset = 0
-      const stepping: Clock.Clock = {
-        ...clock,
-        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + offset,
-        currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe() + offset)
-      }
+      const stepping = steppingClock(clock, () => offset)
       for (const step of [3_600_000, -3_600_000]) {
         const server = scripted({ status: 503 }, { status: 503 }, { status: 200 })
         offset = 0

@@ -1,5 +1,6 @@
 /** What several tests stand on: HTTP clients that answer, and a served sandbox. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -125,6 +126,12 @@ export const intercepted = (
         )
     }))
   )
+
+/** A clock whose wall time is off by some milliseconds; its monotonic time is not. */
+export const steppingClock = (clock: Clock.Clock, offset: () => number): Clock.Clock => {
+  const currentTimeMillisUnsafe = () => clock.currentTimeMillisUnsafe() + offset()
+  return { ...clock, currentTimeMillisUnsafe, currentTimeMillis: Effect.sync(currentTimeMillisUnsafe) }
+}
 
 /** Lets other fibers go on, but not the clock. */
 export const settle = Effect.gen(function* () {

@@ -2,21 +2,19 @@
 import { identity } from "effect/Function"
 import * as Predicate from "effect/Predicate"
 import type { Reason } from "./errorFields.ts"
-import type { Redaction } from "./redaction.ts"
+import { maximumBytes, type Redaction } from "./redaction.ts"
 
 const textsOf = (message: unknown): ReadonlyArray<string> =>
   (Array.isArray(message) ? message : [message]).filter((text) => typeof text === "string" && text !== "")
 
-const maximumLength = 4096
-
-/** As many texts as are together no longer than one may be. */
+/** As many texts as are together no longer than one of them may be. */
 const shortened = (texts: ReadonlyArray<string>, redact: Redaction): ReadonlyArray<string> => {
   const kept: Array<string> = []
   let length = 0
   for (const text of texts) {
     const safe = redact(text)
     length += safe.length
-    if (length > maximumLength) break
+    if (length > maximumBytes) break
     kept.push(safe)
   }
   return kept

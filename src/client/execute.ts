@@ -51,7 +51,11 @@ export const make = ({ baseUrl, policies, retry, ...defaults }: Settings) => {
     })
   }
 
-  const own = Effect.fnUntraced(function* ({ timeout, version }: CallOptions, operation: string, input: unknown) {
+  const overridden = Effect.fnUntraced(function* (
+    { timeout, version }: CallOptions,
+    operation: string,
+    input: unknown
+  ) {
     return {
       version:
         version === undefined ? defaults.version : yield* option(operation, input, OptionsCheck.version(version)),
@@ -66,6 +70,8 @@ export const make = ({ baseUrl, policies, retry, ...defaults }: Settings) => {
     const finishInFlight = options.finishInFlight === true
     return options.version === undefined && options.timeout === undefined
       ? Effect.suspend(() => send(operation, input, defaults, finishInFlight))
-      : Effect.flatMap(own(options, operation.name, input), (own) => send(operation, input, own, finishInFlight))
+      : Effect.flatMap(overridden(options, operation.name, input), (settings) =>
+          send(operation, input, settings, finishInFlight)
+        )
   }
 }

@@ -4,7 +4,8 @@ import * as Redacted from "effect/Redacted"
 /** What takes secrets out of a text, and keeps 4 KiB of it. */
 export type Redaction = (text: string) => string
 
-const maximumBytes = 4096
+/** How much of a text is kept. */
+export const maximumBytes = 4096
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()

@@ -70,9 +70,9 @@ export const run = <A, E extends Attempt.Tagged>(
   policy: Policy,
   call: Attempt.Call<A, E>
 ): Effect.Effect<Executed<A>, E | Attempt.CallError> =>
-  Effect.uninterruptibleMask((restore) => attempts(policies, policy, call, restore))
+  Effect.uninterruptibleMask((restore) => untilOneEnds(policies, policy, call, restore))
 
-const attempts = Effect.fnUntraced(function* <A, E extends Attempt.Tagged>(
+const untilOneEnds = Effect.fnUntraced(function* <A, E extends Attempt.Tagged>(
   policies: Attempt.Policies,
   policy: Policy,
   call: Attempt.Call<A, E>,

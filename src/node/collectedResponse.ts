@@ -113,6 +113,7 @@ export class CollectedResponse extends Inspectable.Class implements HttpClientRe
   }
 
   pipe() {
+    // What `pipeArguments` takes is `arguments` itself.
     // oxlint-disable-next-line prefer-rest-params
     return pipeArguments(this, arguments)
   }

@@ -105,7 +105,7 @@ export interface Issued {
  * - `slow-body`: applied, the head comes at once and the body after `delay`
  * - `reset-body`: applied, the connection ends in the middle of the body
  * - `truncated-json`: applied, the body is whole HTTP but half a document
- * - `empty-body`: applied, and the body says nothing
+ * - `empty-body`: applied, the body is empty
  *
  * For an HTML 502, or a 429 with or without `Retry-After`, script a {@link Refusal}.
  */
