@@ -91,6 +91,7 @@ export const clientOf = (
   respond: (update: UpdateConversation.ConversationUpdate) => Effect.Effect<unknown, HighLevelError.HighLevelError>
 ) =>
   Layer.succeed(HighLevelClient.HighLevelClient, {
+    baseUrl: HighLevelClient.defaultBaseUrl,
     execute: (operation, input) =>
       Effect.flatMap(Effect.orDie(decodeUpdate(input)), respond).pipe(
         Effect.flatMap((json) => Effect.orDie(Effect.fromResult(operation.decode(json)))),

@@ -1,11 +1,12 @@
-/** Updates from lines: JSON objects, or bare ids with the change on the command line. */
+/** Updates from lines: JSON objects, or bare ids with the change on the command line; or from CSV. */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as Csv from "effect/encoding/Csv"
 import type * as ConversationUpdate from "../wire/updateConversation.ts"
+import type { InvalidRequest } from "../client/HighLevelError.ts"
 import * as Request from "../client/request.ts"
 import { updateConversation } from "../wire/updateConversation.ts"
 
@@ -78,44 +79,132 @@ export interface Defaults {
   readonly changes: Partial<ConversationUpdate.Changes>
 }
 
+/** Why a line is not an update. */
+export type Invalid = { readonly _tag: "InvalidLine"; readonly message: string } | InvalidRequest
+
+/** What was read of a line. */
+export interface Read {
+  readonly line: number
+  /** Whether the whole line was taken for a conversation id. */
+  readonly isId: boolean
+  readonly update: Result.Result<ConversationUpdate.ConversationUpdate, Invalid>
+}
+
 const parseJson = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))
 
-const problem = (message: string) => Effect.fail({ _tag: "InvalidLine" as const, message })
+const problem = (message: string): Result.Result<never, Invalid> => Result.fail({ _tag: "InvalidLine", message })
 
-/** The update of a line; its fields take precedence over the flags. */
-export const parse = Effect.fnUntraced(function* ({ text }: Line, { changes, locationId }: Defaults) {
-  if (Result.isFailure(text)) return yield* problem(text.failure)
-  const trimmed = text.success.trim()
-  const location = locationId === undefined ? {} : { locationId }
-  // No id begins like this; what does is JSON, if not always an object.
-  const isJson = /^[{["]/.test(trimmed)
-  const parsed = isJson ? parseJson(trimmed) : Result.succeed<unknown>({ conversationId: trimmed })
-  if (trimmed === "null") return yield* problem("no id, but null")
-  if (Result.isFailure(parsed) || !Predicate.isReadonlyObject(parsed.success))
-    return yield* problem("not a JSON object")
-  const update = { ...location, ...changes, ...parsed.success }
-  if (!Predicate.hasProperty(update, "locationId")) return yield* problem("no locationId: give --location-id")
-  if (!["unreadCount", "starred", "feedback"].some((name) => Object.hasOwn(update, name))) {
-    return yield* problem("nothing to update: give --unread-count, --starred or --no-starred")
+const fields = ["unreadCount", "starred", "feedback"]
+
+/** An update of what was given; its own fields take precedence over the flags. */
+const complete = (given: object, { changes, locationId }: Defaults): Read["update"] => {
+  const update = { ...(locationId === undefined ? {} : { locationId }), ...changes, ...given }
+  if (!Predicate.hasProperty(update, "locationId")) return problem("no locationId: give --location-id")
+  if (!fields.some((name) => Object.hasOwn(update, name))) {
+    return problem("nothing to update: give --unread-count, --starred or --no-starred")
   }
-  return yield* Effect.fromResult(Request.validate(updateConversation, update))
-})
+  return Request.validate(updateConversation, update)
+}
 
-/** Why a line is not an update. */
-export type Invalid = Effect.Error<ReturnType<typeof parse>>
+const isHeader = (text: string) => /^(?:conversation[ _-]?)?id$/i.test(text)
 
-/** The updates of a stream of bytes, with their lines; a line that is not one is reported and skipped. */
-export const updates = <E, R, E2, R2>(
+/** The update of a line, or none of a comment and of a header. */
+export const parse = ({ number: line, text }: Line, defaults: Defaults): Read | undefined => {
+  if (Result.isFailure(text)) return { line, isId: false, update: problem(text.failure) }
+  const trimmed = text.success.trim()
+  if (trimmed.startsWith("#") || (line === 1 && isHeader(trimmed))) return undefined
+  if (/^[{["]/.test(trimmed)) {
+    const parsed = parseJson(trimmed)
+    const update =
+      Result.isSuccess(parsed) && Predicate.isReadonlyObject(parsed.success)
+        ? complete(parsed.success, defaults)
+        : problem("not a JSON object")
+    return { line, isId: false, update }
+  }
+  if (trimmed === "null" || !/^[\w-]+$/.test(trimmed)) {
+    return { line, isId: false, update: problem("neither a JSON object nor a conversation id") }
+  }
+  return { line, isId: true, update: complete({ conversationId: trimmed }, defaults) }
+}
+
+const parseCell: Record<string, (text: string) => unknown> = {
+  unreadCount: (text) => (/^\d+$/.test(text) ? Number(text) : text),
+  starred: (text) => (/^(?:true|false)$/i.test(text) ? text.toLowerCase() === "true" : text),
+  feedback: (text) => Result.getOrElse(parseJson(text), () => text)
+}
+
+/** Columns by the name of their field, whatever their case; others are the user's own. */
+const columnsOf = (header: ReadonlyArray<string>) =>
+  header.map((name) => {
+    const plain = name.replaceAll(/[ _-]/g, "").toLowerCase()
+    return ["conversationId", "locationId", ...fields].find((field) => field.toLowerCase() === plain)
+  })
+
+const linesOf = (cells: ReadonlyArray<string>) => 1 + (cells.join("").match(/\r\n|\r|\n/g)?.length ?? 0)
+
+/** The updates of CSV with a header. A cell that is empty is a field that is not given. */
+const parseCsv = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>, defaults: Defaults) => {
+  interface State {
+    readonly line: number
+    readonly columns: ReadonlyArray<string | undefined> | undefined
+  }
+  return bytes.pipe(
+    Stream.pipeThroughChannel(Csv.decode<E>({ maxRecordSize: maximumBytes })),
+    Stream.mapAccum(
+      (): State => ({ line: 1, columns: undefined }),
+      ({ columns, line }, cells): readonly [State, ReadonlyArray<Read>] => {
+        const next = line + linesOf(cells)
+        if (columns === undefined) {
+          const found = columnsOf(cells)
+          const missing: Read = { line, isId: false, update: problem("no column conversationId in the header") }
+          return [{ line: next, columns: found }, found.includes("conversationId") ? [] : [missing]]
+        }
+        if (!columns.includes("conversationId") || cells.every((cell) => cell === "")) return [{ line: next, columns }, []]
+        if (cells.length !== columns.length) {
+          const update = problem(`${cells.length} cells, and the header has ${columns.length}`)
+          return [{ line: next, columns }, [{ line, isId: false, update }]]
+        }
+        const given = Object.fromEntries(
+          columns.flatMap((name, column) => {
+            const cell = cells[column]?.trim() ?? ""
+            return name === undefined || cell === "" ? [] : [[name, parseCell[name]?.(cell) ?? cell]]
+          })
+        )
+        return [{ line: next, columns }, [{ line, isId: false, update: complete(given, defaults) }]]
+      }
+    )
+  )
+}
+
+/** What was read of each line of a stream of bytes. */
+export const read = <E, R>(
   bytes: Stream.Stream<Uint8Array, E, R>,
   defaults: Defaults,
-  tell: (line: number, error: Invalid) => Effect.Effect<void, E2, R2>
-) =>
-  lines(bytes).pipe(
-    Stream.mapEffect((line) =>
-      parse(line, defaults).pipe(
-        Effect.map((update) => Option.some({ line: line.number, update })),
-        Effect.catch((error) => Effect.as(tell(line.number, error), Option.none()))
+  isCsv: boolean
+): Stream.Stream<Read, E | Csv.CsvError, R> =>
+  isCsv
+    ? parseCsv(bytes, defaults)
+    : Stream.filter(
+        Stream.map(lines(bytes), (line) => parse(line, defaults)),
+        (found) => found !== undefined
       )
+
+/** A line and its update: what a job takes. */
+export interface Row {
+  readonly line: number
+  readonly update: ConversationUpdate.ConversationUpdate
+}
+
+/** The rows of a stream of bytes; a line that is not an update is reported and skipped. */
+export const rows = <E, R, E2, R2>(
+  found: Stream.Stream<Read, E, R>,
+  tell: (line: number, error: Invalid) => Effect.Effect<void, E2, R2>
+): Stream.Stream<Row, E | E2, R | R2> =>
+  found.pipe(
+    Stream.mapEffect(({ line, update }) =>
+      Result.isSuccess(update)
+        ? Effect.succeed({ line, update: update.success })
+        : Effect.as(tell(line, update.failure), undefined)
     ),
-    Stream.filterMap((found) => Result.fromOption(found, () => undefined))
+    Stream.filter((row) => row !== undefined)
   )

@@ -32,10 +32,13 @@ import * as Transport from "./transport.ts"
 export type { CallError } from "./attempt.ts"
 export type { Executed } from "./retry.ts"
 export type { HttpError, HttpOptions } from "./http.ts"
-export type { CallOptions, ConfigOptions, Options, RetryOptions, TokenOptions } from "./clientOptions.ts"
+export type { CallOptions, ConfigOptions, Options, RequestSlot, RetryOptions, TokenOptions } from "./clientOptions.ts"
 
 /** What a client does. */
 export interface Service {
+  /** Where HighLevel is. */
+  readonly baseUrl: string
+
   /** Calls an operation, and returns its output with the number of requests it took. */
   readonly execute: <I extends object, O>(
     operation: Operation<I, O>,
@@ -146,6 +149,7 @@ const makeWith = Effect.fnUntraced(function* (
   const execute = Execute.make(settings)
 
   return {
+    baseUrl: settings.baseUrl,
     execute: (operation, input, callOptions = {}) =>
       Effect.withFiber((fiber) => {
         const call = HighLevelMetrics.counted(execute(operation, input, callOptions), operation.name, fiber.context)

@@ -13,6 +13,7 @@ import * as Monotonic from "../rateLimit/monotonic.ts"
 import type * as RateLimiter from "../rateLimit/RateLimiter.ts"
 import type { Observation } from "../rateLimit/RateLimitStore.ts"
 import type * as AccessToken from "./AccessToken.ts"
+import type { RequestSlot } from "./clientOptions.ts"
 import * as Exchange from "./exchange.ts"
 import * as HighLevelError from "./HighLevelError.ts"
 import * as HighLevelMetrics from "./HighLevelMetrics.ts"
@@ -74,6 +75,7 @@ export interface Call<A, E extends Tagged> {
   readonly timeoutMillis: number
   /** Whether an interruption lets a request in flight finish. */
   readonly finishInFlight: boolean
+  readonly requestSlot?: RequestSlot | undefined
 }
 
 /** What is known of a call before its next attempt. */
@@ -180,7 +182,7 @@ export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
   inFlight: Interruptibility
 ): Effect.fn.Return<Tried<A, E>, CallError> {
   const { accessToken, app, attemptTimeoutMillis, rateLimiter } = policies
-  const { locationId, operation, timeoutMillis } = call
+  const { locationId, operation, requestSlot, timeoutMillis } = call
   const bucket = { app, locationId }
   const context = yield* Effect.context()
   const clock = Context.get(context, Clock.Clock)
@@ -198,7 +200,10 @@ export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
   HighLevelMetrics.rateLimitWait.updateUnsafe(waitedMillis, context)
   if (waitedMillis >= 1) yield* event("rate_limit.wait", { "highlevel.rate_limit.wait_milliseconds": waitedMillis })
 
-  const token = yield* Effect.exit(waiting(fromSource(call, progress, accessToken.get(locationId))))
+  const source = fromSource(call, progress, accessToken.get(locationId))
+  const token = yield* Effect.exit(
+    waiting(requestSlot === undefined ? source : Effect.tap(source, requestSlot.acquire))
+  )
   if (Exit.isFailure(token)) {
     yield* rateLimiter.release(bucket, permit, unused)
     const error = yield* Effect.flip(Exit.failCause(token.cause))
@@ -221,6 +226,7 @@ export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
   const request = HttpClientRequest.setHeader(call.request, "authorization", `Bearer ${Redacted.value(token.value)}`)
   const exchanged = Timeout.within(policies.exchange(request), context, allowedMillis, late)
   const received = yield* Effect.exit(inFlight(exchanged))
+  if (requestSlot !== undefined) yield* requestSlot.release
   if (Exit.isFailure(received)) {
     yield* rateLimiter.release(bucket, permit, unknown)
     const failure = yield* Effect.flip(Exit.failCause(received.cause))

@@ -1,9 +1,16 @@
 /** The options of a client and of a call. */
 import type * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type * as HttpClient from "effect/http/HttpClient"
 import type { ApiVersion } from "../wire/Operation.ts"
+
+/** Acquired before each request is sent, and released once its response has arrived. */
+export interface RequestSlot {
+  readonly acquire: Effect.Effect<unknown>
+  readonly release: Effect.Effect<unknown>
+}
 
 /** What a single call may decide for itself. */
 export interface CallOptions {
@@ -20,6 +27,9 @@ export interface CallOptions {
    * @default false
    */
   readonly finishInFlight?: boolean | undefined
+
+  /** Bounds the requests in flight of many calls, and not the calls that wait for something else. */
+  readonly requestSlot?: RequestSlot | undefined
 }
 
 /**

@@ -31,7 +31,7 @@ export const make = ({ baseUrl, policies, retry, ...defaults }: Settings) => {
     operation: Operation<I, O>,
     input: I,
     { timeoutMillis, version }: Pick<Settings, "timeoutMillis" | "version">,
-    finishInFlight: boolean
+    { finishInFlight = false, requestSlot }: CallOptions
   ): Effect.Effect<Retry.Executed<O>, HighLevelError.HighLevelError> => {
     const valid = Request.validate(operation, input)
     if (Result.isFailure(valid)) return Effect.fail(valid.failure)
@@ -47,7 +47,8 @@ export const make = ({ baseUrl, policies, retry, ...defaults }: Settings) => {
       isRepeatable: operation.isRepeatable,
       isWrite: operation.isWrite,
       timeoutMillis,
-      finishInFlight
+      finishInFlight,
+      requestSlot
     })
   }
 
@@ -66,12 +67,10 @@ export const make = ({ baseUrl, policies, retry, ...defaults }: Settings) => {
     }
   })
 
-  return <I extends object, O>(operation: Operation<I, O>, input: I, options: CallOptions) => {
-    const finishInFlight = options.finishInFlight === true
-    return options.version === undefined && options.timeout === undefined
-      ? Effect.suspend(() => send(operation, input, defaults, finishInFlight))
+  return <I extends object, O>(operation: Operation<I, O>, input: I, options: CallOptions) =>
+    options.version === undefined && options.timeout === undefined
+      ? Effect.suspend(() => send(operation, input, defaults, options))
       : Effect.flatMap(overridden(options, operation.name, input), (settings) =>
-          send(operation, input, settings, finishInFlight)
+          send(operation, input, settings, options)
         )
-  }
 }

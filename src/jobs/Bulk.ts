@@ -9,72 +9,40 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import type * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { HighLevelClient } from "../client/HighLevelClient.ts"
-import type { HighLevelError, InvalidOptions } from "../client/HighLevelError.ts"
+import { HighLevelClient, type RequestSlot } from "../client/HighLevelClient.ts"
+import type { InvalidOptions } from "../client/HighLevelError.ts"
 import * as OptionsCheck from "../client/options.ts"
 import * as Request from "../client/request.ts"
-import {
-  type ConversationUpdate,
-  updateConversation,
-  type UpdateConversationResponse
-} from "../wire/updateConversation.ts"
+import { type ConversationUpdate, updateConversation } from "../wire/updateConversation.ts"
+import * as Calls from "./calls.ts"
 import type { Journal, JournalError } from "./Journal.ts"
-import * as SendUpdate from "./sendUpdate.ts"
+import { type Base, type NotSent, type Planned, send, type Sent, type Skipped } from "./Outcome.ts"
 
-/** The update was applied. */
-export interface Applied<A extends ConversationUpdate = ConversationUpdate> {
-  readonly _tag: "Applied"
-  /** The index in the input, the first being 0. */
-  readonly index: number
-  /** The input itself. */
-  readonly update: A
-  /** How many requests it took. */
-  readonly attempts: number
-  /** None where the response could not be read. */
-  readonly response: Option.Option<UpdateConversationResponse>
-}
+export type { Applied, Defect, Failed, NotSent, Planned, Skipped } from "./Outcome.ts"
 
-/** The update was not applied, or that is not known: see the error. */
-export interface Failed<A extends ConversationUpdate = ConversationUpdate> {
-  readonly _tag: "Failed"
-  readonly index: number
-  readonly update: A
-  readonly attempts: number
-  readonly error: HighLevelError
-}
-
-/** Nothing was sent: an earlier run applied the update, or a later one of the same conversation. */
-export interface Skipped<A extends ConversationUpdate = ConversationUpdate> {
-  readonly _tag: "Skipped"
-  readonly index: number
-  readonly update: A
-}
-
-/** Nothing was sent, in a dry run. */
-export interface Planned<A extends ConversationUpdate = ConversationUpdate> {
-  readonly _tag: "Planned"
-  readonly index: number
-  readonly update: A
-}
-
-/** The outcome of an input. */
-export type Outcome<A extends ConversationUpdate = ConversationUpdate> =
-  Applied<A> | Failed<A> | Skipped<A> | Planned<A>
+/** The outcome of a row. */
+export type Outcome<Row = ConversationUpdate> = Sent<Row> | NotSent<Row> | Skipped<Row> | Planned<Row>
 
 /** How a job is run. */
-export interface Options<A extends ConversationUpdate = ConversationUpdate> {
-  /** Maximum concurrent updates. @default 64 */
+export interface Options {
+  /** Maximum requests in flight. @default 64 */
   readonly concurrency?: number | undefined
 
-  /** Maximum concurrent updates in one location. @default 16 */
+  /** Maximum requests in flight in one location. @default 16 */
   readonly concurrencyPerLocation?: number | undefined
 
-  /** Records outcomes before they are reported, and knows those of earlier runs. */
+  /**
+   * How many rows are read ahead, so that one location does not delay another: an input
+   * sorted by location is sent in parallel as far as so many rows reach.
+   *
+   * @default 10_000
+   */
+  readonly readAhead?: number | undefined
+
+  /** Skips what earlier runs have set, and records what this one sets. */
   readonly journal?: Journal | undefined
 
   /**
@@ -85,44 +53,41 @@ export interface Options<A extends ConversationUpdate = ConversationUpdate> {
    */
   readonly stop?: Effect.Effect<unknown> | undefined
 
-  /**
-   * The index of an update in the input, such as its line in a file, used as its
-   * journal key. Increases from each update to the next.
-   *
-   * @default its place in the stream
-   */
-  readonly index?: ((update: A) => number) | undefined
+  /** After how many failures, of any kind, the rest is `NotSent`. @default none */
+  readonly maxFailures?: number | undefined
 
   /** Sends nothing: each valid update is `Planned`, or `Skipped`. @default false */
   readonly dryRun?: boolean | undefined
 }
 
-// Inputs that wait for their conversation or their location let others pass.
-const lookAhead = 4
+// Calls of one location that have begun: what waits for a retry lets so many others pass.
+const begunPerLocation = 128
+const idleLocation = "1 minute"
 
-interface Ticket<A> {
-  readonly index: number
-  readonly update: A
-  readonly isApplied: boolean
+interface Ticket<Row> extends Base<Row> {
   /** The update of the same conversation before this one. */
   readonly previous: Deferred.Deferred<void> | undefined
   readonly ended: Deferred.Deferred<void>
 }
 
 /**
- * Sends all updates and emits the outcome of each, in the order in which they end.
+ * Sends an update for each row and emits the outcome of each, in the order in which
+ * they end.
  *
  * **Details**
  *
- * - Every update ends in an outcome; a failed one does not stop the others.
+ * - A row is an update, whatever other fields it has, or anything, with a function to its update.
+ * - Every row has an outcome; a failed one does not stop the others.
  * - Two updates of one conversation are sent one after the other, in input order.
- * - The input is read as fast as updates end, and no faster.
+ * - A token that HighLevel refuses, a missing scope, a wrong `Version` or a reached daily
+ *   limit stops the updates of that location: the rest are `NotSent`. It takes two refusals,
+ *   one after the other.
  * - When the input fails, so does the stream, after the outcomes of what came before.
  * - An interruption waits for the requests in flight, and for the journal.
  * - An update may be sent twice, when its response was lost or the process died; it
  *   sets absolute values.
  *
- * **Example** (Marking as read, and a summary)
+ * **Example** (Marking as read, with the name of a contact)
  *
  * ```ts
  * import { Bulk, HighLevelClient } from "effect-highlevel"
@@ -132,130 +97,141 @@ interface Ticket<A> {
  * import * as Redacted from "effect/Redacted"
  * import * as Stream from "effect/Stream"
  *
- * const locationId = "tDtDnQdgm2LXpyiqYvZ6"
- * const updates = Stream.make("tDtDnQdgm2LXpyiqYvZ6", "unknown").pipe(
- *   Stream.map((conversationId) => ({ conversationId, locationId, unreadCount: 0 }))
+ * const contacts = Stream.make(
+ *   { name: "Ada", conversation: "tDtDnQdgm2LXpyiqYvZ6" },
+ *   { name: "Bob", conversation: "unknown" }
  * )
  *
- * const program = Bulk.updateAll(updates).pipe(
- *   Stream.map((outcome) => (outcome._tag === "Failed" ? outcome.error._tag : outcome._tag)),
+ * const program = Bulk.updateAll(contacts, ({ conversation }) => ({
+ *   conversationId: conversation,
+ *   locationId: "tDtDnQdgm2LXpyiqYvZ6",
+ *   unreadCount: 0
+ * })).pipe(
+ *   Stream.map(({ _tag, row }) => `${row.name}: ${_tag}`),
  *   Stream.runCollect,
  *   Effect.map((outcomes) => outcomes.toSorted())
  * )
  *
  * const layer = HighLevelClient.layer({ token: Redacted.make("sandbox-token") }).pipe(Layer.provide(Sandbox.layer()))
  *
- * await Effect.runPromise(program.pipe(Effect.provide(layer))) // => ["Applied", "BadRequest"]
+ * await Effect.runPromise(program.pipe(Effect.provide(layer))) // => ["Ada: Applied", "Bob: Failed"]
  * ```
  */
-export const updateAll = <A extends ConversationUpdate, E, R>(
-  updates: Stream.Stream<A, E, R>,
-  options: Options<A> = {}
-): Stream.Stream<Outcome<A>, E | InvalidOptions | JournalError, R | HighLevelClient> => {
-  const { dryRun = false, journal } = options
+export function updateAll<Row extends ConversationUpdate, E, R>(
+  rows: Stream.Stream<Row, E, R>,
+  options?: Options
+): Stream.Stream<Outcome<Row>, E | InvalidOptions | JournalError, R | HighLevelClient>
+export function updateAll<Row, E, R>(
+  rows: Stream.Stream<Row, E, R>,
+  toUpdate: (row: Row) => ConversationUpdate,
+  options?: Options
+): Stream.Stream<Outcome<Row>, E | InvalidOptions | JournalError, R | HighLevelClient>
+export function updateAll<E, R>(
+  rows: Stream.Stream<ConversationUpdate, E, R>,
+  toUpdate: Options | ((row: ConversationUpdate) => ConversationUpdate) = {},
+  options: Options = {}
+) {
+  return typeof toUpdate === "function" ? run(rows, toUpdate, options) : run(rows, updateOf, toUpdate)
+}
 
-  return Stream.unwrap(
+/** The fields of an update, and nothing else that a row may have. */
+const updateOf = ({ conversationId, feedback, locationId, starred, unreadCount }: ConversationUpdate) => ({
+  conversationId,
+  locationId,
+  ...(unreadCount === undefined ? {} : { unreadCount }),
+  ...(starred === undefined ? {} : { starred }),
+  ...(feedback === undefined ? {} : { feedback })
+})
+
+const run = <Row, E, R>(
+  rows: Stream.Stream<Row, E, R>,
+  toUpdate: (row: Row) => ConversationUpdate,
+  options: Options
+): Stream.Stream<Outcome<Row>, E | InvalidOptions | JournalError, R | HighLevelClient> =>
+  Stream.unwrap(
     Effect.gen(function* () {
+      const { dryRun = false, journal } = options
       const concurrency = yield* OptionsCheck.count(options.concurrency ?? 64, "concurrency")
       const perLocation = yield* OptionsCheck.count(options.concurrencyPerLocation ?? 16, "concurrencyPerLocation")
+      const readAhead = yield* OptionsCheck.count(options.readAhead ?? 10_000, "readAhead")
       const client = yield* HighLevelClient
+      const window = Semaphore.makeUnsafe(readAhead)
       const total = Semaphore.makeUnsafe(concurrency)
-      const locations = new Map<string, Semaphore.Semaphore>()
+      const maxFailures =
+        options.maxFailures === undefined ? Infinity : yield* OptionsCheck.count(options.maxFailures, "maxFailures")
+      const calls = yield* Calls.make(options.stop ?? Effect.never, maxFailures)
       const last = new Map<string, Deferred.Deferred<void>>()
-      const running = new Set<Fiber.Fiber<unknown, unknown>>()
-      const stopped = yield* Deferred.make<void>()
-      yield* Effect.forkScoped(
-        Effect.andThen(
-          options.stop ?? Effect.never,
-          Effect.andThen(
-            Deferred.succeed(stopped, undefined),
-            Effect.suspend(() => Fiber.interruptAll(running))
-          )
-        )
-      )
 
-      const keyOf = ({ conversationId, locationId }: A) => JSON.stringify([locationId, conversationId])
+      const keyOf = ({ conversationId, locationId }: ConversationUpdate) => JSON.stringify([locationId, conversationId])
 
-      let count = 0
-      const ticketOf = (update: A): Ticket<A> => {
+      const ticketOf = (row: Row): Ticket<Row> => {
+        const update = toUpdate(row)
         const key = keyOf(update)
         const previous = last.get(key)
         const ended = Deferred.makeUnsafe<void>()
         last.set(key, ended)
-        const index = options.index?.(update) ?? count++
-        return { index, update, isApplied: journal?.isApplied(index, update) === true, previous, ended }
+        return { row, update, previous, ended }
       }
 
       /** Lets the next update of the conversation begin, now that this one is reported. */
-      const leave = ({ ended, update }: Ticket<A>) => {
+      const leave = ({ ended, update }: Ticket<Row>) => {
         Deferred.doneUnsafe(ended, Exit.void)
         const key = keyOf(update)
         if (last.get(key) === ended) last.delete(key)
+        return window.release(1)
       }
 
-      const send = Effect.fnUntraced(function* ({
-        index,
-        previous,
-        update
-      }: Ticket<A>): Effect.fn.Return<Outcome<A>, JournalError> {
-        // Runs uninterruptibly, but for its waits: here, and in the call.
-        if (previous !== undefined) yield* Effect.interruptible(Deferred.await(previous))
-        const sent = Effect.gen(function* () {
-          const location = locations.get(update.locationId) ?? Semaphore.makeUnsafe(perLocation)
-          locations.set(update.locationId, location)
-          yield* Effect.interruptible(location.takeScoped(1))
-          yield* Effect.interruptible(total.takeScoped(1))
-          if (journal?.begin !== undefined) yield* journal.begin(index, update)
-          const ended = yield* SendUpdate.make(client, update)
-          if (journal !== undefined) {
-            const error = ended._tag === "Failed" ? { error: ended.error._tag } : {}
-            yield* journal.append({ index, update, outcome: ended._tag, attempts: ended.attempts, ...error })
-          }
-          return { index, update, ...ended }
-        })
-        return yield* Effect.scoped(sent)
+      const sendJournaled = Effect.fnUntraced(function* (ticket: Ticket<Row>, requestSlot: RequestSlot) {
+        if (journal !== undefined) yield* journal.begin(ticket.update)
+        const sent = yield* send(client, ticket, { requestSlot })
+        if (journal !== undefined) yield* journal.end(sent)
+        return sent
       })
-
-      const plan = ({ index, update }: Ticket<A>): Outcome<A> =>
-        Result.match(Request.validate(updateConversation, update), {
-          onFailure: (error) => ({ _tag: "Failed", index, update, attempts: 0, error }),
-          onSuccess: () => ({ _tag: "Planned", index, update })
-        })
 
       /** The outcome, or none of an update that was stopped before it was sent. */
-      const outcome = Effect.fnUntraced(function* (ticket: Ticket<A>) {
-        const { index, isApplied, update } = ticket
-        if (isApplied) return Result.succeed<Outcome<A>>({ _tag: "Skipped", index, update })
-        if (dryRun) return Result.succeed(plan(ticket))
-        if (Deferred.isDoneUnsafe(stopped)) return Result.failVoid
-        const fiber = yield* Effect.forkChild(send(ticket), { uninterruptible: true })
-        running.add(fiber)
-        fiber.addObserver(() => running.delete(fiber))
-        // Whoever is interrupted waits for its children.
-        const exit = yield* Fiber.await(fiber)
-        return Exit.hasInterrupts(exit) && Deferred.isDoneUnsafe(stopped)
-          ? Result.failVoid
-          : Result.succeed(yield* exit)
+      const outcome = Effect.fnUntraced(function* (
+        ticket: Ticket<Row>,
+        requestSlot: RequestSlot
+      ): Effect.fn.Return<Outcome<Row> | undefined, JournalError> {
+        const { previous, row, update } = ticket
+        if (previous !== undefined) yield* Deferred.await(previous)
+        const valid = Request.validate(updateConversation, update)
+        if (Result.isFailure(valid)) return calls.ended({ _tag: "Failed", row, update, attempts: 0, error: valid.failure })
+        if (journal !== undefined && (yield* journal.isApplied(update))) return { _tag: "Skipped", row, update }
+        if (dryRun) return { _tag: "Planned", row, update }
+        return yield* calls.run(ticket, sendJournaled(ticket, requestSlot))
       })
 
-      let failure: Exit.Exit<never, E> | undefined
-      return updates.pipe(
-        Stream.interruptWhen(Deferred.await(stopped)),
-        Stream.catchCause((cause) => {
-          failure = Exit.failCause(cause)
-          return Stream.empty
-        }),
+      const failed = yield* Deferred.make<never, E>()
+      return rows.pipe(
+        Stream.interruptWhen(calls.stopped),
+        Stream.catchCause((cause) => Stream.fromEffectDrain(Deferred.failCause(failed, cause))),
+        Stream.mapEffect((row) => Effect.as(window.take(1), row)),
         Stream.map(ticketOf),
-        Stream.mapEffect((ticket) => Effect.map(outcome(ticket), (found) => ({ ticket, found })), {
-          concurrency: concurrency * lookAhead,
-          unordered: true
+        Stream.groupByKey(({ update }) => update.locationId, {
+          bufferSize: readAhead,
+          idleTimeToLive: idleLocation
         }),
-        Stream.filterMap(({ found, ticket }) => {
-          leave(ticket)
-          return found
-        }),
-        Stream.concat(Stream.suspend(() => (failure === undefined ? Stream.empty : Stream.fromEffect(failure))))
+        Stream.flatMap(
+          ([, tickets]) => {
+            const location = Semaphore.makeUnsafe(perLocation)
+            const requestSlot = {
+              acquire: Effect.andThen(location.take(1), Effect.onInterrupt(total.take(1), () => location.release(1))),
+              release: Effect.andThen(total.release(1), location.release(1))
+            }
+            return Stream.mapEffect(
+              tickets,
+              (ticket) => Effect.map(outcome(ticket, requestSlot), (found) => ({ ticket, found })),
+              { concurrency: begunPerLocation, unordered: true }
+            )
+          },
+          { concurrency: "unbounded" }
+        ),
+        Stream.mapEffect(({ found, ticket }) => Effect.as(leave(ticket), found)),
+        Stream.filter((found) => found !== undefined),
+        Stream.concat(
+          Stream.suspend(() => (Deferred.isDoneUnsafe(failed) ? Stream.fromEffect(Deferred.await(failed)) : Stream.empty))
+        )
       )
     })
   )
-}

@@ -1,11 +1,11 @@
 /**
- * A record of a job, so that it can be run again: what was applied is skipped,
- * what failed is retried, and so is what comes after it in the same conversation.
+ * A record of what a job has set, so that it can be stopped, or killed, and run again.
  *
- * The record is a file of JSON lines, one for each update that ended, written and
- * synced to the disk before the outcome is reported. It belongs to one input, one
- * server and one run at a time. Lines of the input may be changed and appended
- * between runs; a line, or a field of one, that was taken out is not undone.
+ * The journal knows to which value each field of each conversation was set last. An
+ * update that would change nothing is skipped, so the input may be sorted, cut,
+ * extended or made by another query between runs: the last values of the input win.
+ * A line that was taken out of the input is not undone. What somebody else changes in
+ * HighLevel, such as a new message, a journal does not know: start a new one for it.
  */
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
@@ -18,73 +18,135 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { ConversationUpdate } from "../wire/updateConversation.ts"
-import * as JournalState from "./journalState.ts"
+import * as KeyValueStore from "effect/persistence/KeyValueStore"
+import { HighLevelClient } from "../client/HighLevelClient.ts"
+import { ConversationUpdate } from "../wire/updateConversation.ts"
+import * as AppliedFields from "./appliedFields.ts"
+import * as FileLock from "./fileLock.ts"
+import * as FileProblem from "./fileProblem.ts"
+import type { Sent } from "./Outcome.ts"
 
-/** The journal cannot be read or written. `line` is the line that is not one of a journal. */
+/** The journal cannot be used. Nothing is sent without it. */
 export class JournalError extends Data.TaggedError("JournalError")<{
-  readonly path: string
-  readonly line?: number | undefined
-  readonly cause: unknown
+  /**
+   * - `Unavailable`: it cannot be read or written
+   * - `NotAJournal`: the file is something else; it was not changed
+   * - `OtherServer`: it is of a job on another server
+   * - `InUse`: another run uses it
+   */
+  readonly reason: "Unavailable" | "NotAJournal" | "OtherServer" | "InUse"
+  readonly description: string
+  readonly cause?: unknown
 }> {
-  // Where it is not set, Bun's errors have a `line` of their own: that of the source.
-  constructor(props: { readonly path: string; readonly line?: number | undefined; readonly cause: unknown }) {
-    super({ line: undefined, ...props })
-  }
-
   override get message() {
-    return this.line === undefined
-      ? `The journal ${this.path} cannot be read or written: ${String(this.cause)}`
-      : `${this.path} is not a journal: line ${this.line} is not a valid entry. Nothing was sent`
+    return this.description
   }
 }
 
-/** How an update ended. */
-export interface Outcome {
-  /** The index in the input, the first being 0. */
-  readonly index: number
-  readonly update: ConversationUpdate
-  readonly outcome: "Applied" | "Failed"
-  /** The tag of the error. */
-  readonly error?: string | undefined
-  readonly attempts: number
-}
-
-/** What a job knows of its earlier runs. */
+/** What a job asks of its journal. One update of a conversation at a time. */
 export interface Journal {
-  /** Whether an earlier run applied an input. Asked once for each, in their order. */
-  readonly isApplied: (index: number, update: ConversationUpdate) => boolean
+  /** Whether every field of an update is known to be set to its value. */
+  readonly isApplied: (update: ConversationUpdate) => Effect.Effect<boolean, JournalError>
 
-  /** Records that an update is about to be sent again. */
-  readonly begin?: (index: number, update: ConversationUpdate) => Effect.Effect<void, JournalError>
+  /** Called before an update is sent: what its fields are set to is not known until it has ended. */
+  readonly begin: (update: ConversationUpdate) => Effect.Effect<void, JournalError>
 
   /** Records how an update ended; durable when it returns. */
-  readonly append: (ended: Outcome) => Effect.Effect<void, JournalError>
+  readonly end: (sent: Sent<unknown>) => Effect.Effect<void, JournalError>
 }
 
+const Header = Schema.Struct({ journal: Schema.Literal(1), server: Schema.String })
+
 const Entry = Schema.Struct({
-  index: Schema.Int,
-  conversationId: Schema.String,
-  locationId: Schema.String,
-  /** Tells whether the input at that index is still the same. */
-  hash: Schema.Finite,
-  /** `Begun` is written before an update is sent again whose line has changed. */
-  outcome: Schema.Literals(["Begun", "Applied", "Failed"]),
-  error: Schema.optionalKey(Schema.String),
-  attempts: Schema.Int,
-  at: Schema.String
+  outcome: Schema.Literals(["Sending", "Applied", "Failed", "Defect"]),
+  at: Schema.String,
+  update: ConversationUpdate,
+  attempts: Schema.optionalKey(Schema.Int),
+  error: Schema.optionalKey(Schema.String)
 })
-const EntryText = Schema.fromJsonString(Entry)
-const decodeEntry = Schema.decodeEffect(EntryText)
-const encodeEntry = Schema.encodeSync(EntryText)
+const decodeHeader = Schema.decodeEffect(Schema.fromJsonString(Header))
+const encodeHeader = Schema.encodeSync(Schema.fromJsonString(Header))
+const decodeEntry = Schema.decodeEffect(Schema.fromJsonString(Entry))
+const encodeEntry = Schema.encodeSync(Schema.fromJsonString(Entry))
 
 const newline = 10
-// Of every line that was written here.
-const beginning = `{"index":`
+/** What the lines of a journal begin with, for one that was torn. */
+const beginnings = [`{"journal":`, `{"outcome":`]
+
+const errorOf = (path: string, cause: unknown) =>
+  cause instanceof FileLock.Locked
+    ? new JournalError({ reason: "InUse", description: `The journal ${path} is in use by ${cause.by}` })
+    : new JournalError({
+        reason: "Unavailable",
+        description: `The journal ${path} cannot be read or written: ${FileProblem.describe(cause)}`,
+        cause
+      })
+
+const failing = (path: string) => Effect.mapError((cause: unknown) => errorOf(path, cause))
+
+const notAJournal = (path: string, line: number, cause?: unknown) =>
+  new JournalError({
+    reason: "NotAJournal",
+    description: `${path} is not a journal: line ${line} is not a valid entry. Nothing was sent`,
+    cause
+  })
+
+const otherServer = (path: string, journal: string, server: string) =>
+  new JournalError({
+    reason: "OtherServer",
+    description: `The journal ${path} is of ${journal}, and this job is for ${server}. Nothing was sent`
+  })
+
+/** Reads a journal into what it knows, and returns how many of its bytes are whole lines. */
+const read = Effect.fnUntraced(function* (
+  path: string,
+  server: string,
+  fields: ReturnType<typeof AppliedFields.make>
+): Effect.fn.Return<number, JournalError, FileSystem.FileSystem> {
+  const fileSystem = yield* FileSystem.FileSystem
+  if (!(yield* failing(path)(fileSystem.exists(path)))) return 0
+  const { type } = yield* failing(path)(fileSystem.stat(path))
+  if (type !== "File") return yield* errorOf(path, `it is a ${type.toLowerCase()}`)
+
+  const readLine = Effect.fnUntraced(function* (text: string, line: number) {
+    const invalid = Effect.mapError((cause: unknown) => notAJournal(path, line, cause))
+    if (line === 1) {
+      const header = yield* invalid(decodeHeader(text))
+      if (header.server !== server) return yield* otherServer(path, header.server, server)
+      return
+    }
+    const { outcome, update } = yield* invalid(decodeEntry(text))
+    if (outcome === "Applied") fields.apply(update)
+    else fields.forget(update)
+  })
+
+  const decoder = new TextDecoder()
+  let [line, seen, whole, pending] = [0, 0, 0, ""]
+  yield* fileSystem.stream(path).pipe(
+    Stream.mapError((cause) => errorOf(path, cause)),
+    Stream.runForEach(
+      Effect.fnUntraced(function* (chunk: Uint8Array) {
+        const last = chunk.lastIndexOf(newline)
+        if (last !== -1) whole = seen + last + 1
+        seen += chunk.length
+        const lines = (pending + decoder.decode(chunk, { stream: true })).split("\n")
+        pending = lines.pop() ?? ""
+        for (const text of lines) yield* readLine(text, ++line)
+      })
+    )
+  )
+  // What follows the last line break was being written when the run ended, if it is ours.
+  const torn = `${pending}${decoder.decode()}`
+  const isOurs = beginnings.some((text) => torn.startsWith(text) || text.startsWith(torn)) || /^\0+$/.test(torn)
+  if (!isOurs) return yield* notAJournal(path, line + 1)
+  if (seen > whole) yield* failing(path)(fileSystem.truncate(path, whole))
+  return whole
+})
 
 /**
- * Opens the journal at a path, or begins it there. A last line that a crash has
- * torn is cut off; any other line that is not one of a journal is an error.
+ * Opens the journal at a path, or begins it there, for the server of the client in the
+ * context. A second run with the same file fails with `InUse`; one that was killed
+ * holds it for five seconds more.
  *
  * **Example** (A job that is run twice)
  *
@@ -123,51 +185,26 @@ const beginning = `{"index":`
  */
 export const open = Effect.fnUntraced(function* (options: {
   readonly path: string
-}): Effect.fn.Return<Journal, JournalError, FileSystem.FileSystem | Scope.Scope> {
+  /** Who runs the job, for the error of a second run, such as a process id and a host. @default "another run" */
+  readonly owner?: string | undefined
+}): Effect.fn.Return<Journal, JournalError, FileSystem.FileSystem | HighLevelClient | Scope.Scope> {
   const { path } = options
   const fileSystem = yield* FileSystem.FileSystem
-  const failing = Effect.mapError((cause: unknown) => new JournalError({ path, cause }))
+  const { baseUrl: server } = yield* HighLevelClient
+  // After half a line nothing may be written: only the last one can be repaired.
+  let broken: JournalError | undefined
+  const lock = FileLock.acquire(`${path}.lock`, options.owner ?? "another run", (error) => {
+    broken ??= errorOf(path, error)
+  })
+  yield* failing(path)(lock)
 
-  const state = JournalState.make()
-  if (yield* failing(fileSystem.exists(path))) {
-    const { type } = yield* failing(fileSystem.stat(path))
-    if (type !== "File") return yield* new JournalError({ path, cause: `a journal is a file, and this is a ${type}` })
-    const text = new TextDecoder()
-    let pending = ""
-    let line = 0
-    let whole = 0
-    let seen = 0
-    const read = Effect.fnUntraced(function* (chunk: Uint8Array) {
-      const last = chunk.lastIndexOf(newline)
-      if (last !== -1) whole = seen + last + 1
-      seen += chunk.length
-      const lines = (pending + text.decode(chunk, { stream: true })).split("\n")
-      pending = lines.pop() ?? ""
-      for (const entry of lines) {
-        line++
-        state.read(yield* Effect.mapError(decodeEntry(entry), (cause) => new JournalError({ path, line, cause })))
-      }
-    })
-    yield* fileSystem.stream(path).pipe(
-      Stream.mapError((cause) => new JournalError({ path, cause })),
-      Stream.runForEach(read)
-    )
-    // What follows the last line break was being written when the run ended, if it is ours.
-    if (seen > whole) {
-      const isOurs =
-        `${pending}${text.decode()}`.startsWith(beginning) || beginning.startsWith(pending) || /^\0+$/.test(pending)
-      if (!isOurs) return yield* new JournalError({ path, line: line + 1, cause: "not a line of a journal" })
-      yield* failing(fileSystem.truncate(path, whole))
-    }
-  }
-
-  const file = yield* failing(fileSystem.open(path, { flag: "a", mode: 0o600 }))
+  const fields = AppliedFields.make()
+  const size = yield* read(path, server, fields)
+  const file = yield* failing(path)(fileSystem.open(path, { flag: "a", mode: 0o600 }))
   const encoder = new TextEncoder()
   // All that came while the last lines were being synced goes with the next ones.
   let waiting: { lines: Array<string>; readonly written: Deferred.Deferred<void, JournalError> } | undefined
   let isWriting = false
-  // After half a line nothing may be written: only the last one can be healed.
-  let broken: JournalError | undefined
 
   const write = Effect.gen(function* () {
     while (waiting !== undefined) {
@@ -175,7 +212,7 @@ export const open = Effect.fnUntraced(function* (options: {
       waiting = undefined
       const bytes = encoder.encode(lines.join(""))
       const result = yield* Effect.exit(
-        broken === undefined ? failing(Effect.andThen(file.writeAll(bytes), file.sync)) : Effect.fail(broken)
+        broken === undefined ? failing(path)(Effect.andThen(file.writeAll(bytes), file.sync)) : Effect.fail(broken)
       )
       broken ??= Option.getOrUndefined(Exit.findErrorOption(result))
       Deferred.doneUnsafe(written, result)
@@ -183,21 +220,9 @@ export const open = Effect.fnUntraced(function* (options: {
     isWriting = false
   })
 
-  const record = (
-    index: number,
-    update: ConversationUpdate,
-    outcome: "Begun" | "Applied" | "Failed",
-    attempts: number,
-    error?: string
-  ) =>
+  const append = (line: string) =>
     Effect.uninterruptible(
       Effect.gen(function* () {
-        const at = DateTime.formatIso(DateTime.makeUnsafe(yield* Clock.currentTimeMillis))
-        // What JavaScript passes may be no strings.
-        const [conversationId, locationId] = [String(update.conversationId), String(update.locationId)]
-        const hash = JournalState.hashOf(update)
-        const entry = { index, conversationId, locationId, hash, outcome, attempts, at }
-        const line = encodeEntry({ ...entry, ...(error === undefined ? {} : { error }) })
         waiting ??= { lines: [], written: Deferred.makeUnsafe() }
         waiting.lines.push(`${line}\n`)
         const { written } = waiting
@@ -209,9 +234,64 @@ export const open = Effect.fnUntraced(function* (options: {
       })
     )
 
+  const record = (entry: Omit<typeof Entry.Type, "at">) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      append(encodeEntry({ ...entry, at: DateTime.formatIso(DateTime.makeUnsafe(now)) }))
+    )
+
+  if (size === 0) yield* append(encodeHeader({ journal: 1, server }))
   return {
-    isApplied: state.isApplied,
-    begin: (index, update) => (state.isBegun(index, update) ? record(index, update, "Begun", 0) : Effect.void),
-    append: ({ attempts, error, outcome, index, update }) => record(index, update, outcome, attempts, error)
+    isApplied: (update) => Effect.sync(() => fields.matches(update)),
+    begin: (update) =>
+      Effect.suspend(() => {
+        if (!fields.isKnown(update)) return Effect.void
+        fields.forget(update)
+        return record({ outcome: "Sending", update })
+      }),
+    end: (sent) => {
+      const { _tag: outcome, update } = sent
+      if (outcome === "Failed" && sent.error._tag === "InvalidRequest") return Effect.void
+      const attempts = outcome === "Defect" ? {} : { attempts: sent.attempts }
+      const error = outcome === "Failed" ? { error: sent.error._tag } : {}
+      return Effect.tap(record({ outcome, update, ...attempts, ...error }), () => {
+        if (outcome === "Applied") fields.apply(update)
+        return Effect.void
+      })
+    }
   }
 })
+
+const Stored = Schema.fromJsonString(Schema.Record(Schema.String, Schema.String))
+
+/**
+ * A journal in a `KeyValueStore`: a database, or memory. One key for each conversation,
+ * beginning with the server. Nothing keeps a second run from using the same store.
+ */
+export const fromKeyValueStore: Effect.Effect<Journal, never, KeyValueStore.KeyValueStore | HighLevelClient> =
+  Effect.gen(function* () {
+    const { baseUrl: server } = yield* HighLevelClient
+    const store = KeyValueStore.toSchemaStore(yield* KeyValueStore.KeyValueStore, Stored)
+    const inStore = failing("in the KeyValueStore")
+    const keyOf = ({ conversationId, locationId }: ConversationUpdate) => `${server} ${locationId} ${conversationId}`
+    const get = (update: ConversationUpdate) =>
+      Effect.map(inStore(store.get(keyOf(update))), Option.getOrElse((): typeof Stored.Type => ({})))
+    const set = (update: ConversationUpdate, fields: typeof Stored.Type) => inStore(store.set(keyOf(update), fields))
+
+    return {
+      isApplied: (update) =>
+        Effect.map(get(update), (stored) =>
+          Object.entries(AppliedFields.fieldsOf(update)).every(([name, text]) => stored[name] === text)
+        ),
+      begin: (update) =>
+        Effect.flatMap(get(update), (stored) => {
+          const known = Object.entries(stored).filter(([name]) => !(name in AppliedFields.fieldsOf(update)))
+          return known.length === Object.keys(stored).length ? Effect.void : set(update, Object.fromEntries(known))
+        }),
+      end: (sent) =>
+        sent._tag === "Applied"
+          ? Effect.flatMap(get(sent.update), (stored) =>
+              set(sent.update, { ...stored, ...AppliedFields.fieldsOf(sent.update) })
+            )
+          : Effect.void
+    }
+  })

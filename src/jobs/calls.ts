@@ -1,0 +1,66 @@
+/** The calls of a job that have begun, and what stops them: all of them, or those of a location. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Outcome from "./Outcome.ts"
+import * as StoppedLocations from "./stoppedLocations.ts"
+
+export const make = Effect.fnUntraced(function* (stop: Effect.Effect<unknown>, maxFailures: number) {
+  const stopped = yield* Deferred.make<void>()
+  const locations = StoppedLocations.make()
+  const running = new Map<Fiber.Fiber<unknown, unknown>, string>()
+  let failures = 0
+
+  /** Ends the waits of calls. Requests in flight finish. */
+  const interrupt = (locationId?: string) => {
+    for (const [fiber, id] of running) if (locationId === undefined || id === locationId) fiber.interruptUnsafe()
+  }
+
+  const reasonOf = (locationId: string) =>
+    failures >= maxFailures ? new Outcome.TooManyFailures({ maxFailures }) : locations.reason(locationId)
+
+  /** Takes in how an update ended. */
+  const ended = <Row>(sent: Outcome.Sent<Row>): Outcome.Sent<Row> => {
+    if (sent._tag !== "Applied" && ++failures === maxFailures) interrupt()
+    if (locations.stops(sent)) interrupt(sent.update.locationId)
+    return sent
+  }
+
+  yield* Effect.forkScoped(
+    Effect.andThen(
+      stop,
+      Effect.andThen(
+        Deferred.succeed(stopped, undefined),
+        Effect.sync(() => interrupt())
+      )
+    )
+  )
+
+  return {
+    stopped: Deferred.await(stopped),
+
+    ended,
+
+    /** Runs a call, unless it is stopped before it has sent something. None of a job that is stopped. */
+    run: Effect.fnUntraced(function* <Row, E>(
+      { row, update }: Outcome.Base<Row>,
+      call: Effect.Effect<Outcome.Sent<Row>, E>
+    ): Effect.fn.Return<Outcome.Sent<Row> | Outcome.NotSent<Row> | undefined, E> {
+      const notSent = () => {
+        const reason = reasonOf(update.locationId)
+        return reason === undefined ? undefined : ({ _tag: "NotSent", row, update, reason } as const)
+      }
+      const before = notSent()
+      if (before !== undefined || Deferred.isDoneUnsafe(stopped)) return before
+      const fiber = yield* Effect.forkChild(call, { uninterruptible: true })
+      running.set(fiber, update.locationId)
+      fiber.addObserver(() => running.delete(fiber))
+      // Whoever is interrupted waits for its children.
+      const exit = yield* Fiber.await(fiber)
+      if (Exit.isSuccess(exit)) return ended(exit.value)
+      const after = Exit.hasInterrupts(exit) ? notSent() : undefined
+      return after !== undefined || (Exit.hasInterrupts(exit) && Deferred.isDoneUnsafe(stopped)) ? after : yield* exit
+    })
+  }
+})
