@@ -1,0 +1,46 @@
+/** An update as it is in a queue, and as it is in the list of failures. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as PersistedQueue from "effect/persistence/PersistedQueue"
+import * as Hash from "../client/hash.ts"
+import { ConversationUpdate } from "../wire/updateConversation.ts"
+
+/** An update in a queue, and the job that it is of. */
+export interface QueuedUpdate {
+  readonly job: string
+  readonly update: ConversationUpdate
+}
+
+const fields = { job: Schema.String, update: ConversationUpdate }
+
+/** With the deliveries before it was put back with a delay. */
+export const Element = Schema.Struct({ ...fields, deliveries: Schema.Int })
+
+/** An update that failed for good. */
+export const Failure = Schema.Struct({
+  ...fields,
+  /** What it failed with: the tag of a `HighLevelError`, or `Defect`. */
+  error: Schema.Struct({ _tag: Schema.String, message: Schema.String }),
+  /** How often it was delivered to a worker. */
+  deliveries: Schema.Int,
+  failedAt: Schema.DateTimeUtc
+})
+
+export interface Failure extends Schema.Schema.Type<typeof Failure> {}
+
+export const FailureText = Schema.fromJsonString(Schema.toCodecJson(Failure))
+
+/** How the update of a job is known. It mistakes one content for another in one of 9e15. */
+export const idOf = ({ job, update }: QueuedUpdate): string => {
+  const { conversationId, feedback, locationId, starred, unreadCount } = update
+  return JSON.stringify([job, locationId, conversationId, Hash.make(JSON.stringify([unreadCount, starred, feedback]))])
+}
+
+// When an update has failed is decided here: Effect's own list of failures cannot be read.
+const unlimited = 2 ** 31 - 1
+
+export const queueOf = (name: string) => PersistedQueue.make({ name, schema: Element, maxAttempts: unlimited })
+
+/** What is put into a queue has been validated. */
+export const orDieOfSchema = <A, E, R>(effect: Effect.Effect<A, E | Schema.SchemaError, R>) =>
+  Effect.catchIf(effect, Schema.isSchemaError, Effect.die)
