@@ -215,7 +215,7 @@ describe("a worker", () => {
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
       yield* sandbox.seed({ id: "healthy", locationId: "another location" })
-      yield* sandbox.refuse({ status: 401, body: invalidToken, times: 4 })
+      yield* sandbox.refuse({ status: 401, body: invalidToken, times: 3 })
       yield* enqueue(many.map((_, index) => read(index)))
       const outcomes: Array<UpdateQueue.QueueOutcome> = []
       const worker = yield* Effect.forkChild(
@@ -235,6 +235,7 @@ describe("a worker", () => {
       // Another location is not concerned.
       yield* enqueue([{ conversationId: "healthy", locationId: "another location", starred: true }])
       assert.strictEqual(yield* after("30 seconds"), 4)
+      yield* sandbox.refuse({ status: 401, body: invalidToken })
       assert.strictEqual(yield* after("4 minutes"), 5)
       // None of this counts: each is delivered for the first or second time.
       assert.strictEqual(yield* after("5 minutes"), 5 + 1001)

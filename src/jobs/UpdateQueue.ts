@@ -10,7 +10,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as PersistedQueue from "effect/persistence/PersistedQueue"
@@ -20,12 +19,11 @@ import type * as HighLevelError from "../client/HighLevelError.ts"
 import * as OptionsCheck from "../client/options.ts"
 import * as Request from "../client/request.ts"
 import { type ConversationUpdate, updateConversation } from "../wire/updateConversation.ts"
-import * as Delivery from "./delivery.ts"
 import * as Queued from "./queuedUpdate.ts"
 import * as QueueRecords from "./QueueRecords.ts"
 import * as QueueWorker from "./queueWorker.ts"
 
-export type { QueueOutcome, Returned } from "./delivery.ts"
+export type { QueueOutcome, Returned } from "./queueWorker.ts"
 export { Failure, type QueuedUpdate } from "./queuedUpdate.ts"
 
 /** The name of the queue, where none is given. */
@@ -180,7 +178,7 @@ export interface WorkOptions extends QueueOptions {
 export const work = (
   options: WorkOptions = {}
 ): Stream.Stream<
-  Delivery.QueueOutcome,
+  QueueWorker.QueueOutcome,
   HighLevelError.InvalidOptions,
   HighLevelClient | PersistedQueue.PersistedQueueFactory | QueueRecords.QueueRecords
 > =>
@@ -190,8 +188,7 @@ export const work = (
       const concurrency = yield* OptionsCheck.count(options.concurrency ?? 64, "concurrency")
       const maxAttempts = yield* OptionsCheck.count(options.maxAttempts ?? 10, "maxAttempts")
       const idleMillis = yield* OptionsCheck.millis(options.idle ?? "Infinity", "idle")
-      const deliver = yield* Delivery.make(name, { concurrency, maxAttempts })
-      return Stream.fromQueue(yield* QueueWorker.make(name, deliver, { idleMillis, stop, takers: concurrency * 4 }))
+      return Stream.fromQueue(yield* QueueWorker.make({ concurrency, idleMillis, maxAttempts, name, stop }))
     })
   )
 
@@ -202,7 +199,7 @@ export const failures = ({ name = defaultName }: QueueOptions = {}): Stream.Stre
   QueueRecords.QueueRecords
 > =>
   Stream.unwrap(Effect.map(QueueRecords.QueueRecords, (records) => records.failures(name))).pipe(
-    Stream.mapEffect((text) => Queued.orDieOfSchema(Schema.decodeEffect(Queued.FailureText)(text)))
+    Stream.mapEffect((text) => Queued.orDieOfSchema(Queued.decodeFailure(text)))
   )
 
 /** Puts updates that have failed for good back into the queue, and emits those that are there. */

@@ -1,107 +1,199 @@
-/** A worker: takes updates from a queue until it is stopped or idle. */
+/** A worker of a queue: takes updates, sends them, and puts back what has to wait. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import type * as PersistedQueue from "effect/persistence/PersistedQueue"
-import type { Delivered, QueueOutcome, Redelivered } from "./delivery.ts"
+import * as RcMap from "effect/RcMap"
+import * as Semaphore from "effect/Semaphore"
+import { HighLevelClient } from "../client/HighLevelClient.ts"
+import * as HighLevelError from "../client/HighLevelError.ts"
+import * as Outcome from "./Outcome.ts"
 import * as Queued from "./queuedUpdate.ts"
+import { QueueRecords } from "./QueueRecords.ts"
+import * as StoppedLocations from "./stoppedLocations.ts"
 
-type Element = typeof Queued.Element.Type
+type Base = Outcome.Base<Queued.QueuedUpdate>
+type Unsuccessful = Outcome.Failed<Queued.QueuedUpdate> | Outcome.Defect<Queued.QueuedUpdate>
 
-const restMillis = 1000
+/** The update is in the queue again, and is redelivered later, to any worker. */
+export interface Returned extends Base {
+  readonly _tag: "Returned"
+  /** Which delivery it was; the first one is 1. */
+  readonly deliveries: number
+  /** What the delivery ended with. */
+  readonly because: Unsuccessful
+}
+
+/** What a worker reports of an update. */
+export type QueueOutcome = Outcome.Sent<Queued.QueuedUpdate> | Outcome.NotSent<Queued.QueuedUpdate> | Returned
+
+export interface Settings {
+  readonly name: string
+  readonly concurrency: number
+  readonly maxAttempts: number
+  readonly idleMillis: number
+  readonly stop: Effect.Effect<unknown>
+}
+
+const perLocation = 16
+// Updates that are taken at once for each request in flight: those of a busy location wait.
+const takersPerRequest = 4
+// Where all takers are busy, an update that waited for so long lets others pass for as long.
+const busyMillis = 1000
+// After how long one update probes a location that was stopped.
+const stoppedMillis = 300_000
+const redeliveryMillis = (deliveries: number) => Math.min(300_000, 1000 * 2 ** (deliveries - 1))
+
+const isRefused = (sent: Outcome.Sent<unknown>) => sent._tag === "Failed" && HighLevelError.isConfiguration(sent.error)
+
+const isDailyLimit = (sent: Outcome.Sent<unknown>) => sent._tag === "Failed" && sent.error._tag === "DailyLimitExceeded"
+
+const isTemporary = (sent: Unsuccessful) =>
+  sent._tag === "Defect" || isRefused(sent) || HighLevelError.isTransient(sent.error)
+
+const defect = (base: Base, error: unknown): Unsuccessful => ({ ...base, _tag: "Defect", cause: Cause.die(error) })
+
+const returned = (because: Unsuccessful, deliveries: number): Returned => {
+  const { row, update } = because
+  return { _tag: "Returned", row, update, deliveries, because }
+}
 
 /** The outcomes of a worker, each once the queue knows it. It stops when the scope closes. */
-export const make = Effect.fnUntraced(function* (
-  name: string,
-  deliver: (
-    element: Element,
-    attempts: number
-  ) => Effect.Effect<Delivered, Redelivered | PersistedQueue.PersistedQueueError>,
-  {
-    idleMillis,
-    stop,
-    takers
-  }: { readonly idleMillis: number; readonly stop: Effect.Effect<unknown>; readonly takers: number }
-) {
+export const make = Effect.fnUntraced(function* (settings: Settings) {
+  const { concurrency, idleMillis, maxAttempts, name } = settings
+  const takers = concurrency * takersPerRequest
+  const client = yield* HighLevelClient
+  const records = yield* QueueRecords
   const queue = yield* Queued.queueOf(name)
   const outcomes = yield* Queue.bounded<QueueOutcome, Cause.Done>(takers)
   const stopped = yield* Deferred.make<void>()
-  const deliveries = yield* FiberSet.make<Delivered, Redelivered | PersistedQueue.PersistedQueueError>()
-  /** Takers that wait for the queue, and those that have an update. */
-  const idle = new Set<Fiber.Fiber<unknown, unknown>>()
-  const busy = new Map<Fiber.Fiber<unknown, unknown>, Element>()
+  const requests = Semaphore.makeUnsafe(concurrency)
+  /** One update of a location at a time, until HighLevel has accepted its token. */
+  const gates = yield* RcMap.make({ lookup: (_locationId: string) => Semaphore.make(1) })
+  const stoppedLocations = StoppedLocations.make()
+  const resumesAt = new Map<string, number>()
+  let busy = 0
   let activeUntil = yield* Clock.currentTimeMillis
 
-  const taking = queue.take((element, { attempts }) =>
-    Effect.withFiber((fiber) => {
-      idle.delete(fiber)
-      busy.set(fiber, element)
-      if (Deferred.isDoneUnsafe(stopped)) return Effect.interrupt
-      const delivery = Effect.tap(Effect.forkChild(deliver(element, attempts), { uninterruptible: true }), (running) =>
-        FiberSet.add(deliveries, running)
-      )
-      // Stopped before it is sent, it goes back as if it had not been taken.
-      return Effect.flatMap(delivery, (running) =>
-        Effect.onInterrupt(Fiber.join(running), () => Fiber.interrupt(running))
-      )
-    })
-  )
-
-  /** What became of a take, unless the worker was stopped before it sent anything. */
-  const result = Effect.fnUntraced(function* (
-    exit: Effect.Success<ReturnType<typeof Fiber.await<Delivered, Redelivered | PersistedQueue.PersistedQueueError>>>,
-    element: Element | undefined
-  ) {
-    if (Exit.isSuccess(exit)) return exit.value
-    const error = Option.getOrUndefined(Exit.findErrorOption(exit))
-    if (error?._tag === "Redelivered") return error
-    if (Cause.hasInterruptsOnly(exit.cause)) return undefined
-    if (element !== undefined) {
-      // What became of it could not be recorded: the queue redelivers it.
-      const { deliveries, ...row } = element
-      const base = { row, update: row.update }
-      const because = { _tag: "Defect" as const, ...base, cause: Cause.die(Cause.squash(exit.cause)) }
-      const outcome = { _tag: "Returned" as const, ...base, deliveries: deliveries + 1, because }
-      return { outcome, activeUntil: yield* Clock.currentTimeMillis }
-    }
-    const message = Cause.prettyErrors(exit.cause)[0]?.message
-    yield* Effect.logError(`The queue cannot be read, and is tried again in a second: ${message}`)
-    yield* Effect.sleep(restMillis)
+  /** Why a location is stopped, unless it is time to probe it. */
+  const reasonAt = (locationId: string, now: number) => {
+    if (now < (resumesAt.get(locationId) ?? 0)) return stoppedLocations.reason(locationId)
+    if (resumesAt.delete(locationId)) stoppedLocations.resume(locationId)
     return undefined
+  }
+
+  const send = Effect.fnUntraced(function* (base: Base, gate: Semaphore.Semaphore) {
+    const { locationId } = base.update
+    const reason = reasonAt(locationId, yield* Clock.currentTimeMillis)
+    if (reason !== undefined) return { ...base, _tag: "NotSent" as const, reason }
+    yield* Effect.interruptible(requests.take(1))
+    const sent = yield* Effect.ensuring(Outcome.send(client, base), requests.release(1))
+    yield* gate.resize(isRefused(sent) ? 1 : perLocation)
+    if (stoppedLocations.stops(sent)) {
+      const error = sent._tag === "Failed" ? sent.error : undefined
+      const resetsAt = error?._tag === "DailyLimitExceeded" ? DateTime.toEpochMillis(error.resetsAt) : undefined
+      resumesAt.set(locationId, resetsAt ?? (yield* Clock.currentTimeMillis) + stoppedMillis)
+    }
+    return sent
+  })
+
+  /** Sends an update in its turn. Nothing, if its location is busy and others may wait for a taker. */
+  const sendInTurn = (base: Base) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const gate = yield* RcMap.get(gates, base.update.locationId)
+        while (true) {
+          const entered = yield* Effect.interruptible(Effect.timeoutOption(gate.take(1), busyMillis))
+          if (Option.isSome(entered)) return yield* Effect.ensuring(send(base, gate), gate.release(1))
+          if (busy === takers) return undefined
+        }
+      })
+    )
+
+  /** The outcome of an update, and until when the worker is not idle because of it. */
+  const deliver = Effect.fnUntraced(function* ({ deliveries: earlier, ...row }: Queued.Element, attempts: number) {
+    const base: Base = { row, update: row.update }
+    const id = Queued.idOf(row)
+    const deliveries = earlier + attempts
+    const sent =
+      deliveries > maxAttempts
+        ? defect(base, new Error(`${maxAttempts} workers took it, and ended without an outcome`))
+        : yield* sendInTurn(base)
+    const now = yield* Clock.currentTimeMillis
+    const putBack = (delay: number, counted: number) =>
+      Queued.orDieOfSchema(queue.offer({ ...row, deliveries: counted }, { delay }))
+    if (sent === undefined) {
+      yield* putBack(busyMillis, deliveries - 1)
+      return { activeUntil: now + busyMillis }
+    }
+    if (sent._tag === "Applied") {
+      // A worker may have listed it, and ended before the queue knew.
+      if (deliveries > 1) yield* records.remove(name, id)
+      return { outcome: sent, activeUntil: now }
+    }
+    const resumes = resumesAt.get(row.update.locationId) ?? now
+    if (sent._tag === "NotSent" || (resumes > now && (isRefused(sent) || isDailyLimit(sent)))) {
+      yield* putBack(Math.max(busyMillis, resumes - now), deliveries - 1)
+      return { outcome: sent._tag === "NotSent" ? sent : returned(sent, deliveries), activeUntil: 0 }
+    }
+    if (isTemporary(sent) && deliveries < maxAttempts) {
+      const delay = redeliveryMillis(deliveries)
+      yield* putBack(delay, deliveries)
+      return { outcome: returned(sent, deliveries), activeUntil: now + delay }
+    }
+    // Before the queue acknowledges it: what is in neither of them is lost.
+    yield* records.add(name, id, yield* Queued.failureText(sent, Math.min(deliveries, maxAttempts)))
+    return { outcome: sent, activeUntil: now }
   })
 
   const taker = Effect.gen(function* () {
     while (!Deferred.isDoneUnsafe(stopped)) {
-      const fiber = yield* Effect.forkChild(taking)
-      if (!busy.has(fiber)) idle.add(fiber)
-      const exit = yield* Fiber.await(fiber)
-      idle.delete(fiber)
-      const delivered = yield* result(exit, busy.get(fiber))
-      if (delivered?.outcome !== undefined) yield* Queue.offer(outcomes, delivered.outcome)
-      // Until its outcome is taken: a slow reader does not make a worker idle.
-      const now = yield* Clock.currentTimeMillis
-      if (delivered !== undefined && delivered.activeUntil > 0)
-        activeUntil = Math.max(activeUntil, now, delivered.activeUntil)
-      busy.delete(fiber)
+      let taken: Queued.Element | undefined
+      const taking = queue.take((element, { attempts }) =>
+        Effect.gen(function* () {
+          taken = element
+          busy++
+          const delivery = yield* Effect.forkChild(deliver(element, attempts), { uninterruptible: true })
+          // It ends what waits, and lets a request in flight finish.
+          yield* Effect.forkChild(Effect.andThen(Deferred.await(stopped), Fiber.interrupt(delivery)))
+          return yield* Fiber.join(delivery)
+        })
+      )
+      const unlessTaken = Effect.suspend(() => (taken === undefined ? Effect.void : Effect.never))
+      const exit = yield* Effect.exit(Effect.raceFirst(taking, Effect.andThen(Deferred.await(stopped), unlessTaken)))
+      if (Exit.isSuccess(exit) && exit.value !== undefined) {
+        const { activeUntil: until, outcome } = exit.value
+        if (outcome !== undefined) yield* Queue.offer(outcomes, outcome)
+        // Until its outcome is taken: a slow reader does not make a worker idle.
+        if (until > 0) activeUntil = Math.max(activeUntil, until, yield* Clock.currentTimeMillis)
+      } else if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
+        // What became of it could not be recorded: the queue redelivers it.
+        if (taken === undefined) yield* Effect.sleep(busyMillis)
+        else {
+          const { deliveries, ...row } = taken
+          yield* Queue.offer(
+            outcomes,
+            returned(defect({ row, update: row.update }, Cause.squash(exit.cause)), deliveries + 1)
+          )
+        }
+      }
+      if (taken !== undefined) busy--
     }
   })
 
-  const end = Effect.andThen(
-    Deferred.succeed(stopped, undefined),
-    Effect.suspend(() => Effect.andThen(Fiber.interruptAll(idle), FiberSet.clear(deliveries)))
-  )
-  const isIdle = Effect.map(Clock.currentTimeMillis, (now) => busy.size === 0 && now - activeUntil >= idleMillis)
   const untilIdle = Effect.gen(function* () {
-    while (!(yield* isIdle)) yield* Effect.sleep(Math.min(idleMillis, restMillis))
+    while (busy > 0 || (yield* Clock.currentTimeMillis) - activeUntil < idleMillis) {
+      yield* Effect.sleep(Math.min(idleMillis, busyMillis))
+    }
   })
-  yield* Effect.forkScoped(Effect.andThen(Effect.raceFirst(stop, untilIdle), end))
-  const takerFibers = yield* Effect.forkScoped(
+  const stop = idleMillis === Infinity ? settings.stop : Effect.raceFirst(settings.stop, untilIdle)
+  yield* Effect.forkScoped(Effect.andThen(stop, Deferred.succeed(stopped, undefined)))
+  const fibers = yield* Effect.forkScoped(
     Effect.all(
       Array.from({ length: takers }, () => taker),
       { concurrency: "unbounded", discard: true }
@@ -109,7 +201,7 @@ export const make = Effect.fnUntraced(function* (
   )
   yield* Effect.addFinalizer(() =>
     // Nobody reads outcomes any more; what is in flight is still recorded in the queue.
-    Effect.all([end, Queue.shutdown(outcomes), Fiber.await(takerFibers)])
+    Effect.all([Deferred.succeed(stopped, undefined), Queue.shutdown(outcomes), Fiber.await(fibers)])
   )
   return outcomes
 })

@@ -1,9 +1,12 @@
 /** An update as it is in a queue, and as it is in the list of failures. */
+import * as Cause from "effect/Cause"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import * as Hash from "../client/hash.ts"
 import { ConversationUpdate } from "../wire/updateConversation.ts"
+import type * as Outcome from "./Outcome.ts"
 
 /** An update in a queue, and the job that it is of. */
 export interface QueuedUpdate {
@@ -13,8 +16,10 @@ export interface QueuedUpdate {
 
 const fields = { job: Schema.String, update: ConversationUpdate }
 
-/** With the deliveries before it was put back with a delay. */
+/** With the deliveries that are counted so far: it is put back with a delay as a new element. */
 export const Element = Schema.Struct({ ...fields, deliveries: Schema.Int })
+
+export interface Element extends Schema.Schema.Type<typeof Element> {}
 
 /** An update that failed for good. */
 export const Failure = Schema.Struct({
@@ -28,7 +33,19 @@ export const Failure = Schema.Struct({
 
 export interface Failure extends Schema.Schema.Type<typeof Failure> {}
 
-export const FailureText = Schema.fromJsonString(Schema.toCodecJson(Failure))
+const FailureText = Schema.fromJsonString(Schema.toCodecJson(Failure))
+const encodeFailure = Schema.encodeEffect(FailureText)
+export const decodeFailure = Schema.decodeEffect(FailureText)
+
+/** What is listed of a failure. */
+export const failureText = (outcome: Outcome.Failed<QueuedUpdate> | Outcome.Defect<QueuedUpdate>, deliveries: number) =>
+  Effect.flatMap(DateTime.now, (failedAt) => {
+    const error =
+      outcome._tag === "Failed"
+        ? { _tag: outcome.error._tag, message: outcome.error.message }
+        : { _tag: outcome._tag, message: Cause.prettyErrors(outcome.cause)[0]?.message ?? "" }
+    return orDieOfSchema(encodeFailure({ ...outcome.row, error, deliveries, failedAt }))
+  })
 
 /** How the update of a job is known. It mistakes one content for another in one of 9e15. */
 export const idOf = ({ job, update }: QueuedUpdate): string => {
