@@ -6,8 +6,9 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
+import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import * as TestClock from "effect/testing/TestClock"
-import { HighLevelClient, type UpdateConversation, UpdateQueue } from "effect-highlevel"
+import { HighLevelClient, QueueRecords, type UpdateConversation, UpdateQueue } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { applied, clientOf, intercepted, running } from "./harness.ts"
 
@@ -22,10 +23,14 @@ const conversations = Array.from({ length: 20 }, (_, index) => ({
 const many = Array.from({ length: 1001 }, (_, index) => ({ id: `conversation ${index}`, locationId: "location" }))
 const invalidToken = { statusCode: 401, message: "Invalid JWT" }
 
-const layer = (options?: HighLevelClient.Options, seeds: ReadonlyArray<Sandbox.Seed> = conversations) =>
+const layer = (
+  options?: HighLevelClient.Options,
+  seeds: ReadonlyArray<Sandbox.Seed> = conversations,
+  queues: typeof UpdateQueue.layerMemory = UpdateQueue.layerMemory
+) =>
   Layer.mergeAll(
     HighLevelClient.layer({ token: Redacted.make(Sandbox.defaultToken), retry: false, ...options }),
-    UpdateQueue.layerMemory
+    queues
   ).pipe(Layer.provideMerge(Sandbox.layer({ conversations: seeds, rateLimit: { max: 10_000 } })))
 
 const enqueue = (updates: ReadonlyArray<UpdateConversation.ConversationUpdate>, job = "job") =>
@@ -192,7 +197,7 @@ describe("a worker", () => {
         ]
       )
       const retried = yield* Stream.runCollect(
-        UpdateQueue.retry({ filter: ({ error }) => error._tag === "Unprocessable" })
+        UpdateQueue.retry(Stream.filter(UpdateQueue.failures(), ({ error }) => error._tag === "Unprocessable"))
       )
       assert.deepStrictEqual(
         retried.map(({ update }) => update),
@@ -204,12 +209,81 @@ describe("a worker", () => {
       // It can fail again, and be put back again.
       yield* sandbox.refuse({ status: 400, conversationId: "conversation 2" })
       for (const expected of [{ BadRequest: 1 }, { Applied: 1 }]) {
-        yield* Stream.runDrain(UpdateQueue.retry())
+        yield* Stream.runDrain(UpdateQueue.retry(UpdateQueue.failures()))
         assert.deepStrictEqual(countOf(yield* untilIdle()), expected)
       }
       assert.deepStrictEqual(yield* Stream.runCollect(UpdateQueue.failures()), [])
     }).pipe(Effect.provide(layer()))
   )
+
+  it.effect("lists an update of which each worker has died, and does not send it", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* enqueue([read(0)])
+      const [outcome] = yield* take(1, { maxAttempts: 3 })
+      assert.strictEqual(outcome?._tag, "Defect")
+      assert.strictEqual((yield* sandbox.requests).length, 0)
+      const [failure] = yield* Stream.runCollect(UpdateQueue.failures())
+      assert.deepInclude(failure, { update: read(0), deliveries: 3 })
+    }).pipe(
+      Effect.provide(
+        layer(
+          {},
+          conversations,
+          UpdateQueue.layer().pipe(
+            Layer.provide(
+              // As if three workers had taken each element before.
+              Layer.effect(
+                PersistedQueue.PersistedQueueStore,
+                Effect.map(PersistedQueue.PersistedQueueStore, (store) => ({
+                  ...store,
+                  take: (options) =>
+                    Effect.map(store.take(options), (taken) => ({ ...taken, attempts: taken.attempts + 3 }))
+                }))
+              )
+            ),
+            Layer.provideMerge(QueueRecords.layerMemory)
+          )
+        )
+      )
+    )
+  )
+
+  it.effect("does not lose a failure that cannot be listed, over a store and records of one's own", () => {
+    const listed: Array<string> = []
+    const records = (isAvailable: () => boolean): QueueRecords.Service => ({
+      isKnown: () => Effect.succeed(false),
+      add: (queue, _id, failure) =>
+        isAvailable()
+          ? Effect.sync(() => void listed.push(`${queue}: ${JSON.parse(failure).error._tag}`))
+          : Effect.fail(new PersistedQueue.PersistedQueueError({ message: "The table is locked" })),
+      remove: () => Effect.void,
+      failures: () => Stream.empty
+    })
+    let isAvailable = false
+    return Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.refuse({ status: 422, times: 2 })
+      yield* UpdateQueue.enqueue(Stream.make(read(0)), { name: "own" })
+      const [first] = yield* running(take(1, { name: "own" }))
+      assert.deepStrictEqual(listed, [])
+      isAvailable = true
+      const [second] = yield* running(take(1, { name: "own" }))
+      assert.strictEqual(first && nameOf(first), "Returned, Defect")
+      assert.strictEqual(second && nameOf(second), "Unprocessable")
+      assert.deepStrictEqual(listed, ["own: Unprocessable"])
+    }).pipe(
+      Effect.provide(
+        Layer.mergeAll(
+          UpdateQueue.layer().pipe(Layer.provide(PersistedQueue.layerStoreMemory)),
+          Layer.succeed(
+            QueueRecords.QueueRecords,
+            records(() => isAvailable)
+          )
+        ).pipe(Layer.provideMerge(layer()))
+      )
+    )
+  })
 
   it.effect("stops a location on a dead token, probes it every 5 minutes, and sends all when the token is valid", () =>
     Effect.gen(function* () {

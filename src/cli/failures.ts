@@ -27,8 +27,9 @@ export const failures = Command.make(
     const { stdout } = yield* Stdio.Stdio
     const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
     const options = Option.isSome(queue) ? { name: queue.value } : {}
+    const failed = UpdateQueue.failures(options)
     let count = 0
-    yield* (retry ? UpdateQueue.retry(options) : UpdateQueue.failures(options)).pipe(
+    yield* (retry ? UpdateQueue.retry(failed, options) : failed).pipe(
       Stream.map((failure) => {
         count++
         return `${Output.printable(JSON.stringify(encode(failure)))}\n`

@@ -92,7 +92,7 @@ export const enqueue = Effect.fnUntraced(function* <E, R>(
     Effect.fnUntraced(function* (update) {
       const id = Queued.idOf({ job, update })
       const isKnown = yield* records.isKnown(name, id)
-      if (!isKnown) yield* Queued.orDieOfSchema(queue.offer({ job, update, deliveries: 0 }, { id }))
+      if (!isKnown) yield* queue.offer({ job, update, deliveries: 0 }, { id })
       return isKnown
     }),
     { concurrency: 64 }
@@ -202,31 +202,28 @@ export const failures = ({ name = defaultName }: QueueOptions = {}): Stream.Stre
     Stream.mapEffect((text) => Queued.orDieOfSchema(Queued.decodeFailure(text)))
   )
 
-/** Puts updates that have failed for good back into the queue, and emits those that are there. */
-export const retry = (
-  options: QueueOptions & {
-    /** Which of the failures. @default all of them */
-    readonly filter?: ((failure: Queued.Failure) => boolean) | undefined
-  } = {}
+/**
+ * Puts failures back into the queue, and emits each that is there: all of
+ * `UpdateQueue.failures()`, or those that a `Stream.filter` leaves.
+ */
+export const retry = <E, R>(
+  failed: Stream.Stream<Queued.Failure, E, R>,
+  { name = defaultName }: QueueOptions = {}
 ): Stream.Stream<
   Queued.Failure,
-  PersistedQueue.PersistedQueueError,
-  PersistedQueue.PersistedQueueFactory | QueueRecords.QueueRecords
+  E | PersistedQueue.PersistedQueueError,
+  R | PersistedQueue.PersistedQueueFactory | QueueRecords.QueueRecords
 > =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const { filter = () => true, name = defaultName } = options
       const records = yield* QueueRecords.QueueRecords
       const queue = yield* Queued.queueOf(name)
-      return failures(options).pipe(
-        Stream.filter(filter),
-        Stream.tap(({ failedAt, job, update }) => {
-          const id = Queued.idOf({ job, update })
-          // Put back twice under one id, it is sent once.
-          const offered = queue.offer({ job, update, deliveries: 0 }, { id: `${id}@${failedAt.epochMilliseconds}` })
-          return Effect.andThen(Queued.orDieOfSchema(offered), records.remove(name, id))
-        })
-      )
+      return Stream.tap(failed, ({ failedAt, job, update }) => {
+        const id = Queued.idOf({ job, update })
+        // Put back twice under one id, it is sent once.
+        const offered = queue.offer({ job, update, deliveries: 0 }, { id: `${id}@${failedAt.epochMilliseconds}` })
+        return Effect.andThen(offered, records.remove(name, id))
+      })
     })
   )
 

@@ -18,7 +18,6 @@ import { QueueRecords } from "./QueueRecords.ts"
 import * as StoppedLocations from "./stoppedLocations.ts"
 
 type Base = Outcome.Base<Queued.QueuedUpdate>
-type Unsuccessful = Outcome.Failed<Queued.QueuedUpdate> | Outcome.Defect<Queued.QueuedUpdate>
 
 /** The update is in the queue again, and is redelivered later, to any worker. */
 export interface Returned extends Base {
@@ -26,45 +25,42 @@ export interface Returned extends Base {
   /** Which delivery it was; the first one is 1. */
   readonly deliveries: number
   /** What the delivery ended with. */
-  readonly because: Unsuccessful
+  readonly because: Queued.Unsuccessful
 }
 
 /** What a worker reports of an update. */
 export type QueueOutcome = Outcome.Sent<Queued.QueuedUpdate> | Outcome.NotSent<Queued.QueuedUpdate> | Returned
 
-export interface Settings {
+const perLocation = 16
+// Updates that are taken at once for each request in flight: those of a busy location wait.
+const takersPerRequest = 4
+// Where all takers are busy, an update that waited for so long lets others pass for as long.
+const busyMillis = 2000
+// After how long one update probes a location that was stopped.
+const stoppedMillis = 300_000
+const redeliveryMillis = (deliveries: number) => Math.min(300_000, 1000 * 2 ** (deliveries - 1))
+
+/** Until when the location of a failure is stopped, once it is. */
+const stopEnd = (sent: Queued.Unsuccessful, now: number): number | undefined => {
+  if (sent._tag === "Defect") return undefined
+  if (sent.error._tag === "DailyLimitExceeded") return DateTime.toEpochMillis(sent.error.resetsAt)
+  return HighLevelError.isConfiguration(sent.error) ? now + stoppedMillis : undefined
+}
+
+const defect = (base: Base, error: unknown): Queued.Unsuccessful => ({
+  ...base,
+  _tag: "Defect",
+  cause: Cause.die(error)
+})
+
+/** The outcomes of a worker, each once the queue knows it. It stops when the scope closes. */
+export const make = Effect.fnUntraced(function* (settings: {
   readonly name: string
   readonly concurrency: number
   readonly maxAttempts: number
   readonly idleMillis: number
   readonly stop: Effect.Effect<unknown>
-}
-
-const perLocation = 16
-// Updates that are taken at once for each request in flight: those of a busy location wait.
-const takersPerRequest = 4
-// Where all takers are busy, an update that waited for so long lets others pass for as long.
-const busyMillis = 1000
-// After how long one update probes a location that was stopped.
-const stoppedMillis = 300_000
-const redeliveryMillis = (deliveries: number) => Math.min(300_000, 1000 * 2 ** (deliveries - 1))
-
-const isRefused = (sent: Outcome.Sent<unknown>) => sent._tag === "Failed" && HighLevelError.isConfiguration(sent.error)
-
-const isDailyLimit = (sent: Outcome.Sent<unknown>) => sent._tag === "Failed" && sent.error._tag === "DailyLimitExceeded"
-
-const isTemporary = (sent: Unsuccessful) =>
-  sent._tag === "Defect" || isRefused(sent) || HighLevelError.isTransient(sent.error)
-
-const defect = (base: Base, error: unknown): Unsuccessful => ({ ...base, _tag: "Defect", cause: Cause.die(error) })
-
-const returned = (because: Unsuccessful, deliveries: number): Returned => {
-  const { row, update } = because
-  return { _tag: "Returned", row, update, deliveries, because }
-}
-
-/** The outcomes of a worker, each once the queue knows it. It stops when the scope closes. */
-export const make = Effect.fnUntraced(function* (settings: Settings) {
+}) {
   const { concurrency, idleMillis, maxAttempts, name } = settings
   const takers = concurrency * takersPerRequest
   const client = yield* HighLevelClient
@@ -93,12 +89,10 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
     if (reason !== undefined) return { ...base, _tag: "NotSent" as const, reason }
     yield* Effect.interruptible(requests.take(1))
     const sent = yield* Effect.ensuring(Outcome.send(client, base), requests.release(1))
-    yield* gate.resize(isRefused(sent) ? 1 : perLocation)
-    if (stoppedLocations.stops(sent)) {
-      const error = sent._tag === "Failed" ? sent.error : undefined
-      const resetsAt = error?._tag === "DailyLimitExceeded" ? DateTime.toEpochMillis(error.resetsAt) : undefined
-      resumesAt.set(locationId, resetsAt ?? (yield* Clock.currentTimeMillis) + stoppedMillis)
-    }
+    const now = yield* Clock.currentTimeMillis
+    const resumes = sent._tag === "Applied" ? undefined : stopEnd(sent, now)
+    if (stoppedLocations.stops(sent) && resumes !== undefined) resumesAt.set(locationId, resumes)
+    yield* gate.resize(resumes === undefined ? perLocation : 1)
     return sent
   })
 
@@ -125,10 +119,10 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
         ? defect(base, new Error(`${maxAttempts} workers took it, and ended without an outcome`))
         : yield* sendInTurn(base)
     const now = yield* Clock.currentTimeMillis
-    const putBack = (delay: number, counted: number) =>
-      Queued.orDieOfSchema(queue.offer({ ...row, deliveries: counted }, { delay }))
+    /** An element of its own, which is not counted unless `counted` says so. */
+    const putBack = (delay: number, counted = deliveries - 1) => queue.offer({ ...row, deliveries: counted }, { delay })
     if (sent === undefined) {
-      yield* putBack(busyMillis, deliveries - 1)
+      yield* putBack(busyMillis)
       return { activeUntil: now + busyMillis }
     }
     if (sent._tag === "Applied") {
@@ -137,14 +131,15 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
       return { outcome: sent, activeUntil: now }
     }
     const resumes = resumesAt.get(row.update.locationId) ?? now
-    if (sent._tag === "NotSent" || (resumes > now && (isRefused(sent) || isDailyLimit(sent)))) {
-      yield* putBack(Math.max(busyMillis, resumes - now), deliveries - 1)
-      return { outcome: sent._tag === "NotSent" ? sent : returned(sent, deliveries), activeUntil: 0 }
-    }
-    if (isTemporary(sent) && deliveries < maxAttempts) {
+    const waitMillis = Math.max(busyMillis, resumes - now)
+    if (sent._tag === "NotSent") return yield* Effect.as(putBack(waitMillis), { outcome: sent, activeUntil: 0 })
+    const returned: Returned = { ...base, _tag: "Returned", deliveries, because: sent }
+    const isStopping = stopEnd(sent, now) !== undefined
+    if (isStopping && resumes > now) return yield* Effect.as(putBack(waitMillis), { outcome: returned, activeUntil: 0 })
+    const isTemporary = isStopping || sent._tag === "Defect" || HighLevelError.isTransient(sent.error)
+    if (isTemporary && deliveries < maxAttempts) {
       const delay = redeliveryMillis(deliveries)
-      yield* putBack(delay, deliveries)
-      return { outcome: returned(sent, deliveries), activeUntil: now + delay }
+      return yield* Effect.as(putBack(delay, deliveries), { outcome: returned, activeUntil: now + delay })
     }
     // Before the queue acknowledges it: what is in neither of them is lost.
     yield* records.add(name, id, yield* Queued.failureText(sent, Math.min(deliveries, maxAttempts)))
@@ -176,10 +171,9 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
         if (taken === undefined) yield* Effect.sleep(busyMillis)
         else {
           const { deliveries, ...row } = taken
-          yield* Queue.offer(
-            outcomes,
-            returned(defect({ row, update: row.update }, Cause.squash(exit.cause)), deliveries + 1)
-          )
+          const base: Base = { row, update: row.update }
+          const because = defect(base, Cause.squash(exit.cause))
+          yield* Queue.offer(outcomes, { ...base, _tag: "Returned", deliveries: deliveries + 1, because })
         }
       }
       if (taken !== undefined) busy--
@@ -188,7 +182,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
 
   const untilIdle = Effect.gen(function* () {
     while (busy > 0 || (yield* Clock.currentTimeMillis) - activeUntil < idleMillis) {
-      yield* Effect.sleep(Math.min(idleMillis, busyMillis))
+      yield* Effect.sleep(Math.min(idleMillis, 1000))
     }
   })
   const stop = idleMillis === Infinity ? settings.stop : Effect.raceFirst(settings.stop, untilIdle)

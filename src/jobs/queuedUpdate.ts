@@ -14,6 +14,9 @@ export interface QueuedUpdate {
   readonly update: ConversationUpdate
 }
 
+/** How the delivery of an update ends that is not applied. */
+export type Unsuccessful = Outcome.Failed<QueuedUpdate> | Outcome.Defect<QueuedUpdate>
+
 const fields = { job: Schema.String, update: ConversationUpdate }
 
 /** With the deliveries that are counted so far: it is put back with a delay as a new element. */
@@ -33,12 +36,16 @@ export const Failure = Schema.Struct({
 
 export interface Failure extends Schema.Schema.Type<typeof Failure> {}
 
+/** What is put into a queue or a list has been validated. */
+export const orDieOfSchema = <A, E, R>(effect: Effect.Effect<A, E | Schema.SchemaError, R>) =>
+  Effect.catchIf(effect, Schema.isSchemaError, Effect.die)
+
 const FailureText = Schema.fromJsonString(Schema.toCodecJson(Failure))
 const encodeFailure = Schema.encodeEffect(FailureText)
 export const decodeFailure = Schema.decodeEffect(FailureText)
 
 /** What is listed of a failure. */
-export const failureText = (outcome: Outcome.Failed<QueuedUpdate> | Outcome.Defect<QueuedUpdate>, deliveries: number) =>
+export const failureText = (outcome: Unsuccessful, deliveries: number) =>
   Effect.flatMap(DateTime.now, (failedAt) => {
     const error =
       outcome._tag === "Failed"
@@ -56,8 +63,8 @@ export const idOf = ({ job, update }: QueuedUpdate): string => {
 // When an update has failed is decided here: Effect's own list of failures cannot be read.
 const unlimited = 2 ** 31 - 1
 
-export const queueOf = (name: string) => PersistedQueue.make({ name, schema: Element, maxAttempts: unlimited })
-
-/** What is put into a queue has been validated. */
-export const orDieOfSchema = <A, E, R>(effect: Effect.Effect<A, E | Schema.SchemaError, R>) =>
-  Effect.catchIf(effect, Schema.isSchemaError, Effect.die)
+export const queueOf = (name: string) =>
+  Effect.map(PersistedQueue.make({ name, schema: Element, maxAttempts: unlimited }), ({ offer, take }) => ({
+    take,
+    offer: (...args: Parameters<typeof offer>) => orDieOfSchema(offer(...args))
+  }))
