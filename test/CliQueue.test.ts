@@ -62,10 +62,8 @@ describe.skipIf(isMissing)("a queue at a shell", () => {
         assert.deepStrictEqual([nothing.code, nothing.stdout], [0, ""])
         assert.match(nothing.stderr, /^0 outcomes: 0 applied in \d+ s\n$/)
 
-        const third = yield* run([
-          ...["enqueue", "--job", "weekly", "--json", "--location-id", "l0", "--starred", ...queue],
-          ...["--input", file("c0\nc1\nc2\n")]
-        ])
+        const more = ["--location-id", "l0", "--starred", "--json", "--input", file("c0\nc1\nc2\n"), ...queue]
+        const third = yield* run(["enqueue", "--job", "weekly", ...more])
         assert.deepStrictEqual(
           [third.code, JSON.parse(third.stdout)],
           [0, { _tag: "Enqueued", job: "weekly", updates: 3, conversations: 3, added: 1, known: 2, invalid: 0 }]

@@ -29,6 +29,9 @@ export { Failure, type QueuedUpdate } from "./queuedUpdate.ts"
 /** The name of the queue, where none is given. */
 export const defaultName = "highlevel-updates"
 
+/** What a queue needs: {@link layerRedis} or {@link layerMemory}. */
+export type Queues = PersistedQueue.PersistedQueueFactory | QueueRecords.QueueRecords
+
 /** Which queue. */
 export interface QueueOptions {
   /** @default "highlevel-updates" */
@@ -55,14 +58,15 @@ export interface Enqueued {
  *
  * **Details**
  *
- * An update is known by its job, its conversation and its values, until 7 days after it
- * ended (`knownFor`). So a job with a name that was cut off is enqueued again under its
- * name, and nothing is added twice. Without a name every call is a job of its own.
+ * An update is known by its job, its conversation and its values, until 7 days after a
+ * worker took it (`knownFor`). So a job that was cut off is enqueued again under its name,
+ * and nothing is added twice. Without a name every call is a job of its own.
  *
  * **Gotchas**
  *
  * The conversations of the job are held in memory while they are merged. An update
- * that is not valid fails the whole job before anything is in the queue.
+ * that is not valid fails the whole job before anything is in the queue. Two calls at
+ * once under one name may both count an update as added; it is there once.
  */
 export const enqueue = Effect.fnUntraced(function* <E, R>(
   updates: Stream.Stream<ConversationUpdate, E, R>,
@@ -70,11 +74,7 @@ export const enqueue = Effect.fnUntraced(function* <E, R>(
     /** The name of the job. @default a new UUID */
     readonly job?: string | undefined
   } = {}
-): Effect.fn.Return<
-  Enqueued,
-  E | HighLevelError.InvalidRequest | PersistedQueue.PersistedQueueError,
-  R | PersistedQueue.PersistedQueueFactory | QueueRecords.QueueRecords
-> {
+): Effect.fn.Return<Enqueued, E | HighLevelError.InvalidRequest | PersistedQueue.PersistedQueueError, R | Queues> {
   const { job = SecureRandom.uuidV4Unsafe(), name = defaultName } = options
   const records = yield* QueueRecords.QueueRecords
   const queue = yield* Queued.queueOf(name)
@@ -177,11 +177,7 @@ export interface WorkOptions extends QueueOptions {
  */
 export const work = (
   options: WorkOptions = {}
-): Stream.Stream<
-  QueueWorker.QueueOutcome,
-  HighLevelError.InvalidOptions,
-  HighLevelClient | PersistedQueue.PersistedQueueFactory | QueueRecords.QueueRecords
-> =>
+): Stream.Stream<QueueWorker.QueueOutcome, HighLevelError.InvalidOptions, HighLevelClient | Queues> =>
   Stream.unwrap(
     Effect.gen(function* () {
       const { name = defaultName, stop = Effect.never } = options
@@ -209,11 +205,7 @@ export const failures = ({ name = defaultName }: QueueOptions = {}): Stream.Stre
 export const retry = <E, R>(
   failed: Stream.Stream<Queued.Failure, E, R>,
   { name = defaultName }: QueueOptions = {}
-): Stream.Stream<
-  Queued.Failure,
-  E | PersistedQueue.PersistedQueueError,
-  R | PersistedQueue.PersistedQueueFactory | QueueRecords.QueueRecords
-> =>
+): Stream.Stream<Queued.Failure, E | PersistedQueue.PersistedQueueError, R | Queues> =>
   Stream.unwrap(
     Effect.gen(function* () {
       const records = yield* QueueRecords.QueueRecords
@@ -229,14 +221,11 @@ export const retry = <E, R>(
 
 /** How long a queue remembers. */
 export interface LayerOptions {
-  /** For how long the id of an update is known after it ended. @default "7 days" */
+  /** For how long an update is known after a worker took it. @default "7 days" */
   readonly knownFor?: Duration.Input | undefined
 }
 
-/**
- * Queues over any store of Effect's `PersistedQueue`, such as `layerStoreSql`, with
- * `QueueRecords` of your own beside it.
- */
+/** Queues over any store of Effect's `PersistedQueue`, such as `layerStoreSql`, beside `QueueRecords` of your own. */
 export const layer = ({ knownFor = "7 days" }: LayerOptions = {}): Layer.Layer<
   PersistedQueue.PersistedQueueFactory,
   never,
@@ -244,8 +233,7 @@ export const layer = ({ knownFor = "7 days" }: LayerOptions = {}): Layer.Layer<
 > => Layer.merge(PersistedQueue.layer, PersistedQueue.layerCleanup({ timeToLive: knownFor }))
 
 /** Queues in the memory of this process: for tests, and for what may be lost. Their ids are known until it ends. */
-export const layerMemory: Layer.Layer<PersistedQueue.PersistedQueueFactory | QueueRecords.QueueRecords> =
-  Layer.provideMerge(PersistedQueue.layer, QueueRecords.layerMemory)
+export const layerMemory: Layer.Layer<Queues> = Layer.provideMerge(PersistedQueue.layer, QueueRecords.layerMemory)
 
 /**
  * Queues in Redis, for workers on many machines. With `NodeRedis.layer` of
@@ -263,7 +251,7 @@ export const layerRedis = (
     /** After how long others take over from a worker that died. @default "90 seconds" */
     readonly lease?: Duration.Input | undefined
   } = {}
-): Layer.Layer<PersistedQueue.PersistedQueueFactory | QueueRecords.QueueRecords, never, Redis.Redis> => {
+): Layer.Layer<Queues, never, Redis.Redis> => {
   const { lease = "90 seconds", prefix = "effect-highlevel:queue:" } = options
   const lockRefreshInterval = Duration.toMillis(lease) / 3
   const store = PersistedQueue.layerStoreRedis({ prefix, lockExpiration: lease, lockRefreshInterval })

@@ -180,10 +180,9 @@ export const make = Effect.fnUntraced(function* (settings: {
     }
   })
 
+  const isIdle = Effect.map(Clock.currentTimeMillis, (now) => busy === 0 && now - activeUntil >= idleMillis)
   const untilIdle = Effect.gen(function* () {
-    while (busy > 0 || (yield* Clock.currentTimeMillis) - activeUntil < idleMillis) {
-      yield* Effect.sleep(Math.min(idleMillis, 1000))
-    }
+    while (!(yield* isIdle)) yield* Effect.sleep(Math.min(idleMillis, 1000))
   })
   const stop = idleMillis === Infinity ? settings.stop : Effect.raceFirst(settings.stop, untilIdle)
   yield* Effect.forkScoped(Effect.andThen(stop, Deferred.succeed(stopped, undefined)))

@@ -8,18 +8,17 @@ import * as Stream from "effect/Stream"
 import { HighLevelClient, RateLimiter, UpdateQueue } from "../src/index.ts"
 
 const [baseUrl = "", port = "0"] = process.argv.slice(2)
-const name = `bench ${baseUrl}`
 
 const shared = Layer.merge(
   HighLevelClient.layer({ token: Redacted.make("sandbox-token"), app: "bench", baseUrl }).pipe(
-    Layer.provide(RateLimiter.layerRedis({ prefix: `bench:${baseUrl}:` })),
+    Layer.provide(RateLimiter.layerRedis({ prefix: `bench:${new URL(baseUrl).port}:` })),
     Layer.provide(NodeHttpClient.layerUndici)
   ),
   UpdateQueue.layerRedis()
 ).pipe(Layer.provide(NodeRedis.layer({ socket: { host: "127.0.0.1", port: Number(port) } })))
 
 await Effect.runPromise(
-  UpdateQueue.work({ name, idle: "3 seconds" }).pipe(
+  UpdateQueue.work({ name: baseUrl, idle: "3 seconds" }).pipe(
     Stream.runForEach((outcome) =>
       Effect.sync(
         () => outcome._tag !== "Returned" && console.log(outcome._tag === "Applied" ? "applied" : outcome._tag)
@@ -28,4 +27,3 @@ await Effect.runPromise(
     Effect.provide(shared)
   )
 )
-console.error(`${process.pid}: ${Math.round(process.cpuUsage().user / 1000)} ms of CPU`)
