@@ -68,6 +68,7 @@ export const make = Effect.fnUntraced(function* (settings: {
   const queue = yield* Queued.queueOf(name)
   const outcomes = yield* Queue.bounded<QueueOutcome, Cause.Done>(takers)
   const stopped = yield* Deferred.make<void>()
+  /** Held by a call for as long as it runs, its waits included. */
   const requests = Semaphore.makeUnsafe(concurrency)
   /** One update of a location at a time, until HighLevel has accepted its token. */
   const gates = yield* RcMap.make({ lookup: (_locationId: string) => Semaphore.make(1) })
