@@ -5,10 +5,13 @@
  * ours and the official SDK's in the same run. Writes results/quota.json and a
  * picture of the requests over time, results/quota.svg.
  */
+import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Stream from "effect/Stream"
+import { UpdateQueue } from "../src/index.ts"
 import { Sandbox } from "../src/testing/index.ts"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -28,6 +31,8 @@ interface Run {
   readonly processes?: number
   readonly callers?: "bursty" | "smooth"
   readonly sdk?: boolean
+  /** Workers of a queue in Redis, instead of callers. */
+  readonly isQueue?: boolean
   /** Whether the windows alone say how fast it could have been. */
   readonly isComparable?: boolean
   readonly during?: (sandbox: Sandbox.Service) => Effect.Effect<void>
@@ -51,6 +56,10 @@ const redis = isMissing ? undefined : await startRedis()
 
 const spawned = (run: Run, baseUrl: string) => {
   const { callers = "bursty", processes = 1, sdk = false, updates } = run
+  if (run.isQueue === true) {
+    const args = ["--conditions=effect-highlevel-source", join(directory, "queue-worker.ts"), baseUrl, `${redis?.port}`]
+    return Array.from({ length: processes }, () => spawn(process.execPath, args))
+  }
   if (sdk) return [spawn(process.execPath, [join(directory, "sdk-worker.js"), baseUrl, String(updates)])]
   const share = updates / processes
   return Array.from({ length: processes }, (_, index) =>
@@ -67,6 +76,21 @@ const spawned = (run: Run, baseUrl: string) => {
   )
 }
 
+const enqueue = ({ updates }: Run, baseUrl: string) =>
+  Effect.runPromise(
+    UpdateQueue.enqueue(
+      Stream.map(Stream.range(0, updates - 1), (index) => ({
+        conversationId: `c-${index}`,
+        locationId,
+        starred: true
+      })),
+      { name: baseUrl }
+    ).pipe(
+      Effect.provide(UpdateQueue.layerRedis()),
+      Effect.provide(NodeRedis.layer({ socket: { host: "127.0.0.1", port: redis?.port ?? 0 } }))
+    )
+  )
+
 const measure = async (run: Run): Promise<{ outcome: Outcome; times: ReadonlyArray<readonly [number, number]> }> => {
   const rateLimit = { max: 100, intervalMillis: interval, daily: 1_000_000, ...run.rateLimit }
   const runtime = ManagedRuntime.make(
@@ -78,6 +102,7 @@ const measure = async (run: Run): Promise<{ outcome: Outcome; times: ReadonlyArr
   try {
     const baseUrl = await runtime.runPromise(Sandbox.url)
     const sandbox = await runtime.runPromise(Sandbox.Sandbox)
+    if (run.isQueue === true) await enqueue(run, baseUrl)
     const during = run.during === undefined ? undefined : runtime.runFork(run.during(sandbox))
     const reports: Array<string> = []
     const latencies: Array<number> = []
@@ -118,7 +143,8 @@ const measure = async (run: Run): Promise<{ outcome: Outcome; times: ReadonlyArr
         "429s": times.filter(([, status]) => status === 429).length,
         seconds: last / 1000,
         utilisation: run.isComparable === false ? "" : `${((100 * interval) / cycle).toFixed(1)} %`,
-        "W/(W+latency)": run.sdk === true ? "" : `${((100 * interval) / (interval + latency)).toFixed(1)} %`
+        "W/(W+latency)":
+          run.sdk === true || run.isQueue === true ? "" : `${((100 * interval) / (interval + latency)).toFixed(1)} %`
       }
     }
   } finally {
@@ -140,6 +166,19 @@ const runs: ReadonlyArray<Run> = [
         processes
       }))
     )
+  ),
+  ...(["fixed", "sliding"] as const).flatMap((window): ReadonlyArray<Run> =>
+    redis === undefined
+      ? []
+      : [
+          {
+            name: `${window}, a queue, 4 workers over Redis`,
+            updates: 1000,
+            rateLimit: { window },
+            processes: 4,
+            isQueue: true
+          }
+        ]
   ),
   { name: "official SDK 3.1.0, retry on: fixed, bursty", updates: 1000, sdk: true },
   { name: "official SDK 3.1.0, retry on: sliding, bursty", updates: 1000, rateLimit: { window: "sliding" }, sdk: true },

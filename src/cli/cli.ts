@@ -13,6 +13,8 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { version } from "../client/version.ts"
 import * as ExitCode from "./exitCode.ts"
 import { enqueue } from "./enqueue.ts"
+import { failures } from "./failures.ts"
+import * as Output from "./output.ts"
 import { sandbox } from "./sandbox.ts"
 import { update } from "./update.ts"
 import { updateAll } from "./updateAll.ts"
@@ -20,7 +22,7 @@ import { work } from "./work.ts"
 
 const root = Command.make("effect-highlevel").pipe(
   Command.withDescription("Update conversations in HighLevel"),
-  Command.withSubcommands([update, updateAll, enqueue, work, sandbox])
+  Command.withSubcommands([update, updateAll, enqueue, work, failures, sandbox])
 )
 
 // Help that was asked for is output; help after a mistake is not.
@@ -33,7 +35,7 @@ const presenter = (json: boolean): CliOutput.Presenter => ({
       const errors = event._tag === "Help" ? [] : event.errors
       if (json) {
         const message = errors.map((error) => error.message).join("\n") || "Expected a command"
-        return yield* Console.error(JSON.stringify({ _tag: "Usage", message }))
+        return yield* Console.error(Output.printable(JSON.stringify({ _tag: "Usage", message })))
       }
       const formatter = CliOutput.defaultFormatter({ colors: false })
       yield* Console.error(formatter.formatHelpDoc(event.helpDoc))
@@ -72,7 +74,7 @@ export const run = (args: ReadonlyArray<string>) => {
       failure.text === ""
         ? Effect.succeed(failure.exitCode)
         : Effect.as(
-            Console.error(failure.asJson === true ? JSON.stringify(failure.json) : failure.text),
+            Console.error(failure.asJson === true ? Output.printable(JSON.stringify(failure.json)) : failure.text),
             failure.exitCode
           )
     ),
@@ -82,7 +84,9 @@ export const run = (args: ReadonlyArray<string>) => {
         ? Effect.succeed(ExitCode.interrupted)
         : Effect.as(
             Console.error(
-              json ? JSON.stringify({ _tag: "Defect", message: Cause.pretty(cause) }) : Cause.pretty(cause)
+              json
+                ? Output.printable(JSON.stringify({ _tag: "Defect", message: Cause.pretty(cause) }))
+                : Cause.pretty(cause)
             ),
             ExitCode.failed
           )

@@ -7,19 +7,32 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as PersistedQueue from "effect/persistence/PersistedQueue"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as UpdateQueue from "../jobs/UpdateQueue.ts"
 import * as ExitCode from "./exitCode.ts"
 import * as CliFailure from "./failure.ts"
 import * as Input from "./input.ts"
+import * as Output from "./output.ts"
 import * as Shared from "./shared.ts"
 
-const queueFailed = (error: { readonly _tag: string; readonly message: string }) =>
-  new CliFailure.CliFailure({
-    exitCode: ExitCode.temporary,
-    text: `The queue cannot be written: ${error.message}. Run the same command again: what is there is not there twice.`,
-    json: { _tag: error._tag, message: error.message }
-  })
+/** How many updates the queue has now, and which it does not send again. */
+export const sentence = (
+  { added, conversations, job, known, updates }: UpdateQueue.Enqueued,
+  invalid: number
+): string => {
+  const merged = updates === conversations ? "" : ` (of ${Output.count(updates)} updates)`
+  const of = `${Output.count(added)} of ${Output.counted(conversations, "conversation")}${merged}`
+  const [are, they] = known === 1 ? ["is", "it"] : ["are", "them"]
+  return [
+    `Job ${Output.printable(job)}: ${of} ${added === 1 ? "is" : "are"} new`,
+    known === 0
+      ? ". "
+      : `; ${Output.count(known)} ${are} known from before (done, failed or still waiting) and ${are} not sent again. Give another --job name to send ${they} again. `,
+    invalid === 0 ? "" : `${Output.counted(invalid, "line")} ${invalid === 1 ? "is" : "are"} invalid.`
+  ]
+    .join("")
+    .trimEnd()
+}
 
 export const enqueue = Command.make(
   "enqueue",
@@ -27,52 +40,49 @@ export const enqueue = Command.make(
     ...Shared.inputFlags,
     ...Shared.changeFlags,
     job: Flag.String("job").pipe(
-      Flag.withDescription("Deduplication key: an update already enqueued under this name is ignored"),
-      Flag.withSchema(Schema.NonEmptyString)
+      Flag.withDescription("The name of the job: what is known under it is not sent again (a new job each time)"),
+      Flag.withSchema(Schema.NonEmptyString),
+      Flag.optional
     ),
     queue: Shared.queueFlag,
     json: Shared.jsonFlag
   },
-  Effect.fnUntraced(function* ({ input, job, json, queue, ...given }) {
+  Effect.fnUntraced(function* ({ input, json, queue, ...given }) {
     const changes = yield* Shared.changes(given)
     const defaults = { changes, locationId: Option.getOrUndefined(given.locationId) }
     const { bytes } = yield* Shared.open(input, false)
     // Loaded when it is used, since Redis takes its time.
     const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
+    const job = Option.getOrElse(given.job, () => SecureRandom.uuidV4Unsafe())
+    const again = `Run the same command again with --job ${job}: nothing is queued twice.`
+    if (Option.isNone(given.job)) {
+      yield* Console.error(
+        json ? JSON.stringify({ _tag: "Job", job }) : `This is job ${job}. If it is cut off: ${again}`
+      )
+    }
     let invalid = 0
     const updates = Input.updates(bytes, defaults, (line, { message }) => {
       invalid++
-      return Console.error(json ? JSON.stringify({ line, outcome: "Invalid", message }) : `Line ${line}: ${message}`)
+      const text = json ? JSON.stringify({ line, outcome: "Invalid", message }) : `Line ${line}: ${message}`
+      return Console.error(Output.printable(text))
     }).pipe(Stream.map(({ update }) => update))
     const enqueued = yield* UpdateQueue.enqueue(updates, {
       job,
       ...(Option.isSome(queue) ? { name: queue.value } : {})
     }).pipe(
-      Effect.provide(
-        PersistedQueue.layer.pipe(
-          Layer.provide(PersistedQueue.layerStoreRedis({ prefix: RedisConnection.queuePrefix })),
-          Layer.provide(RedisConnection.layer)
-        )
-      ),
-      Effect.catchTags({
-        PersistedQueueError: (error) => Effect.fail(queueFailed(error)),
-        SchemaError: (error) => Effect.fail(queueFailed(error))
-      }),
+      Effect.provide(UpdateQueue.layerRedis().pipe(Layer.provide(RedisConnection.layer))),
+      Effect.catchTag("PersistedQueueError", (error) => Effect.fail(RedisConnection.queueFailed(again)(error))),
       CliFailure.catchErrors
     )
-    yield* Console.log(
-      json
-        ? JSON.stringify({ _tag: "Enqueued", job, ...enqueued, invalid })
-        : `Job ${job}: ${enqueued.updates} updates of ${enqueued.conversations} conversations are accepted, once each${invalid === 0 ? "" : `; ${invalid} lines are invalid`}`
-    )
+    yield* Console.log(json ? JSON.stringify({ _tag: "Enqueued", ...enqueued, invalid }) : sentence(enqueued, invalid))
     if (invalid > 0) return yield* new CliFailure.CliFailure({ exitCode: ExitCode.usage, text: "", json: null })
   }, CliFailure.asAsked)
 ).pipe(
   Command.withDescription("Put updates into a queue in Redis (HIGHLEVEL_REDIS_URL), one for each conversation"),
   Command.withExamples([
     {
-      command: "effect-highlevel enqueue --job monday --input ids.txt --location-id <id> --unread-count 0",
-      description: "Enqueue updates that mark as read"
+      command: "effect-highlevel enqueue --job 2026-w48 --input ids.txt --location-id <id> --unread-count 0",
+      description: "Enqueue updates that mark as read, each once for this job"
     }
   ])
 )

@@ -15,6 +15,12 @@ export const printable = (text: string) =>
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
   })
 
+/** A number as English writes it. */
+export const count = (value: number): string => value.toLocaleString("en-US")
+
+/** How many of something. */
+export const counted = (value: number, noun: string): string => `${count(value)} ${noun}${value === 1 ? "" : "s"}`
+
 const cell = (value: unknown): string => {
   if (DateTime.isDateTime(value)) return DateTime.formatIso(value)
   return printable(typeof value === "string" ? value : JSON.stringify(value))

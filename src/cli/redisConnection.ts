@@ -4,10 +4,9 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import type * as PersistedQueue from "effect/persistence/PersistedQueue"
 import * as CliFailure from "./failure.ts"
 import * as ExitCode from "./exitCode.ts"
-
-export const queuePrefix = "effect-highlevel:queue:"
 
 /** Of `HIGHLEVEL_REDIS_URL`, which may hold a password, and so is no argument. */
 export const layer = Layer.unwrap(
@@ -33,3 +32,15 @@ export const layer = Layer.unwrap(
     )
   )
 )
+
+/** What failed in the queue, and what to do. */
+export const queueFailed =
+  (advice: string) =>
+  ({ _tag, cause, message }: PersistedQueue.PersistedQueueError) => {
+    const reason = cause instanceof Error ? cause.message : message
+    return new CliFailure.CliFailure({
+      exitCode: ExitCode.temporary,
+      text: `The queue in Redis failed: ${reason}. ${advice}`,
+      json: { _tag, message: reason }
+    })
+  }

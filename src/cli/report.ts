@@ -12,7 +12,6 @@ import * as Terminal from "effect/Terminal"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as Bulk from "../jobs/Bulk.ts"
 import type * as HighLevelError from "../client/HighLevelError.ts"
-import type * as UpdateQueue from "../jobs/UpdateQueue.ts"
 import * as CliFailure from "./failure.ts"
 import * as ExitCode from "./exitCode.ts"
 import type * as Input from "./input.ts"
@@ -27,6 +26,13 @@ const clear = "\r\u001b[K"
 const number = (text: string | undefined) => (text === undefined || text === "" ? Number.NaN : Number(text))
 const known = <Name extends string>(name: Name, value: number) => (Number.isFinite(value) ? { [name]: value } : {})
 
+/** What is printed and returned at the end. */
+export interface Ending {
+  readonly json: (now: number) => object
+  readonly text: (now: number) => string
+  readonly exitCode: () => number
+}
+
 export const make = Effect.fnUntraced(function* (state: Progress.State, json: boolean) {
   const { stderr, stderrIsTerminal, stdout, stdoutIsTerminal } = yield* Stdio.Stdio
   const terminal = yield* Terminal.Terminal
@@ -36,10 +42,6 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
   const isShared = isBar && (yield* stdoutIsTerminal)
   const colors = Option.isNone(noColor) || noColor.value === ""
   let exitCode = ExitCode.done
-  /** Updates that went back into the queue, and were not redelivered to this worker. */
-  const returned = new Set<string>()
-  const keyOf = ({ job, update }: UpdateQueue.Outcome) =>
-    JSON.stringify([job, update.locationId, update.conversationId])
   // A slow reader slows the job, and not its memory.
   const toStdout = (text: string) =>
     Effect.mapError(
@@ -63,9 +65,15 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
     )
   })
 
-  const summarize = Effect.gen(function* () {
+  const ofLines: Ending = {
+    json: (now) => Progress.json(state, now),
+    text: (now) => Progress.summary(state, now),
+    exitCode: () => exitCode
+  }
+
+  const summarize = Effect.fnUntraced(function* (ending: Ending) {
     const now = yield* Clock.currentTimeMillis
-    const text = json ? JSON.stringify({ _tag: "Summary", ...Progress.json(state, now) }) : Progress.summary(state, now)
+    const text = json ? JSON.stringify({ _tag: "Summary", ...ending.json(now) }) : ending.text(now)
     yield* toStderr(`${isBar ? clear : ""}${text}\n`)
   })
 
@@ -132,29 +140,14 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
     /** Outcomes of lines. */
     outcomes: (outcomes: ReadonlyArray<Bulk.Outcome>) => Effect.flatMap(Effect.forEach(outcomes, record), print),
 
-    /** Outcomes of a worker. */
-    worked: (outcomes: ReadonlyArray<UpdateQueue.Outcome>) =>
-      Effect.flatMap(
-        Effect.forEach(outcomes, (outcome) => {
-          const { attempts, job, update } = outcome
-          const { conversationId, locationId } = update
-          const fields = { job, conversationId, locationId, outcome: outcome._tag, attempts }
-          returned.delete(keyOf(outcome))
-          if (outcome._tag === "Applied") return Effect.succeed<Schema.Json>({ ...fields, ...applied(outcome) })
-          // What is back in the queue is not over, and may be another worker's to end.
-          if (outcome.isFinal) state.failed++
-          else returned.add(keyOf(outcome))
-          const error = outcome.isFinal ? fail(outcome.error) : CliFailure.encode(outcome.error)
-          return Effect.map(error, (error): Schema.Json => ({ ...fields, isFinal: outcome.isFinal, error }))
-        }),
-        print
-      ),
+    /** Prints values on stdout, one a line. */
+    print,
 
     /**
      * Prints progress while a job runs, then its summary, and ends with the worst exit
      * code. An interruption stops the job: requests in flight finish and are reported.
      */
-    follow: <E, R>(job: Effect.Effect<void, E, R>, stop: Deferred.Deferred<void>) =>
+    follow: <E, R>(job: Effect.Effect<void, E, R>, stop: Deferred.Deferred<void>, ending: Ending = ofLines) =>
       Effect.gen(function* () {
         const shown = isBar ? Effect.andThen(show, Effect.sleep(barMillis)) : Effect.delay(show, lineMillis)
         yield* Effect.forkScoped(Effect.forever(shown))
@@ -170,14 +163,14 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
         })
       }).pipe(
         Effect.scoped,
-        Effect.ensuring(summarize),
+        Effect.ensuring(summarize(ending)),
         Effect.andThen(
           Effect.suspend(() => {
-            if (returned.size > 0) exitCode = ExitCode.worst(exitCode, ExitCode.temporary)
-            return exitCode === ExitCode.done
+            const code = ending.exitCode()
+            return code === ExitCode.done
               ? Effect.void
-              : // It has been fields already.
-                Effect.fail(new CliFailure.CliFailure({ exitCode, text: "", json: null }))
+              : // It has been printed already.
+                Effect.fail(new CliFailure.CliFailure({ exitCode: code, text: "", json: null }))
           })
         )
       )

@@ -9,7 +9,6 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import * as HighLevelClient from "../client/HighLevelClient.ts"
 import * as UpdateQueue from "../jobs/UpdateQueue.ts"
 import * as TokenStore from "../oauth/TokenStore.ts"
@@ -19,6 +18,7 @@ import * as CliFailure from "./failure.ts"
 import * as Progress from "./progress.ts"
 import * as Report from "./report.ts"
 import * as Shared from "./shared.ts"
+import * as WorkReport from "./workReport.ts"
 
 const seconds = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))
 
@@ -27,10 +27,10 @@ export const work = Command.make(
   {
     ...Shared.serverFlags,
     queue: Shared.queueFlag,
-    concurrency: Shared.concurrencyFlag("Maximum concurrent updates of this worker (16)"),
+    concurrency: Shared.concurrencyFlag("Maximum requests in flight (64, and 16 of one location)"),
     idle: Flag.Int("idle").pipe(
       Flag.withSchema(seconds),
-      Flag.withDescription("End when nothing has come, and nothing was in flight, for so many seconds"),
+      Flag.withDescription("End when nothing was to be sent for so many seconds; stopped locations are not waited for"),
       Flag.withMetavar("seconds"),
       Flag.optional
     ),
@@ -47,6 +47,7 @@ export const work = Command.make(
     const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
     const state = Progress.make(yield* Clock.currentTimeMillis, undefined)
     const report = yield* Report.make(state, json)
+    const worked = WorkReport.make(state)
     const stop = yield* Deferred.make<void>()
 
     const shared = Layer.mergeAll(
@@ -57,15 +58,7 @@ export const work = Command.make(
         Layer.provide(Credentials.layerStore(server, TokenStore.layerRedis())),
         Layer.provide(RateLimiter.layerRedis())
       ),
-      PersistedQueue.layer.pipe(
-        Layer.provide(
-          PersistedQueue.layerStoreRedis({
-            prefix: RedisConnection.queuePrefix,
-            lockExpiration: Duration.seconds(lease),
-            lockRefreshInterval: Duration.seconds(lease / 3)
-          })
-        )
-      )
+      UpdateQueue.layerRedis({ lease: Duration.seconds(lease) })
     ).pipe(Layer.provide(RedisConnection.layer))
 
     const job = UpdateQueue.work({
@@ -73,9 +66,13 @@ export const work = Command.make(
       ...(Option.isSome(concurrency) ? { concurrency: concurrency.value } : {}),
       ...(Option.isSome(idle) ? { idle: Duration.seconds(idle.value) } : {}),
       stop: Deferred.await(stop)
-    }).pipe(Stream.runForEachArray(report.worked), Effect.provide(shared), CliFailure.catchErrors)
+    }).pipe(
+      Stream.runForEachArray((outcomes) => Effect.flatMap(Effect.forEach(outcomes, worked.record), report.print)),
+      Effect.provide(shared),
+      CliFailure.catchErrors
+    )
 
-    return yield* report.follow(job, stop)
+    return yield* report.follow(job, stop, worked)
   }, CliFailure.asAsked)
 ).pipe(
   Command.withDescription("Send the updates of a queue in Redis (HIGHLEVEL_REDIS_URL) until interrupted"),

@@ -1,86 +1,83 @@
 /**
- * A job for many machines: updates in a durable queue, sent by any number of
- * workers. The queue is Effect's own `PersistedQueue`, over Redis or SQL; the
- * rate limit and the tokens that workers share are their client's.
+ * Jobs for many machines: updates in a durable queue, sent by any number of workers.
+ * The queue is Effect's own `PersistedQueue`, over Redis ({@link layerRedis}), SQL or
+ * memory; the rate limit and the tokens that workers share are their client's.
  *
  * {@link enqueue} merges the updates of a job, so that the last value of each field of
  * each conversation wins; {@link work} consumes the queue. An update is sent at least
  * once. There is no order between jobs: a failed update may come late.
  */
-import type * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
-import * as Data from "effect/Data"
-import * as DateTime from "effect/DateTime"
-import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
-import type * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
+import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as PersistedQueue from "effect/persistence/PersistedQueue"
-import { HighLevelClient } from "../client/HighLevelClient.ts"
-import * as HighLevelError from "../client/HighLevelError.ts"
+import type * as Redis from "effect/persistence/Redis"
+import type { HighLevelClient } from "../client/HighLevelClient.ts"
+import type * as HighLevelError from "../client/HighLevelError.ts"
 import * as OptionsCheck from "../client/options.ts"
 import * as Request from "../client/request.ts"
-import { ConversationUpdate, updateConversation } from "../wire/updateConversation.ts"
-import * as JournalState from "./journalState.ts"
-import * as SendUpdate from "./sendUpdate.ts"
+import { type ConversationUpdate, updateConversation } from "../wire/updateConversation.ts"
+import * as Queued from "./queuedUpdate.ts"
+import * as QueueRecords from "./QueueRecords.ts"
+import * as QueueWorker from "./queueWorker.ts"
+
+export type { QueueOutcome, Returned } from "./queueWorker.ts"
+export { Failure, type QueuedUpdate } from "./queuedUpdate.ts"
 
 /** The name of the queue, where none is given. */
 export const defaultName = "highlevel-updates"
 
-const Element = Schema.Struct({ job: Schema.String, update: ConversationUpdate })
+/** What a queue needs: {@link layerRedis} or {@link layerMemory}. */
+export type Queues = PersistedQueue.PersistedQueueFactory | QueueRecords.QueueRecords
 
-const queueOf = (options: {
+/** Which queue. */
+export interface QueueOptions {
+  /** @default "highlevel-updates" */
   readonly name?: string | undefined
-  readonly maxAttempts?: number | undefined
-  readonly retrySchedule?: Schedule.Schedule<unknown, number> | undefined
-}) =>
-  PersistedQueue.make({
-    name: options.name ?? defaultName,
-    schema: Element,
-    maxAttempts: options.maxAttempts,
-    retrySchedule: options.retrySchedule
-  })
+}
 
 /** What was put into the queue. */
 export interface Enqueued {
+  /** The name of the job; without one of yours, a new UUID. */
+  readonly job: string
   /** How many updates came in. */
   readonly updates: number
-  /** How many conversations they are of: one update each is in the queue. */
+  /** How many conversations they are of: one update each. */
   readonly conversations: number
+  /** How many of these were added to the queue. */
+  readonly added: number
+  /** How many the queue knew from before, whether they wait, were applied or failed. They are not sent again. */
+  readonly known: number
 }
 
 /**
- * Puts the updates of a job into the queue, merged to one for each conversation. A
- * job that was cut off is enqueued again under its name: what was accepted before,
- * and what is done or has failed for good since, is not accepted twice. So a name is
- * for one input; give the next one another.
+ * Puts the updates of a job into the queue, merged to one for each conversation, and
+ * reports how many of them are new.
+ *
+ * **Details**
+ *
+ * An update is known by its job, its conversation and its values, until 7 days after a
+ * worker took it (`knownFor`). So a job that was cut off is enqueued again under its name,
+ * and nothing is added twice. Without a name every call is a job of its own.
  *
  * **Gotchas**
  *
  * The conversations of the job are held in memory while they are merged. An update
- * that is not valid fails the whole job before anything is in the queue.
+ * that is not valid fails the whole job before anything is in the queue. Two calls at
+ * once under one name may both count an update as added; it is there once.
  */
 export const enqueue = Effect.fnUntraced(function* <E, R>(
   updates: Stream.Stream<ConversationUpdate, E, R>,
-  options: {
-    /** What the updates have in common: part of their ids in the queue. */
-    readonly job: string
-    /** @default "highlevel-updates" */
-    readonly name?: string | undefined
-  }
-): Effect.fn.Return<
-  Enqueued,
-  E | HighLevelError.InvalidRequest | PersistedQueue.PersistedQueueError | Schema.SchemaError,
-  R | PersistedQueue.PersistedQueueFactory
-> {
-  const { job } = options
-  const queue = yield* queueOf(options)
+  options: QueueOptions & {
+    /** The name of the job. @default a new UUID */
+    readonly job?: string | undefined
+  } = {}
+): Effect.fn.Return<Enqueued, E | HighLevelError.InvalidRequest | PersistedQueue.PersistedQueueError, R | Queues> {
+  const { job = SecureRandom.uuidV4Unsafe(), name = defaultName } = options
+  const records = yield* QueueRecords.QueueRecords
+  const queue = yield* Queued.queueOf(name)
   const merged = new Map<string, ConversationUpdate>()
   let count = 0
   yield* Stream.runForEach(updates, (input) =>
@@ -90,48 +87,36 @@ export const enqueue = Effect.fnUntraced(function* <E, R>(
       merged.set(key, { ...merged.get(key), ...update })
     })
   )
-  yield* Effect.forEach(
-    merged,
-    ([key, update]) =>
-      queue.offer({ job, update }, { id: `${job}:${key}:${JournalState.hashOf(update).toString(36)}` }),
-    { concurrency: 32, discard: true }
+  const known = yield* Effect.forEach(
+    merged.values(),
+    Effect.fnUntraced(function* (update) {
+      const id = Queued.idOf({ job, update })
+      const isKnown = yield* records.isKnown(name, id)
+      if (!isKnown) yield* queue.offer({ job, update, deliveries: 0 }, { id })
+      return isKnown
+    }),
+    { concurrency: 64 }
   )
-  return { updates: count, conversations: merged.size }
+  const added = known.filter((isKnown) => !isKnown).length
+  return { job, updates: count, conversations: merged.size, added, known: merged.size - added }
 })
 
-export type { SendResult } from "./sendUpdate.ts"
-
-/**
- * An update that a worker sent, and how it ended. `isFinal` is false for a failure
- * whose update is back in the queue.
- */
-export type Outcome = SendUpdate.SendResult & {
-  readonly job: string
-  readonly update: ConversationUpdate
-  readonly isFinal: boolean
-}
-
 /** How a worker consumes the queue. */
-export interface WorkOptions {
-  /** @default "highlevel-updates" */
-  readonly name?: string | undefined
-
-  /** Maximum concurrent updates of this worker. @default 16 */
+export interface WorkOptions extends QueueOptions {
+  /**
+   * Maximum requests in flight, of which at most 16 are of one location. Four times as
+   * many updates are taken from the queue at once.
+   *
+   * @default 64
+   */
   readonly concurrency?: number | undefined
 
-  /** How often an update is delivered before it ends in the queue's own list of failures. @default 10 */
+  /** How often an update is delivered before it has failed for good. @default 10 */
   readonly maxAttempts?: number | undefined
 
   /**
-   * How long the redelivery of an update that failed is delayed.
-   *
-   * @default exponential from 1 second, at most 5 minutes
-   */
-  readonly retrySchedule?: Schedule.Schedule<unknown, number> | undefined
-
-  /**
-   * After how long without an update the worker stops. What is in flight, or delayed,
-   * is waited for; 5 minutes, with a `retrySchedule` of yours.
+   * After how long without an update the worker stops. What is in flight or to be
+   * redelivered is waited for, but not what was put back for a stopped location.
    *
    * @default never
    */
@@ -146,24 +131,21 @@ export interface WorkOptions {
   readonly stop?: Effect.Effect<unknown> | undefined
 }
 
-/** The update of a failure goes back into the queue. */
-class Returned extends Data.TaggedError("Returned")<{ readonly outcome: Outcome }> {}
-
-const restMillis = 1000
-// The longest delay of a redelivery, if there is no schedule of yours.
-const maximumDelayMillis = 300_000
-
 /**
  * Consumes the queue: sends each update and emits its outcome once the queue has
  * acknowledged it.
  *
  * **Details**
  *
- * - Transient failures, and those of a token or its scope, go back into the queue and
- *   are redelivered later to any worker; permanent ones do not.
- * - When the daily limit of a location is reached, its updates wait in the queue for
- *   the next day, and others pass.
- * - What a worker that died had taken is redelivered when its lock expires.
+ * - A transient failure or a defect is `Returned`: redelivered to any worker after a
+ *   second, then twice as long each time, at most 5 minutes.
+ * - `Failed` and `Defect` are final. They are listed by {@link failures}.
+ * - A token that is refused twice in a row, or a reached daily limit, stops its location:
+ *   its updates are `NotSent`, and wait in the queue for 5 minutes or until the limit
+ *   resets. Then one of them is sent as a probe.
+ * - An update that cannot be sent within a second, because its location is busy, lets
+ *   those of others pass.
+ * - What a worker that died had taken is redelivered when its lease expires.
  * - An interruption stops as `stop` does, and waits for it.
  *
  * **Example** (A queue in memory, against the sandbox)
@@ -175,20 +157,19 @@ const maximumDelayMillis = 300_000
  * import * as Layer from "effect/Layer"
  * import * as Redacted from "effect/Redacted"
  * import * as Stream from "effect/Stream"
- * import * as PersistedQueue from "effect/persistence/PersistedQueue"
  *
  * const ids = { conversationId: "tDtDnQdgm2LXpyiqYvZ6", locationId: "tDtDnQdgm2LXpyiqYvZ6" }
  * const updates = Stream.make({ ...ids, unreadCount: 5 }, { ...ids, unreadCount: 0, starred: true })
  *
  * const program = Effect.gen(function* () {
- *   const { conversations } = yield* UpdateQueue.enqueue(updates, { job: "inbox hygiene, Monday" })
- *   const outcomes = yield* UpdateQueue.work().pipe(Stream.take(conversations), Stream.runCollect)
+ *   const { added } = yield* UpdateQueue.enqueue(updates, { job: "inbox hygiene, Monday" })
+ *   const outcomes = yield* UpdateQueue.work().pipe(Stream.take(added), Stream.runCollect)
  *   return outcomes.map(({ _tag, update }) => [_tag, update.unreadCount, update.starred])
  * })
  *
  * const layer = Layer.mergeAll(
  *   HighLevelClient.layer({ token: Redacted.make("sandbox-token") }).pipe(Layer.provide(Sandbox.layer())),
- *   PersistedQueue.layer.pipe(Layer.provide(PersistedQueue.layerStoreMemory))
+ *   UpdateQueue.layerMemory
  * )
  *
  * await Effect.runPromise(program.pipe(Effect.provide(layer))) // => [["Applied", 0, true]]
@@ -196,111 +177,83 @@ const maximumDelayMillis = 300_000
  */
 export const work = (
   options: WorkOptions = {}
-): Stream.Stream<Outcome, HighLevelError.InvalidOptions, HighLevelClient | PersistedQueue.PersistedQueueFactory> =>
+): Stream.Stream<QueueWorker.QueueOutcome, HighLevelError.InvalidOptions, HighLevelClient | Queues> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const concurrency = yield* OptionsCheck.count(options.concurrency ?? 16, "concurrency")
+      const { name = defaultName, stop = Effect.never } = options
+      const concurrency = yield* OptionsCheck.count(options.concurrency ?? 64, "concurrency")
       const maxAttempts = yield* OptionsCheck.count(options.maxAttempts ?? 10, "maxAttempts")
-      const client = yield* HighLevelClient
-      const queue = yield* queueOf({ ...options, maxAttempts })
-      const outcomes = yield* Queue.bounded<Outcome, Cause.Done>(concurrency)
-      /** Consumers that wait for the queue, those that do not, and their updates. */
-      const idle = new Set<Fiber.Fiber<unknown, unknown>>()
-      const busy = new Set<Fiber.Fiber<unknown, unknown>>()
-      const sending = new Set<Fiber.Fiber<unknown, unknown>>()
-      const stopped = yield* Deferred.make<void>()
-      let lastAt = yield* Clock.currentTimeMillis
-      let redeliveredAt = 0
-
-      const send = Effect.fnUntraced(function* ({ job, update }: typeof Element.Type, deliveries: number) {
-        const fiber = yield* Effect.forkChild(SendUpdate.make(client, update), { uninterruptible: true })
-        sending.add(fiber)
-        fiber.addObserver(() => sending.delete(fiber))
-        if (Deferred.isDoneUnsafe(stopped)) fiber.interruptUnsafe()
-        // Stopped before it was sent, it goes back as if it had not been taken.
-        const ended = yield* Effect.onInterrupt(Fiber.join(fiber), () => Fiber.interrupt(fiber))
-        if (ended._tag === "Applied") return { job, update, ...ended, isFinal: true }
-        const { error } = ended
-        const now = yield* Clock.currentTimeMillis
-        if (error._tag === "DailyLimitExceeded") {
-          // It waits in the queue, where it delays nobody, and nothing is counted against it.
-          const delay = Math.max(restMillis, DateTime.toEpochMillis(error.resetsAt) - now)
-          yield* queue.offer({ job, update }, { delay })
-          redeliveredAt = Math.max(redeliveredAt, now + delay)
-          return { job, update, ...ended, isFinal: false }
-        }
-        const isTemporary = HighLevelError.isTransient(error) || HighLevelError.isConfiguration(error)
-        const isFinal = !isTemporary || deliveries >= maxAttempts
-        if (!isFinal) {
-          const exponential = Math.min(maximumDelayMillis, 1000 * 2 ** (deliveries - 1))
-          redeliveredAt = Math.max(
-            redeliveredAt,
-            now + (options.retrySchedule === undefined ? exponential : maximumDelayMillis)
-          )
-        }
-        const outcome = { job, update, ...ended, isFinal }
-        return isTemporary ? yield* new Returned({ outcome }) : outcome
-      })
-
-      const consumer = Effect.gen(function* () {
-        while (!Deferred.isDoneUnsafe(stopped)) {
-          const taking = yield* Effect.forkChild(
-            queue.take((element, { attempts }) =>
-              Effect.withFiber((fiber) => {
-                idle.delete(fiber)
-                busy.add(fiber)
-                return send(element, attempts)
-              })
-            )
-          )
-          if (!busy.has(taking)) idle.add(taking)
-          const exit = yield* Fiber.await(taking)
-          idle.delete(taking)
-          const error = Option.getOrUndefined(Exit.findErrorOption(exit))
-          const outcome = Exit.isSuccess(exit) ? exit.value : error?._tag === "Returned" ? error.outcome : undefined
-          if (outcome !== undefined) yield* Queue.offer(outcomes, outcome)
-          else if (Exit.isFailure(exit) && !Deferred.isDoneUnsafe(stopped)) {
-            // A defect, which no error of an update is: the queue has it back.
-            yield* Effect.logError(
-              busy.has(taking) ? "An update ended in a defect, and is back in the queue" : "The queue cannot be read",
-              exit.cause
-            )
-            yield* Effect.sleep(restMillis)
-          }
-          // Until its outcome is taken: a slow reader does not make a worker idle.
-          if (busy.delete(taking)) lastAt = yield* Clock.currentTimeMillis
-        }
-      })
-
-      const stop = Effect.andThen(
-        Deferred.succeed(stopped, undefined),
-        Effect.suspend(() => Fiber.interruptAll([...idle, ...sending]))
-      )
-      yield* Effect.forkScoped(Effect.andThen(options.stop ?? Effect.never, stop))
-      if (options.idle !== undefined) {
-        const idleMillis = yield* OptionsCheck.millis(options.idle, "idle")
-        const isIdle = Effect.map(
-          Clock.currentTimeMillis,
-          (now) => busy.size === 0 && now - Math.max(lastAt, redeliveredAt) >= idleMillis
-        )
-        const untilIdle = Effect.gen(function* () {
-          while (!(yield* isIdle)) yield* Effect.sleep(Math.min(idleMillis, restMillis))
-        })
-        yield* Effect.forkScoped(Effect.andThen(untilIdle, stop))
-      }
-      const consumers = yield* Effect.forkScoped(
-        Effect.all(
-          Array.from({ length: concurrency }, () => consumer),
-          { concurrency: "unbounded", discard: true }
-        ).pipe(Effect.ensuring(Queue.end(outcomes)))
-      )
-      yield* Effect.addFinalizer(() =>
-        stop.pipe(
-          // Nobody reads outcomes any more; what is in flight is still recorded in the queue.
-          Effect.andThen(Queue.shutdown(outcomes)),
-          Effect.andThen(Fiber.await(consumers))
-        )
-      )
-      return Stream.fromQueue(outcomes)
+      const idleMillis = yield* OptionsCheck.millis(options.idle ?? "Infinity", "idle")
+      return Stream.fromQueue(yield* QueueWorker.make({ concurrency, idleMillis, maxAttempts, name, stop }))
     })
   )
+
+/** The updates that have failed for good, in any order. */
+export const failures = ({ name = defaultName }: QueueOptions = {}): Stream.Stream<
+  Queued.Failure,
+  PersistedQueue.PersistedQueueError,
+  QueueRecords.QueueRecords
+> =>
+  Stream.unwrap(Effect.map(QueueRecords.QueueRecords, (records) => records.failures(name))).pipe(
+    Stream.mapEffect((text) => Queued.orDieOfSchema(Queued.decodeFailure(text)))
+  )
+
+/**
+ * Puts failures back into the queue, and emits each that is there: all of
+ * `UpdateQueue.failures()`, or those that a `Stream.filter` leaves.
+ */
+export const retry = <E, R>(
+  failed: Stream.Stream<Queued.Failure, E, R>,
+  { name = defaultName }: QueueOptions = {}
+): Stream.Stream<Queued.Failure, E | PersistedQueue.PersistedQueueError, R | Queues> =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const records = yield* QueueRecords.QueueRecords
+      const queue = yield* Queued.queueOf(name)
+      return Stream.tap(failed, ({ failedAt, job, update }) => {
+        const id = Queued.idOf({ job, update })
+        // Put back twice under one id, it is sent once.
+        const offered = queue.offer({ job, update, deliveries: 0 }, { id: `${id}@${failedAt.epochMilliseconds}` })
+        return Effect.andThen(offered, records.remove(name, id))
+      })
+    })
+  )
+
+/** How long a queue remembers. */
+export interface LayerOptions {
+  /** For how long an update is known after a worker took it. @default "7 days" */
+  readonly knownFor?: Duration.Input | undefined
+}
+
+/** Queues over any store of Effect's `PersistedQueue`, such as `layerStoreSql`, beside `QueueRecords` of your own. */
+export const layer = ({ knownFor = "7 days" }: LayerOptions = {}): Layer.Layer<
+  PersistedQueue.PersistedQueueFactory,
+  never,
+  PersistedQueue.PersistedQueueStore
+> => Layer.merge(PersistedQueue.layer, PersistedQueue.layerCleanup({ timeToLive: knownFor }))
+
+/** Queues in the memory of this process: for tests, and for what may be lost. Their ids are known until it ends. */
+export const layerMemory: Layer.Layer<Queues> = Layer.provideMerge(PersistedQueue.layer, QueueRecords.layerMemory)
+
+/**
+ * Queues in Redis, for workers on many machines. With `NodeRedis.layer` of
+ * `@effect/platform-node` for the connection.
+ *
+ * **Gotchas**
+ *
+ * Redis must not forget: give it `appendonly yes` with `appendfsync always`, and no
+ * eviction. The clocks of the machines must agree to about a second.
+ */
+export const layerRedis = (
+  options: LayerOptions & {
+    /** What the keys start with. @default "effect-highlevel:queue:" */
+    readonly prefix?: string | undefined
+    /** After how long others take over from a worker that died. @default "90 seconds" */
+    readonly lease?: Duration.Input | undefined
+  } = {}
+): Layer.Layer<Queues, never, Redis.Redis> => {
+  const { lease = "90 seconds", prefix = "effect-highlevel:queue:" } = options
+  const lockRefreshInterval = Duration.toMillis(lease) / 3
+  const store = PersistedQueue.layerStoreRedis({ prefix, lockExpiration: lease, lockRefreshInterval })
+  return Layer.merge(Layer.provide(layer(options), store), QueueRecords.layerRedis(prefix))
+}

@@ -1,0 +1,129 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as NodeRedis from "@effect/platform-node/NodeRedis"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Redis from "effect/persistence/Redis"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import { HighLevelClient, UpdateQueue } from "effect-highlevel"
+import { Sandbox } from "effect-highlevel/testing"
+import { sandboxWith } from "./bulk.ts"
+import { runningLive } from "./harness.ts"
+import * as Process from "./process.ts"
+import { isMissing, startRedis } from "./redis.ts"
+
+const locationId = "location"
+const read = (index: number) => ({ conversationId: `c${index}`, locationId, unreadCount: 0 })
+
+describe.skipIf(isMissing)("a queue in Redis", () => {
+  let redis: Awaited<ReturnType<typeof startRedis>>
+  beforeAll(async () => {
+    redis = await startRedis()
+  })
+  afterAll(() => redis.end())
+
+  const layer = (prefix: string) =>
+    Layer.mergeAll(
+      HighLevelClient.layer({ token: Redacted.make(Sandbox.defaultToken), retry: false }),
+      UpdateQueue.layerRedis({ prefix })
+    ).pipe(
+      Layer.provideMerge(
+        Layer.mergeAll(
+          Sandbox.layer({ conversations: [0, 1, 2].map((index) => ({ id: `c${index}`, locationId })) }),
+          NodeRedis.layer({ socket: { host: "127.0.0.1", port: redis.port } })
+        )
+      )
+    )
+
+  const enqueue = (...indices: ReadonlyArray<number>) =>
+    UpdateQueue.enqueue(Stream.fromIterable(indices.map(read)), { job: "job" })
+  const work = runningLive(Stream.runCollect(UpdateQueue.work({ idle: "3 seconds" })))
+
+  it.effect("knows an update for 7 days after it ended, and as long as it waits", () =>
+    Effect.gen(function* () {
+      yield* enqueue(0)
+      yield* work
+      yield* enqueue(1)
+      assert.deepInclude(yield* enqueue(0, 1), { added: 0, known: 2 })
+      yield* TestClock.adjust("6 days")
+      assert.deepInclude(yield* enqueue(0, 1), { added: 0, known: 2 })
+      yield* TestClock.adjust("2 days")
+      let enqueued = yield* enqueue(0, 1)
+      // The ids are removed by a fiber of the layer.
+      while (enqueued.added === 0) {
+        yield* TestClock.withLive(Effect.sleep("2 millis"))
+        enqueued = yield* enqueue(0, 1)
+      }
+      assert.deepInclude(enqueued, { added: 1, known: 1 })
+      assert.strictEqual((yield* work).length, 2)
+    }).pipe(Effect.provide(layer("known:")))
+  )
+
+  it.effect("lists what failed for good, puts it back, and does not put it back twice", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.refuse({ status: 422, conversationId: "c1" })
+      yield* enqueue(0, 1)
+      yield* work
+      const failures = yield* Stream.runCollect(UpdateQueue.failures())
+      assert.deepStrictEqual(
+        failures.map(({ deliveries, error, job, update }) => [job, update, error._tag, deliveries]),
+        [["job", read(1), "Unprocessable", 1]]
+      )
+      // Cut off between the queue and the list, it is put back again: the queue knows it.
+      for (let time = 0; time < 2; time++) yield* Stream.runDrain(UpdateQueue.retry(Stream.fromIterable(failures)))
+      assert.deepStrictEqual(yield* Stream.runCollect(UpdateQueue.failures()), [])
+      assert.deepStrictEqual(
+        (yield* work).map(({ _tag }) => _tag),
+        ["Applied"]
+      )
+      assert.strictEqual((yield* sandbox.requests).length, 3)
+    }).pipe(Effect.provide(layer("failures:")))
+  )
+
+  it.effect("pages through many failures", () =>
+    Effect.gen(function* () {
+      const { send } = yield* Redis.Redis
+      const failure = (index: number) =>
+        JSON.stringify({
+          job: "job",
+          update: read(index),
+          error: { _tag: "Unprocessable", message: "no" },
+          deliveries: 1,
+          failedAt: "2026-11-26T00:00:00.000Z"
+        })
+      const key = `many:${UpdateQueue.defaultName}:failures`
+      for (let index = 0; index < 1000; index++) yield* send("HSET", key, String(index), failure(index))
+      const found = yield* Stream.runCollect(UpdateQueue.failures())
+      assert.strictEqual(new Set(found.map(({ update }) => update.conversationId)).size, 1000)
+    }).pipe(Effect.provide(layer("many:")))
+  )
+
+  it.live(
+    "lists an update of which each worker dies, and sends the others",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        const url = yield* Sandbox.url
+        const queue = UpdateQueue.layerRedis().pipe(
+          Layer.provide(NodeRedis.layer({ socket: { host: "127.0.0.1", port: redis.port } }))
+        )
+        const poison = { conversationId: "poison", locationId: "l1" }
+        const enqueue = (update: typeof poison) => Effect.provide(UpdateQueue.enqueue(Stream.make(update)), queue)
+        const run = Effect.promise(() => Process.run("test/fixtures/dying-worker.ts", [url, String(redis.port)]))
+        yield* enqueue(poison)
+        assert.deepStrictEqual([(yield* run).code, (yield* run).code], [null, null])
+        yield* enqueue({ conversationId: "c0", locationId: "l0" })
+        const { code, stderr, stdout } = yield* run
+        assert.strictEqual(code, 0, stderr)
+        assert.deepStrictEqual(stdout.trim().split("\n").toSorted(), ["c0 Applied", "poison Defect"])
+        const [failure, ...others] = yield* Effect.provide(Stream.runCollect(UpdateQueue.failures()), queue)
+        assert.deepStrictEqual(others, [])
+        assert.deepInclude(failure, { update: poison, deliveries: 2 })
+        assert.strictEqual(failure?.error.message, "2 workers took it, and ended without an outcome")
+        assert.strictEqual((yield* sandbox.requests).length, 1)
+      }).pipe(Effect.provide(sandboxWith(1))),
+    30_000
+  )
+})
