@@ -10,7 +10,7 @@ export interface Decompressed {
 }
 
 const decoderOf = (zlib: typeof Zlib, encoding: string, bytes: Uint8Array) => {
-  switch (encoding.toLowerCase()) {
+  switch (encoding) {
     case "gzip":
     case "x-gzip":
       return zlib.createGunzip()
@@ -23,7 +23,7 @@ const decoderOf = (zlib: typeof Zlib, encoding: string, bytes: Uint8Array) => {
   return undefined
 }
 
-/** Decompresses a body up to a number of decompressed bytes. */
+/** Decompresses a body, its encoding in lower case, up to a number of decompressed bytes. */
 export const decompress = (bytes: Uint8Array, encoding: string, maximum: number): Effect.Effect<Decompressed> =>
   Effect.flatMap(
     Effect.promise(() => import("node:zlib")),

@@ -43,7 +43,7 @@ class Handler implements Undici.Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Undici.Dispatcher.DispatchController) {
     this.#controller = controller
-    if (this.#isOver) this.abort("The request was interrupted")
+    if (this.#isOver) controller.abort(new Error("The request was interrupted"))
   }
 
   onResponseStart(_: unknown, status: number, headers: ReceivedHeaders) {
@@ -58,7 +58,7 @@ class Handler implements Undici.Dispatcher.DispatchHandler {
     const problem = this.#body.add(chunk)
     if (problem === undefined) return
     this.#respond(problem)
-    this.abort(problem.description)
+    this.#controller?.abort(new Error(problem.description))
   }
 
   onResponseEnd() {
@@ -75,9 +75,10 @@ class Handler implements Undici.Dispatcher.DispatchHandler {
     if (!this.#isOver) this.#end(Effect.fail(transportError(this.#options.request, cause)))
   }
 
-  abort(reason: string) {
+  interrupt() {
+    if (this.#isOver) return
     this.#isOver = true
-    this.#controller?.abort(new Error(reason))
+    this.#controller?.abort(new Error("The request was interrupted"))
   }
 
   #respond(problem: Problem | undefined) {
@@ -85,12 +86,12 @@ class Handler implements Undici.Dispatcher.DispatchHandler {
     const { bytes } = this.#body
     const status = this.#status
     const headers = this.#headers
-    const encoding = String(headers["content-encoding"] ?? "identity")
-    const isReadable = bytes.length === 0 || encoding === "identity"
+    const encoding = String(headers["content-encoding"] ?? "identity").toLowerCase()
+    const isCutOff = problem !== undefined && problem.isTooLarge !== true
     const response = (bytes: Uint8Array, problem: Problem | undefined) =>
       new CollectedResponse({ request, url, status, headers, bytes, problem })
     this.#end(
-      isReadable || (problem !== undefined && problem.isTooLarge !== true)
+      encoding === "identity" || bytes.length === 0 || isCutOff
         ? Effect.succeed(response(bytes, problem))
         : Effect.map(decompress(bytes, encoding, maximum), (decompressed) =>
             response(decompressed.bytes, problem ?? decompressed.problem)
@@ -128,5 +129,5 @@ export const dispatch = (dispatcher: Undici.Dispatcher, options: Options): Resul
     } catch (cause) {
       handler.fail(cause)
     }
-    return Effect.sync(() => handler.abort("The request was interrupted"))
+    return Effect.sync(() => handler.interrupt())
   })
