@@ -84,10 +84,12 @@ describe("the agent of UndiciHttpClient", () => {
 
   it.live("goes through the proxy of its options", () =>
     Effect.gen(function* () {
-      yield* environment({ HTTP_PROXY: "http://127.0.0.1:1" })
       const { host } = yield* proxy()
       const layer = over(UndiciHttpClient.layerAgent({ httpProxy: `http://${host}` }))
-      assert.strictEqual(yield* layer(get("http://highlevel.invalid/a")), "proxy")
+      for (const proxies of [{}, { HTTP_PROXY: "http://127.0.0.1:1" }]) {
+        const proxied = Effect.andThen(environment(proxies), layer(get("http://highlevel.invalid/a")))
+        assert.strictEqual(yield* Effect.scoped(proxied), "proxy")
+      }
     }).pipe(Effect.scoped)
   )
 
@@ -155,6 +157,11 @@ describe("the agent of UndiciHttpClient", () => {
       const put = HttpClientRequest.bodyText(HttpClientRequest.put("http://highlevel.invalid/a"), "b")
       const response = yield* untraced(UndiciHttpClient.make(mock).execute(put))
       assert.deepStrictEqual([response.status, yield* response.text], [201, "c"])
+      const throwing = mock.compose(() => (_options, _handler) => {
+        throw new Error("no")
+      })
+      const error = yield* Effect.flip(UndiciHttpClient.make(throwing).execute(put))
+      assert.strictEqual(error.reason._tag, "TransportError")
     })
   )
 

@@ -54,6 +54,8 @@ describe("UndiciHttpClient", () => {
       // Its length is known where the stream ends before the connection is there.
       assert.match(sent[4] ?? "", /^PUT \/a\?b=c application\/octet-stream 2? AB$/)
       assert.match(sent[5] ?? "", /^PUT \/a\?b=c multipart\/form-data \d+ ------.*name="name"\s+value.*name\.txt.*ü/s)
+      const text = yield* HttpClient.execute(HttpClientRequest.setBody(put, HttpBody.raw("text")))
+      assert.match(yield* text.text, / 4 text$/)
       const strange = HttpClientRequest.setBody(put, HttpBody.raw(new Date()))
       assert.strictEqual((yield* Effect.flip(HttpClient.execute(strange))).reason._tag, "EncodeError")
     })
@@ -187,7 +189,8 @@ describe("UndiciHttpClient", () => {
       assert.strictEqual(cut.status, 200)
       const reads = [cut.text, cut.json, cut.arrayBuffer, cut.formData, cut.urlParamsBody, Stream.runDrain(cut.stream)]
       for (const read of reads) {
-        assert.strictEqual((yield* Effect.flip(Effect.asVoid(read))).reason._tag, "DecodeError")
+        const error = yield* Effect.flip(Effect.asVoid(read))
+        assert.deepInclude(error.reason, { _tag: "DecodeError", description: "The response was cut off" })
       }
     })
   )
@@ -262,6 +265,8 @@ describe("UndiciHttpClient", () => {
       assert.strictEqual(yield* reason(HttpClientRequest.setHeader(nobody, "x-a", "a\nb")), "TransportError")
       const closing = yield* raw((socket) => socket.destroy())
       assert.strictEqual(yield* reason(HttpClientRequest.get(closing)), "TransportError")
+      const early = yield* raw((socket) => socket.end("HTTP/1.1 103 Early\r\n\r\n"))
+      assert.strictEqual(yield* reason(HttpClientRequest.get(early)), "TransportError")
       const other = yield* raw((socket) => socket.end("SSH-2.0-OpenSSH\r\n"))
       assert.strictEqual(yield* reason(HttpClientRequest.get(other)), "TransportError")
     })
@@ -331,6 +336,9 @@ describe("UndiciHttpClient", () => {
       const disabled = Effect.provideService(get, HttpClient.TracerDisabledWhen, () => true)
       assert.strictEqual(yield* Effect.withTracer(disabled, tracer), "undefined")
       assert.lengthOf(spans, 1)
+      // A span that is not made needs no name.
+      const named = Effect.provideService(get, HttpClient.SpanNameGenerator, () => assert.fail("a span was made"))
+      yield* untraced(named)
     }).pipe(Effect.provide(UndiciHttpClient.layer), Effect.scoped)
   )
 
@@ -351,7 +359,7 @@ describe("UndiciHttpClient", () => {
         response,
         ...errors,
         ...errors.map(({ reason }) => reason),
-        ...spans.map(({ attributes }) => [...attributes])
+        ...spans.map(({ attributes }) => Object.fromEntries(attributes))
       ]
       for (const value of shown) assert.notInclude(`${JSON.stringify(value)} ${inspect(value, { depth: 20 })}`, token)
       for (const { message, stack } of errors) assert.notInclude(`${message} ${stack}`, token)

@@ -48,10 +48,8 @@ const send = (dispatcher: Undici.Dispatcher, request: Request, url: URL, maximum
 }
 
 /** Whether nobody would receive the span of a request, nor another server its id. */
-const isUntraced = (request: Request, fiber: Fiber.Fiber<unknown, unknown>) =>
-  (fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer && !fiber.getRef(HttpClient.TracerPropagationEnabled)) ||
-  fiber.getRef(Tracer.DisablePropagation) ||
-  fiber.getRef(HttpClient.TracerDisabledWhen)(request)
+const isUntraced = (fiber: Fiber.Fiber<unknown, unknown>) =>
+  fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer && !fiber.getRef(HttpClient.TracerPropagationEnabled)
 
 const over = (acquire: Agent.Acquire): HttpClient.HttpClient => {
   const execute = (request: Request, url: URL, fiber: Fiber.Fiber<unknown, unknown>): Executed => {
@@ -66,7 +64,7 @@ const over = (acquire: Agent.Acquire): HttpClient.HttpClient => {
     (requested) =>
       Effect.flatMap(requested, (request) =>
         Effect.withFiber((fiber): Executed => {
-          if (!isUntraced(request, fiber)) return traced.execute(request)
+          if (!isUntraced(fiber)) return traced.execute(request)
           const url = Url.make(request.url, request.urlParams, Option.getOrUndefined(request.hash))
           if (Result.isSuccess(url)) return execute(request, url.success, fiber)
           const reason = new HttpClientError.InvalidUrlError({ request, cause: url.failure })
