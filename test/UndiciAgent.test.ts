@@ -6,7 +6,6 @@ import * as Latch from "effect/Latch"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as UndiciHttpClient from "effect-highlevel/UndiciHttpClient"
-import { execFile } from "node:child_process"
 import { createServer, type RequestListener } from "node:http"
 import { inspect } from "node:util"
 import { listening, updateOver } from "./harness.ts"
@@ -178,37 +177,5 @@ describe("the agent of UndiciHttpClient", () => {
         assert.strictEqual((yield* Effect.flip(client.get(url))).reason._tag, "TransportError")
       }
     }).pipe(Effect.scoped)
-  )
-
-  it.live(
-    "is loaded with the first request of a command, and not with the command",
-    () =>
-      Effect.gen(function* () {
-        const url = yield* serving((_, response) => response.writeHead(422).end("{}"))
-        // At the end, the process tells how many modules of undici it loaded.
-        const report = `import module from "node:module"
-          process.on("exit", () => process.stdout.write("undici: " + Object.keys(module._cache).filter((name) => name.includes("/undici/")).length))`
-        const loaded = (args: ReadonlyArray<string>) =>
-          Effect.callback<string>((resume) => {
-            const flags = [
-              "--conditions=effect-highlevel-source",
-              "--import",
-              `data:text/javascript,${encodeURIComponent(report)}`
-            ]
-            const env = {
-              PATH: process.env["PATH"],
-              HIGHLEVEL_TOKEN: "token",
-              HIGHLEVEL_BASE_URL: url
-            }
-            execFile(process.execPath, [...flags, "src/cli/main.ts", ...args], { env }, (_, stdout) =>
-              resume(Effect.succeed(/undici: (\d+)$/.exec(stdout)?.[1] ?? "nothing"))
-            )
-          })
-        assert.strictEqual(yield* loaded(["--version"]), "0")
-        assert.strictEqual(yield* loaded(["--help"]), "0")
-        const update = ["update", "c", "--location-id", "l", "--unread-count", "0"]
-        assert.isAbove(Number(yield* loaded(update)), 0)
-      }).pipe(Effect.scoped),
-    30_000
   )
 })
