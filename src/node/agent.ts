@@ -34,9 +34,11 @@ export const make = (options: Options): Effect.Effect<Acquire, never, Scope.Scop
         // Without a proxy they are the same, but Agent does not parse the origin of every request.
         return (agent ??= hasProxy(options) ? new undici.EnvHttpProxyAgent(options) : new undici.Agent(options))
       } catch (cause) {
-        // Only its message: an invalid URL holds the password of the proxy.
-        const message = cause instanceof Error ? cause.message : "unknown"
-        return yield* failed(`Invalid HTTP_PROXY, HTTPS_PROXY or agent options: ${message}`)
+        // An error of a URL holds the password of the proxy.
+        const isOfUndici = cause instanceof undici.errors.UndiciError
+        return yield* failed(
+          isOfUndici ? `Invalid agent or proxy: ${cause.message}` : "HTTP_PROXY or HTTPS_PROXY is not a valid URL"
+        )
       }
     })
 

@@ -50,7 +50,9 @@ const formData = (request: Request, { formData }: HttpBody.FormData) =>
   Effect.tryPromise({
     try: async () => {
       const encoded = new Response(formData)
-      return { body: new Uint8Array(await encoded.arrayBuffer()), contentType: encoded.headers.get("content-type") }
+      // Bun has the type only before it is read.
+      const contentType = encoded.headers.get("content-type")
+      return { body: new Uint8Array(await encoded.arrayBuffer()), contentType }
     },
     catch: (cause) => encodeError(request, { cause })
   })
