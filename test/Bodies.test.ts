@@ -45,6 +45,11 @@ const bodies: Record<string, (response: ServerResponse) => unknown> = {
   "a gzip bomb": encoded("gzip", gzipSync(bomb, { level: 1 })),
   "a brotli bomb": encoded("br", brotliCompressSync(bomb, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } })),
   "a deflate bomb": encoded("deflate", deflateSync(bomb, { level: 1 })),
+  "a body of single bytes": (response) => {
+    // Each byte is a chunk.
+    const socket = response.socket
+    socket?.end(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${`1\r\n{\r\n`.repeat(mebibyte + 1)}`)
+  },
   "a slow head": () => {},
   "a slow body": (response) => {
     const timer = setInterval(() => response.write(" "), 20)
@@ -70,7 +75,7 @@ describe("no body takes more than 64 MB, and each ends in a typed error", () => 
     ["fetch", ends("UnreadableResponse yes")],
     // It does not decompress.
     ["layerUndici", ends("UnexpectedBody unknown")],
-    ["UndiciHttpClient", ends("TransportFailure unknown")]
+    ["UndiciHttpClient", { ...ends("UnreadableResponse yes"), "a body of single bytes": "UnreadableResponse yes" }]
   ] as const)(
     "over %s",
     ([name, ended]) =>

@@ -6,10 +6,10 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
 import {
   AccessToken,
   Bulk,
@@ -20,7 +20,7 @@ import {
   type UpdateConversation
 } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { applied, call, clientOf, intercepted } from "./harness.ts"
@@ -91,14 +91,19 @@ const settle = Effect.gen(function* () {
   for (let turn = 0; turn < 50; turn++) yield* Effect.yieldNow
 })
 
-const openJournal = (path: string) => Effect.provide(Journal.open({ path }), NodeServices.layer)
+/** Rows that know their place. */
+const rowsOf = (updates: ReadonlyArray<UpdateConversation.ConversationUpdate>) =>
+  Stream.fromIterable(updates.map((update, index) => ({ ...update, index })))
+
+const inOrder = <A extends { readonly row: { readonly index: number } }>(outcomes: ReadonlyArray<A>) =>
+  outcomes.toSorted((one, other) => one.row.index - other.row.index)
 
 /** A run of updates with a journal, and what came out, in input order. */
 const runWith = (path: string, updates: ReadonlyArray<UpdateConversation.ConversationUpdate>, options?: Bulk.Options) =>
   Effect.gen(function* () {
-    const journal = yield* openJournal(path)
-    const outcomes = yield* Stream.runCollect(Bulk.updateAll(Stream.fromIterable(updates), { journal, ...options }))
-    return outcomes.toSorted((one, other) => one.index - other.index).map(({ _tag }) => _tag)
+    const journal = yield* Journal.open({ path })
+    const outcomes = yield* Stream.runCollect(Bulk.updateAll(rowsOf(updates), { journal, ...options }))
+    return inOrder(outcomes).map(({ _tag }) => _tag)
   }).pipe(Effect.scoped)
 
 describe("a job", () => {
@@ -112,13 +117,12 @@ describe("a job", () => {
         { ...read("location-0"), unreadCount: -1 },
         read("..")
       ]
-      const outcomes = yield* Stream.runCollect(Bulk.updateAll(Stream.fromIterable(inputs)))
-      const byIndex = outcomes.toSorted((one, other) => one.index - other.index)
+      const byIndex = inOrder(yield* Stream.runCollect(Bulk.updateAll(rowsOf(inputs))))
       assert.deepStrictEqual(
         byIndex.map((outcome) => (outcome._tag === "Failed" ? outcome.error._tag : outcome._tag)),
         ["Applied", "Unprocessable", "Applied", "Applied", "BadRequest", "InvalidRequest", "InvalidRequest"]
       )
-      byIndex.forEach(({ update }, index) => assert.strictEqual(update, inputs[index]))
+      byIndex.forEach(({ update }, index) => assert.deepStrictEqual(update, inputs[index]))
       const [first] = byIndex
       assert(first?._tag === "Applied")
       assert.deepStrictEqual(
@@ -135,13 +139,13 @@ describe("a job", () => {
       yield* sandbox.refuse({ status: 503, conversationId: "location-1", times: 2 })
       yield* sandbox.refuse({ status: 503, conversationId: "location-2", times: 3 })
       const fiber = yield* Effect.forkChild(
-        Stream.runCollect(Bulk.updateAll(Stream.fromIterable(seeds(3).map(({ id }) => read(id)))))
+        Stream.runCollect(Bulk.updateAll(rowsOf(seeds(3).map(({ id }) => read(id)))))
       )
       while (fiber.pollUnsafe() === undefined) {
         yield* TestClock.adjust("1 second")
         yield* TestClock.withLive(Effect.sleep("5 millis"))
       }
-      const outcomes = (yield* Fiber.join(fiber)).toSorted((one, other) => one.index - other.index)
+      const outcomes = inOrder(yield* Fiber.join(fiber))
       assert.deepStrictEqual(
         outcomes.map((outcome) => [outcome._tag, "attempts" in outcome ? outcome.attempts : 0]),
         [
@@ -176,33 +180,63 @@ describe("a job", () => {
     }).pipe(Effect.provide(layer(seeds(3), { rateLimit: false })))
   )
 
-  it.effect("has so many on their way at once, in all and in a location, and reads no further", () => {
-    const { begun, inFlight, open, service } = held()
+  it.effect("has so many requests in flight at once, in all and in a location", () => {
+    const inFlight = new Map<string, number>()
+    let most = 0
+    let mostOfOne = 0
+    const counted = (client: HttpClient.HttpClient) =>
+      HttpClient.transform(client, (response, request) => {
+        const location = /location-\d/.exec(request.url)?.[0] ?? ""
+        return Effect.acquireUseRelease(
+          Effect.sync(() => {
+            inFlight.set(location, (inFlight.get(location) ?? 0) + 1)
+            most = Math.max(
+              most,
+              [...inFlight.values()].reduce((sum, count) => sum + count, 0)
+            )
+            mostOfOne = Math.max(mostOfOne, inFlight.get(location) ?? 0)
+          }),
+          () => Effect.andThen(Effect.yieldNow, response),
+          () => Effect.sync(() => inFlight.set(location, (inFlight.get(location) ?? 0) - 1))
+        )
+      })
+    const locations = Array.from({ length: 5 }, (_, index) => `location-${index}`)
+    const inputs = locations.flatMap((id) => seeds(20, id).map((seed) => read(seed.id, 0, id)))
+    return Effect.gen(function* () {
+      const outcomes = yield* Stream.runCollect(
+        Bulk.updateAll(Stream.fromIterable(inputs), { concurrency: 10, concurrencyPerLocation: 4 })
+      )
+      assert.strictEqual(outcomes.filter(({ _tag }) => _tag === "Applied").length, 100)
+      assert.deepStrictEqual([most, mostOfOne], [10, 4])
+    }).pipe(
+      Effect.provide(
+        layer(
+          locations.flatMap((id) => seeds(20, id)),
+          { rateLimit: false, transformClient: counted }
+        )
+      )
+    )
+  })
+
+  it.effect("reads so many rows ahead, and no further", () => {
+    const { open, service } = held()
     return Effect.gen(function* () {
       let pulled = 0
       const inputs = Stream.fromIterable(
-        Array.from({ length: 1000 }, (_, index) => index),
+        Array.from({ length: 200 }, (_, index) => index),
         { chunkSize: 1 }
       ).pipe(
         Stream.map((index) => {
           pulled++
-          return read(String(index), 0, `location ${Math.floor(index / 20) % 50}`)
+          return read(String(index), 0, `location ${Math.floor(index / 20)}`)
         })
       )
-      const fiber = yield* Effect.forkChild(
-        Stream.runCollect(Bulk.updateAll(inputs, { concurrency: 10, concurrencyPerLocation: 4 }))
-      )
+      const fiber = yield* Effect.forkChild(Stream.runCollect(Bulk.updateAll(inputs, { readAhead: 30 })))
       yield* settle
-      // Twenty of the first location are waiting; those of the next ones pass them.
-      assert.deepStrictEqual(
-        inFlight.toSorted(),
-        ["0", "1", "2", "20", "21", "22", "23", "3"].map((id) => `${id}:0`).toSorted()
-      )
-      assert.isAtMost(pulled, 10 * 4 + 2)
-      for (let index = 0; index < 1000; index++) yield* open(`${index}:0`)
-      const outcomes = yield* Fiber.join(fiber)
-      assert.strictEqual(outcomes.length, 1000)
-      assert.strictEqual(new Set(begun).size, 1000)
+      assert.isAtLeast(pulled, 30)
+      assert.isAtMost(pulled, 32)
+      for (let index = 0; index < 200; index++) yield* open(`${index}:0`)
+      assert.strictEqual((yield* Fiber.join(fiber)).length, 200)
     }).pipe(Effect.provide(service))
   })
 
@@ -212,9 +246,7 @@ describe("a job", () => {
       const outcomes: Array<number> = []
       const inputs = [read("a", 1), read("a", 2), read("b", 1), read("a", 3), read("a", 1, "another location")]
       const fiber = yield* Effect.forkChild(
-        Stream.runForEach(Bulk.updateAll(Stream.fromIterable(inputs)), ({ index }) =>
-          Effect.sync(() => outcomes.push(index))
-        )
+        Stream.runForEach(Bulk.updateAll(rowsOf(inputs)), ({ row }) => Effect.sync(() => outcomes.push(row.index)))
       )
       yield* settle
       assert.deepStrictEqual(begun, ["a:1", "b:1", "a:1"])
@@ -247,7 +279,9 @@ describe("a job", () => {
   it.effect.each([
     ["concurrency", { concurrency: 0 }],
     ["concurrency", { concurrency: Number.NaN }],
-    ["concurrencyPerLocation", { concurrencyPerLocation: 1.5 }]
+    ["concurrencyPerLocation", { concurrencyPerLocation: 1.5 }],
+    ["readAhead", { readAhead: 0 }],
+    ["maxFailures", { maxFailures: -1 }]
   ] as const)("that cannot go on with its options says which: %s", ([option, options]) =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Stream.runCollect(Bulk.updateAll(Stream.make(read("location-0")), options)))
@@ -279,7 +313,7 @@ describe("a job", () => {
         ["Skipped", "Planned", "Failed"]
       )
       assert.strictEqual((yield* sandbox.requests).length, before)
-      assert.strictEqual(readFileSync(path, "utf8").split("\n").length, 2)
+      assert.strictEqual(readFileSync(path, "utf8").split("\n").length, 3)
     }).pipe(Effect.provide(layer(seeds(2))))
   )
 })
@@ -311,7 +345,7 @@ describe("a job that is stopped", () => {
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(yield* Fiber.join(fiber), ["Applied", "Applied", "Applied"])
       assert.strictEqual((yield* sandbox.requests).length, 3)
-      assert.strictEqual(readFileSync(path, "utf8").trim().split("\n").length, 3)
+      assert.strictEqual(readFileSync(path, "utf8").trim().split("\n").length, 1 + 3)
     }).pipe(Effect.provide(layer(seeds(20), { rateLimit: false })))
   )
 
@@ -326,8 +360,12 @@ describe("a job that is stopped", () => {
       assert.isUndefined(interruption.pollUnsafe())
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(interruption)
-      const lines = readFileSync(path, "utf8").trim().split("\n")
-      assert.deepStrictEqual(lines.map((line) => JSON.parse(line).index).toSorted(), [0, 1, 2])
+      const lines = readFileSync(path, "utf8").trim().split("\n").slice(1)
+      assert.deepStrictEqual(lines.map((line) => JSON.parse(line).update.conversationId).toSorted(), [
+        "location-0",
+        "location-1",
+        "location-2"
+      ])
       assert.strictEqual((yield* sandbox.requests).length, 3)
     }).pipe(Effect.provide(layer(seeds(20), { rateLimit: false })))
   )
@@ -383,258 +421,121 @@ describe("a job that is stopped while it has no token", () => {
   )
 })
 
-describe("a journal", () => {
-  it.effect("is for its owner alone, and one line for each outcome, written before it is reported", () =>
-    Effect.gen(function* () {
-      const path = newPath()
-      const journal = yield* openJournal(path)
-      yield* Stream.runForEach(
-        Bulk.updateAll(Stream.fromIterable([...seeds(10).map(({ id }) => read(id)), read("unknown")]), { journal }),
-        ({ index, update: { conversationId } }) =>
-          Effect.sync(() => {
-            const lines = readFileSync(path, "utf8").split("\n").slice(0, -1)
-            const line = lines.map((text) => JSON.parse(text)).find((entry) => entry.index === index)
-            assert.strictEqual(line?.conversationId, conversationId)
-            assert.strictEqual(line?.outcome, conversationId === "unknown" ? "Failed" : "Applied")
-            assert.strictEqual(line?.error, conversationId === "unknown" ? "BadRequest" : undefined)
-          })
-      )
-      assert.strictEqual(statSync(path).mode & 0o777, 0o600)
-    }).pipe(Effect.scoped, Effect.provide(layer(seeds(10))))
-  )
+describe("a job in which something is refused", () => {
+  const dead = { status: 401, times: Infinity, body: { statusCode: 401, message: "Invalid JWT" } } as const
 
-  it.effect("skips what was applied and retries what failed", () =>
+  it.effect("for its token stops that location after two requests, and no other", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
-      const path = newPath()
-      const inputs = seeds(4).map(({ id }) => read(id))
-      yield* sandbox.refuse({ status: 422, conversationId: "location-2" })
-      assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied", "Failed", "Applied"])
-      assert.deepStrictEqual(yield* runWith(path, inputs), ["Skipped", "Skipped", "Applied", "Skipped"])
-      assert.deepStrictEqual(
-        (yield* sandbox.applied).map(({ conversationId }) => conversationId).toSorted(),
-        inputs.map(({ conversationId }) => conversationId)
+      for (const { id } of seeds(200, "dead")) yield* sandbox.refuse({ ...dead, conversationId: id })
+      const inputs = [
+        ...seeds(200, "dead").map(({ id }) => read(id, 0, "dead")),
+        ...seeds(3, "alive").map(({ id }) => read(id, 0, "alive"))
+      ]
+      const outcomes = yield* Stream.runCollect(Bulk.updateAll(Stream.fromIterable(inputs)))
+      const count = (tag: string, locationId: string) =>
+        outcomes.filter(({ _tag, update }) => _tag === tag && update.locationId === locationId).length
+      assert.strictEqual(outcomes.length, 203)
+      assert.strictEqual(count("Applied", "alive"), 3)
+      const sent = (yield* sandbox.requests).length - 3
+      assert.isAtMost(sent, 16)
+      assert.deepStrictEqual([count("Failed", "dead") + count("NotSent", "dead"), count("Applied", "dead")], [200, 0])
+      assert.strictEqual(count("Failed", "dead"), sent)
+      for (const outcome of outcomes) {
+        if (outcome._tag === "NotSent") assert.propertyVal(outcome.reason, "reason", "InvalidToken")
+      }
+    }).pipe(Effect.provide(layer([...seeds(200, "dead"), ...seeds(3, "alive")])))
+  )
+
+  it.effect("for the token of one conversation only goes on", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.refuse({ ...dead, conversationId: "location-1", times: 1 })
+      const outcomes = yield* Stream.runCollect(
+        Bulk.updateAll(rowsOf(seeds(4).map(({ id }) => read(id))), { concurrency: 1 })
       )
-      yield* runWith(path, inputs)
-      assert.strictEqual((yield* sandbox.requests).length, 5)
+      assert.deepStrictEqual(
+        inOrder(outcomes).map(({ _tag }) => _tag),
+        ["Applied", "Failed", "Applied", "Applied"]
+      )
     }).pipe(Effect.provide(layer(seeds(4))))
   )
 
-  it.effect("retries what failed, and then what comes after it in the conversation", () =>
+  it.effect("when the day's requests are used up leaves the rest for the next run", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
-      const path = newPath()
-      const inputs = [read("location-0", 5), read("location-0", 6), read("location-1", 5), read("location-0", 7)]
-      yield* sandbox.refuse({ status: 422, conversationId: "location-0", times: 2 })
-      yield* sandbox.refuse({ status: 422, conversationId: "location-1" })
-      assert.deepStrictEqual(yield* runWith(path, inputs), ["Failed", "Failed", "Failed", "Applied"])
-      assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied", "Applied", "Applied"])
-      assert.deepStrictEqual(yield* runWith(path, inputs), ["Skipped", "Skipped", "Skipped", "Skipped"])
-      const held = yield* sandbox.conversation("location-0")
-      assert.deepStrictEqual(
-        Option.map(held, ({ unreadCount }) => unreadCount),
-        Option.some(7)
+      yield* sandbox.limit({ daily: 3 })
+      const outcomes = yield* Stream.runCollect(
+        Bulk.updateAll(rowsOf(seeds(30).map(({ id }) => read(id))), { concurrency: 1 })
       )
-    }).pipe(Effect.provide(layer(seeds(2))))
+      const tags = outcomes.map(({ _tag }) => _tag)
+      assert.deepStrictEqual(
+        ["Applied", "Failed", "NotSent"].map((tag) => tags.filter((one) => one === tag).length),
+        [3, 1, 26]
+      )
+      assert.isAtMost((yield* sandbox.requests).length, 4)
+    }).pipe(Effect.provide(layer(seeds(30))))
   )
 
-  it.effect("retries what failed also where a later line sets some of the same fields", () =>
+  it.effect("stops after as many failures as it is allowed", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
-      const path = newPath()
+      yield* sandbox.refuse({ status: 422, times: Infinity })
+      const outcomes = yield* Stream.runCollect(
+        Bulk.updateAll(rowsOf(seeds(30).map(({ id }) => read(id))), { concurrency: 1, maxFailures: 3 })
+      )
+      const notSent = outcomes.flatMap((outcome) => (outcome._tag === "NotSent" ? [outcome.reason._tag] : []))
+      assert.deepStrictEqual(
+        notSent,
+        Array.from({ length: 27 }, () => "TooManyFailures")
+      )
+      assert.strictEqual((yield* sandbox.requests).length, 3)
+    }).pipe(Effect.provide(layer(seeds(30))))
+  )
+
+  it.effect("for good in one location does not keep another one waiting, however the input is sorted", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      for (const { id } of seeds(400, "busy"))
+        yield* sandbox.refuse({ status: 429, conversationId: id, times: Infinity })
       const inputs = [
-        { ...read("location-0", 5), starred: false },
-        { conversationId: "location-0", locationId: "location", starred: true },
-        read("location-1", 5),
-        { ...read("location-1", 6), starred: true }
+        ...seeds(400, "busy").map(({ id }) => read(id, 0, "busy")),
+        ...seeds(100, "calm").map(({ id }) => read(id, 0, "calm"))
       ]
-      yield* sandbox.refuse({ status: 422, conversationId: "location-0" })
-      yield* sandbox.refuse({ status: 422, conversationId: "location-1" })
-      assert.deepStrictEqual(yield* runWith(path, inputs), ["Failed", "Applied", "Failed", "Applied"])
-      const before = (yield* sandbox.applied).length
-      assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied", "Applied", "Applied"])
-      assert.strictEqual((yield* sandbox.applied).length, before + 4)
-      const held = Option.getOrThrow(yield* sandbox.conversation("location-0"))
-      assert.deepStrictEqual([held.unreadCount, held.starred], [5, true])
-    }).pipe(Effect.provide(layer(seeds(2))))
+      const calm = yield* Bulk.updateAll(Stream.fromIterable(inputs)).pipe(
+        Stream.filter(({ update }) => update.locationId === "calm"),
+        Stream.take(100),
+        Stream.runCollect
+      )
+      assert.isTrue(calm.every(({ _tag }) => _tag === "Applied"))
+    }).pipe(Effect.provide(layer([...seeds(400, "busy"), ...seeds(100, "calm")], { retry: { maxAttempts: 10 } })))
   )
 
-  it.effect("knows after a stop what has to be done again, so that the last value wins", () =>
+  it.effect("by a bug of the client has that as its outcome, and goes on", () =>
     Effect.gen(function* () {
-      const sandbox = yield* Sandbox.Sandbox
-      const path = newPath()
-      yield* runWith(path, [read("location-0", 1), read("location-0", 2), read("location-0", 3)])
-      // The first line is another now; the run ends when it is done.
-      const changed = [read("location-0", 7), read("location-0", 2), read("location-0", 3)]
-      const stop = yield* Deferred.make<void>()
-      const stopping = intercepted((update, call) =>
-        update.unreadCount === 7
-          ? Effect.tap(call, () => Effect.forkDetach(Effect.delay(Deferred.succeed(stop, undefined), 1)))
-          : Effect.interruptible(Effect.never)
+      const service = clientOf(({ conversationId }) =>
+        conversationId === "location-1" ? Effect.die(new Error("a bug")) : Effect.succeed(applied)
       )
-      const fiber = yield* Effect.forkChild(
-        runWith(path, changed, { stop: Deferred.await(stop) }).pipe(Effect.provide(stopping))
+      const outcomes = yield* Stream.runCollect(Bulk.updateAll(rowsOf(seeds(3).map(({ id }) => read(id))))).pipe(
+        Effect.provide(service)
       )
-      while (fiber.pollUnsafe() === undefined) {
-        yield* TestClock.withLive(Effect.sleep("5 millis"))
-        yield* TestClock.adjust("1 milli")
-      }
-      const reached = Option.getOrThrow(yield* sandbox.conversation("location-0")).unreadCount
-      assert.strictEqual(reached, 7)
-      yield* runWith(path, changed)
-      assert.strictEqual(Option.getOrThrow(yield* sandbox.conversation("location-0")).unreadCount, 3)
-      // And then it is quiet.
-      const before = (yield* sandbox.applied).length
-      assert.deepStrictEqual(yield* runWith(path, changed), ["Skipped", "Skipped", "Skipped"])
-      assert.strictEqual((yield* sandbox.applied).length, before)
+      assert.deepStrictEqual(
+        inOrder(outcomes).map(({ _tag }) => _tag),
+        ["Applied", "Defect", "Applied"]
+      )
+    })
+  )
+
+  it.effect("sends what a function makes of a row, and returns the row", () =>
+    Effect.gen(function* () {
+      const rows = [{ contact: "Ada", id: "location-0" }]
+      const outcomes = yield* Stream.runCollect(
+        Bulk.updateAll(Stream.fromIterable(rows), ({ id }) => read(id, 4), { concurrency: 1 })
+      )
+      assert.deepStrictEqual(
+        outcomes.map(({ _tag, row, update }) => [_tag, row.contact, update]),
+        [["Applied", "Ada", read("location-0", 4)]]
+      )
     }).pipe(Effect.provide(layer(seeds(1))))
-  )
-
-  it.effect("still retries what failed after a line that has changed since", () =>
-    Effect.gen(function* () {
-      const sandbox = yield* Sandbox.Sandbox
-      const path = newPath()
-      yield* sandbox.refuse({ status: 422, conversationId: "location-0", times: 3 })
-      const inputs = [read("location-1", 1), read("location-0", 5)]
-      assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Failed"])
-      // The first line is one of the same conversation now; the second fails again.
-      const changed = [read("location-0", 4), read("location-0", 5)]
-      assert.deepStrictEqual(yield* runWith(path, changed), ["Failed", "Failed"])
-      assert.deepStrictEqual(yield* runWith(path, changed.slice(0, 1)), ["Applied"])
-      assert.deepStrictEqual(yield* runWith(path, changed), ["Skipped", "Applied"])
-      const held = yield* sandbox.conversation("location-0")
-      assert.deepStrictEqual(
-        Option.map(held, ({ unreadCount }) => unreadCount),
-        Option.some(5)
-      )
-    }).pipe(Effect.provide(layer(seeds(2))))
-  )
-
-  it.effect("retries what failed last, though an earlier line of the conversation was applied", () =>
-    Effect.gen(function* () {
-      const sandbox = yield* Sandbox.Sandbox
-      const path = newPath()
-      const inputs = [read("location-0", 5), read("location-0", 6)]
-      yield* sandbox.refuse({ status: 503, conversationId: "location-1" })
-      let calls = 0
-      const second = intercepted((_, sent) =>
-        ++calls === 2 ? Effect.fail(new HighLevelError.TransportFailure({ ...call, cause: "no" })) : sent
-      )
-      assert.deepStrictEqual(yield* Effect.provide(runWith(path, inputs), second), ["Applied", "Failed"])
-      assert.deepStrictEqual(yield* runWith(path, inputs), ["Skipped", "Applied"])
-      assert.strictEqual((yield* sandbox.requests).length, 2)
-    }).pipe(Effect.provide(layer(seeds(2))))
-  )
-
-  it.effect("knows a line that has changed, and what comes after it in the conversation", () =>
-    Effect.gen(function* () {
-      const sandbox = yield* Sandbox.Sandbox
-      const path = newPath()
-      yield* runWith(path, [read("location-0", 1), read("location-1", 1), read("location-0", 2), read("location-2", 1)])
-      // The second line is another now, of the first conversation: its last value must win again.
-      assert.deepStrictEqual(
-        yield* runWith(path, [
-          read("location-0", 1),
-          read("location-0", 9),
-          read("location-0", 2),
-          { ...read("location-2", 1), starred: true }
-        ]),
-        ["Skipped", "Applied", "Applied", "Applied"]
-      )
-      assert.deepStrictEqual(
-        (yield* sandbox.applied)
-          .slice(4)
-          .map(({ conversationId, unreadCount }) => [conversationId, unreadCount])
-          .toSorted(),
-        [
-          ["location-0", 2],
-          ["location-0", 9],
-          ["location-2", 1]
-        ]
-      )
-      const held = yield* sandbox.conversation("location-0")
-      assert.deepStrictEqual(
-        Option.map(held, ({ unreadCount }) => unreadCount),
-        Option.some(2)
-      )
-    }).pipe(Effect.provide(layer(seeds(3))))
-  )
-
-  it.effect("heals a last line that was torn anywhere", () =>
-    Effect.gen(function* () {
-      const sandbox = yield* Sandbox.Sandbox
-      const path = newPath()
-      const inputs = [read("location-0"), { ...read("location-1"), feedback: { note: "zwölf €" } }]
-      yield* runWith(path, inputs.slice(0, 1))
-      const whole = readFileSync(path)
-      yield* runWith(path, inputs)
-      const all = readFileSync(path)
-      const applied = (yield* sandbox.applied).length
-      const cuts = [whole.length + 1, whole.length + 20, all.length - 2, all.length - 1]
-      for (const cut of cuts) {
-        writeFileSync(path, all.subarray(0, cut))
-        assert.deepStrictEqual(yield* runWith(path, inputs), ["Skipped", "Applied"])
-        const lines = readFileSync(path, "utf8").split("\n")
-        assert.strictEqual(lines.length, 3)
-        lines.slice(0, -1).forEach((line) => JSON.parse(line))
-      }
-      assert.strictEqual((yield* sandbox.applied).length, applied + cuts.length)
-    }).pipe(Effect.provide(layer(seeds(2))))
-  )
-
-  it.effect("that is something else is not written to, and the line is named", () =>
-    Effect.gen(function* () {
-      const path = newPath()
-      yield* runWith(path, [read("location-0")])
-      appendFileSync(path, "id,unread\n1,2\n")
-      const before = readFileSync(path, "utf8")
-      const error = yield* Effect.flip(runWith(path, [read("location-0")]))
-      assert(error._tag === "JournalError")
-      assert.strictEqual(error.line, 2)
-      assert.strictEqual(readFileSync(path, "utf8"), before)
-      // One line without its break is not a torn one of ours.
-      for (const foreign of [`{"my":"config"}`, "an id", "["]) {
-        writeFileSync(path, foreign)
-        const refused = yield* Effect.flip(runWith(path, [read("location-0")]))
-        assert.propertyVal(refused, "line", 1)
-        assert.strictEqual(readFileSync(path, "utf8"), foreign)
-      }
-      const folder = yield* Effect.flip(runWith(directory, []))
-      assert.strictEqual(folder._tag, "JournalError")
-      const nowhere = yield* Effect.flip(runWith(join(directory, "missing", "journal"), []))
-      assert.strictEqual(nowhere._tag, "JournalError")
-    }).pipe(Effect.provide(layer(seeds(1))))
-  )
-
-  it.effect("that cannot be written ends the job with its error", () =>
-    Effect.gen(function* () {
-      const journal: Journal.Journal = {
-        isApplied: () => false,
-        append: () => Effect.fail(new Journal.JournalError({ path: "full", cause: "no space left" }))
-      }
-      const error = yield* Effect.flip(
-        Stream.runCollect(Bulk.updateAll(Stream.fromIterable(seeds(3).map(({ id }) => read(id))), { journal }))
-      )
-      assert(error._tag === "JournalError")
-      assert.include(error.message, "no space left")
-    }).pipe(Effect.provide(layer(seeds(3))))
-  )
-
-  it.effect("takes many lines with one sync each, none of them torn", () =>
-    Effect.gen(function* () {
-      const path = newPath()
-      const scope = yield* Scope.make()
-      const journal = yield* Scope.provide(openJournal(path), scope)
-      yield* Effect.forEach(
-        Array.from({ length: 500 }, (_, index) => index),
-        (index) => journal.append({ index, update: read(`id ${index}`), outcome: "Applied", attempts: 1 }),
-        { concurrency: "unbounded", discard: true }
-      )
-      const again = yield* openJournal(path)
-      for (let index = 0; index < 500; index++) {
-        assert.isTrue(again.isApplied(index, read(`id ${index}`)))
-      }
-      assert.isFalse(again.isApplied(500, read("id 500")))
-    }).pipe(Effect.scoped)
   )
 })

@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { Sandbox } from "effect-highlevel/testing"
+import { execFile } from "node:child_process"
 import { once } from "node:events"
 import { readFileSync } from "node:fs"
 import { inputOf, outcomeLines, sandboxWith, temporaryFiles, token } from "./bulk.ts"
 import * as Process from "./process.ts"
+import { serving } from "./undici.ts"
 
 const { file, newPath } = temporaryFiles()
 
@@ -122,3 +124,32 @@ describe("effect-highlevel update-all, as a process,", () => {
     40_000
   )
 })
+
+it.live(
+  "effect-highlevel loads undici with its first request, and not before",
+  () =>
+    Effect.gen(function* () {
+      const url = yield* serving((_, response) => response.writeHead(422).end("{}"))
+      // At the end, the process tells how many modules of undici it loaded.
+      const report = `import module from "node:module"
+        const isOfUndici = (name) => name.includes("/undici/")
+        process.on("exit", () => console.log("undici: " + Object.keys(module._cache).filter(isOfUndici).length))`
+      const flags = [
+        "--conditions=effect-highlevel-source",
+        "--import",
+        `data:text/javascript,${encodeURIComponent(report)}`
+      ]
+      const env = { PATH: process.env["PATH"], HIGHLEVEL_TOKEN: token, HIGHLEVEL_BASE_URL: url }
+      const loaded = (...args: ReadonlyArray<string>) =>
+        Effect.callback<string>((resume) => {
+          execFile(process.execPath, [...flags, "src/cli/main.ts", ...args], { env }, (_, stdout) =>
+            resume(Effect.succeed(/undici: (\d+)\n$/.exec(stdout)?.[1] ?? "nothing"))
+          )
+        })
+      assert.strictEqual(yield* loaded("--version"), "0")
+      assert.strictEqual(yield* loaded("--help"), "0")
+      const update = loaded("update", "c", "--location-id", "l", "--unread-count", "0")
+      assert.isAbove(Number(yield* update), 0)
+    }).pipe(Effect.scoped),
+  30_000
+)

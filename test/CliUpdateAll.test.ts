@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
-import { readFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { inputOf, type OutcomeLine, outcomeLines, sandboxWith, temporaryFiles, token, unread } from "./bulk.ts"
 import { layerOAuth } from "./oauth.ts"
 import * as Cli from "./cli.ts"
@@ -43,7 +43,10 @@ describe("effect-highlevel update-all", () => {
           "7 Applied"
         ])
         assert.strictEqual(code, 65)
-        assert.match(stderr, /^6 lines: 3 applied, 1 failed, 2 invalid in \d+ s \(\d+\.\d\/s\)\n$/)
+        assert.match(
+          stderr,
+          /^6 lines \(3 of them conversation ids\): 3 applied, 1 failed, 2 invalid in \d+ s \(\d+\.\d\/s\)\n$/
+        )
         assert.deepStrictEqual(yield* unread(2), [0, 3])
       }).pipe(Effect.provide(sandboxWith(2))),
     20_000
@@ -82,7 +85,16 @@ describe("effect-highlevel update-all", () => {
         const sandbox = yield* Sandbox.Sandbox
         const { code, stderr, stdout } = yield* run(["--dry-run", "--json"], {}, `${inputOf(0, 1)}\n${inputOf(1, 1)}`)
         assert.strictEqual(code, 0)
-        assert.deepStrictEqual(outcomes(stdout), ["1 Planned", "2 Planned"])
+        assert.deepStrictEqual(
+          stdout
+            .trim()
+            .split("\n")
+            .map((line) => JSON.parse(line)),
+          [
+            { line: 1, conversationId: "c0", locationId: "l0", outcome: "Planned", unreadCount: 1 },
+            { line: 2, conversationId: "c1", locationId: "l0", outcome: "Planned", unreadCount: 1 }
+          ]
+        )
         assert.deepInclude(JSON.parse(stderr), { _tag: "Summary", lines: 2, planned: 2 })
         assert.deepStrictEqual(yield* sandbox.requests, [])
       }).pipe(Effect.provide(sandboxWith(2))),
@@ -90,7 +102,9 @@ describe("effect-highlevel update-all", () => {
   )
 
   it.live.each([
-    [["--input", "/nowhere"], {}, 64, "Cannot read /nowhere"],
+    [["--input", "/nowhere"], {}, 64, "Cannot read /nowhere: there is no such file or folder"],
+    [["--input", "src"], {}, 64, "Cannot read src: it is a folder"],
+    [["--input", "README.md", "--max-failures", "0"], {}, 64, "max-failures"],
     [["--concurrency", "0"], {}, 64, "concurrency"],
     [
       ["--input", "README.md", "--journal", "package.json"],
@@ -181,12 +195,13 @@ describe("effect-highlevel update-all", () => {
         const journaled = readFileSync(journal, "utf8")
           .trim()
           .split("\n")
-          .map((line): OutcomeLine => {
-            const { conversationId, index, outcome } = JSON.parse(line)
-            return { line: index + 1, outcome, conversationId }
+          .slice(1)
+          .map((line): Pick<OutcomeLine, "conversationId" | "outcome"> => {
+            const { outcome, update } = JSON.parse(line)
+            return { outcome, conversationId: update.conversationId }
           })
-        const rows = (all: ReadonlyArray<OutcomeLine>) =>
-          all.map(({ conversationId, line, outcome }) => `${line} ${conversationId} ${outcome}`).toSorted()
+        const rows = (all: ReadonlyArray<Pick<OutcomeLine, "conversationId" | "outcome">>) =>
+          all.map(({ conversationId, outcome }) => `${conversationId} ${outcome}`).toSorted()
         assert.strictEqual(said.length, count)
         assert.deepStrictEqual(rows(said), rows(journaled))
         const applied = new Set((yield* sandbox.applied).map(({ conversationId }) => conversationId))
@@ -204,5 +219,48 @@ describe("effect-highlevel update-all", () => {
         console.log(`${count} updates, ${requests} requests, ${failed} refused for good`)
       }).pipe(Effect.provide(sandboxWith(200, 3))),
     60_000
+  )
+
+  it.live(
+    "with a wrong token sends next to nothing, says why, and the next run sends the rest",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        const journal = newPath()
+        const args = ["--location-id", "l0", "--unread-count", "0", "--journal", journal]
+        const input = Array.from({ length: 1001 }, (_, index) => `c${index}`).join("\n")
+        const wrong = yield* run(args, { HIGHLEVEL_TOKEN: "wrong-token" }, input)
+        const sent = (yield* sandbox.requests).length
+        const tags = outcomeLines(wrong.stdout).map(({ outcome }) => outcome)
+        assert.isAtMost(sent, 20)
+        assert.deepStrictEqual(
+          ["Failed", "NotSent"].map((tag) => tags.filter((one) => one === tag).length),
+          [sent, 1001 - sent]
+        )
+        assert.strictEqual(wrong.code, 77)
+        assert.match(wrong.stderr, /Location l0: nothing more was sent. Unauthorized: .*The token is invalid/)
+        const right = yield* run(args, {}, input)
+        assert.deepStrictEqual([right.code, (yield* sandbox.applied).length], [0, 1001])
+        const again = yield* run(args, {}, input.split("\n").toReversed().join("\n"))
+        assert.include(again.stderr, `Nothing was sent: ${journal} has all of them as applied.`)
+      }).pipe(Effect.provide(sandboxWith(1001))),
+    30_000
+  )
+
+  it.live(
+    "stops after --max-failures, and reads CSV",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        yield* sandbox.refuse({ status: 422, conversationId: "c1" })
+        const csv = newPath()
+        writeFileSync(`${csv}.csv`, "contact,conversationId,starred\nAda,c0,true\nBob,c1,true\nEve,c2,true\n")
+        const args = ["--input", `${csv}.csv`, "--location-id", "l0", "--concurrency", "1", "--max-failures", "1"]
+        const { code, stderr, stdout } = yield* run(args)
+        assert.deepStrictEqual(outcomes(stdout), ["2 Applied", "3 Failed", "4 NotSent"])
+        assert.include(stderr, "Stopped after 1 failed update. Run the same command again to send the rest.")
+        assert.strictEqual(code, 65)
+      }).pipe(Effect.provide(sandboxWith(3))),
+    20_000
   )
 })

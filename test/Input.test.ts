@@ -61,49 +61,102 @@ describe("the update of a line", () => {
   const parse = (text: string, defaults: Input.Defaults = { locationId: "location", changes: { unreadCount: 0 } }) =>
     Input.parse({ number: 1, text: Result.succeed(text) }, defaults)
 
-  it.effect.each([
-    ["a bare id", " id \t", { conversationId: "id", locationId: "location", unreadCount: 0 }],
-    ["an id that looks like a number", "12345", { conversationId: "12345", locationId: "location", unreadCount: 0 }],
+  const messageOf = (found: Input.Read | undefined) =>
+    found === undefined ? "" : Result.match(found.update, { onSuccess: () => "", onFailure: ({ message }) => message })
+
+  it.each([
+    ["a bare id", " id \t", { conversationId: "id", locationId: "location", unreadCount: 0 }, true],
+    [
+      "an id that looks like a number",
+      "12345",
+      { conversationId: "12345", locationId: "location", unreadCount: 0 },
+      true
+    ],
     [
       "an object, which outranks the command line",
-      `{"conversationId":"id","locationId":"other","starred":true}`,
-      { conversationId: "id", locationId: "other", starred: true, unreadCount: 0 }
+      `{"conversationId":"id","locationId":"other","starred":true,"unreadCount":3}`,
+      { conversationId: "id", locationId: "other", starred: true, unreadCount: 3 },
+      false
     ],
     [
       "an object that takes the rest from the command line",
-      `{"conversationId":"id","unreadCount":3}`,
-      { conversationId: "id", locationId: "location", unreadCount: 3 }
+      `{"conversationId":"id","starred":true}`,
+      { conversationId: "id", locationId: "location", starred: true, unreadCount: 0 },
+      false
     ]
-  ] as const)("is that of %s", ([, text, expected]) =>
-    Effect.gen(function* () {
-      assert.deepStrictEqual<unknown>(yield* parse(text), expected)
-    })
-  )
+  ] as const)("is that of %s", (_, text, expected, isId) => {
+    assert.deepStrictEqual<unknown>(parse(text), { line: 1, isId, update: Result.succeed(expected) })
+  })
 
-  it.effect.each([
+  it.each([
     [`{"conversationId":"id"`, "not a JSON object"],
     [`{}`, "conversationId"],
     [`{"conversationId":7}`, "conversationId"],
     [`{"conversationId":"id","unread":1}`, "unread"],
-    [`..`, "conversationId"],
+    [`..`, "neither a JSON object nor a conversation id"],
+    [`two ids`, "neither a JSON object nor a conversation id"],
+    [`id,0`, "neither a JSON object nor a conversation id"],
+    [`PK\u0003\u0004`, "neither a JSON object nor a conversation id"],
     [`[1]`, "not a JSON object"],
     [`"id"`, "not a JSON object"],
-    ["null", "no id, but null"],
+    ["null", "neither a JSON object nor a conversation id"],
     [`{"__proto__":{"conversationId":"id"},"conversationId":"id"}`, "__proto__"]
-  ] as const)("%s is refused, and why is said", ([text, said]) =>
+  ] as const)("%s is refused, and why is said", (text, message) => {
+    assert.include(messageOf(parse(text)), message)
+  })
+
+  it.each(["# ids of Monday", "conversationId", "Conversation ID", "id"])("%s on top is none", (text) => {
+    assert.isUndefined(parse(text))
+  })
+
+  it("without a location, or a change, is refused", () => {
+    assert.include(messageOf(parse("xyz", { changes: { starred: true } })), "--location-id")
+    assert.include(messageOf(parse("xyz", { locationId: "location", changes: {} })), "nothing to update")
+  })
+})
+
+describe("the updates of CSV", () => {
+  const readCsv = (text: string, chunkSize = 5) =>
+    Stream.fromIterable(
+      Array.from({ length: Math.ceil(text.length / chunkSize) }, (_, index) =>
+        bytes(text.slice(index * chunkSize, (index + 1) * chunkSize))
+      )
+    ).pipe(
+      (found) => Input.read(found, { locationId: "location", changes: { unreadCount: 0 } }, true),
+      Stream.map(({ line, update }) =>
+        Result.match(update, {
+          onFailure: ({ message }) => `${line}: ${message}`,
+          onSuccess: ({ conversationId, feedback, locationId, starred, unreadCount }) =>
+            [line, conversationId, locationId, unreadCount, starred, feedback].join(" ")
+        })
+      ),
+      Stream.runCollect
+    )
+
+  it.effect("are its rows, by the names of its columns; the flags fill what is empty", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(parse(text))
-      assert.include(error.message, said)
+      const text = [
+        `\uFEFFConversation ID,name,starred,unread_count,locationId,feedback`,
+        `c0,Ada,TRUE,,other,positive`,
+        `c1,"two`,
+        `lines, and ""quotes""",false,3,,"{""stars"":5}"`,
+        ``,
+        `c2,Bob,yes,1,,`,
+        `c3,short`
+      ].join("\r\n")
+      const found = yield* readCsv(text)
+      assert.deepStrictEqual(found.slice(0, 2), ["2 c0 other 0 true positive", "3 c1 location 3 false [object Object]"])
+      assert.match(found[2] ?? "", /^6: .*starred/)
+      assert.strictEqual(found[3], "7: 2 cells, and the header has 6")
+      assert.strictEqual(found.length, 4)
     })
   )
 
-  it.effect("without a location, or a change, is refused", () =>
+  it.effect("without a column for the conversation are refused", () =>
     Effect.gen(function* () {
-      assert.include((yield* Effect.flip(parse("id", { changes: { starred: true } }))).message, "--location-id")
-      assert.include(
-        (yield* Effect.flip(parse("id", { locationId: "location", changes: {} }))).message,
-        "nothing to update"
-      )
+      assert.deepStrictEqual(yield* readCsv("contact,name\n1,Ada\n2,Bob"), [
+        "1: no column conversationId in the header"
+      ])
     })
   )
 })

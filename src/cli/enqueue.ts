@@ -47,10 +47,8 @@ export const enqueue = Command.make(
     queue: Shared.queueFlag,
     json: Shared.jsonFlag
   },
-  Effect.fnUntraced(function* ({ input, json, queue, ...given }) {
-    const changes = yield* Shared.changes(given)
-    const defaults = { changes, locationId: Option.getOrUndefined(given.locationId) }
-    const { bytes } = yield* Shared.open(input, false)
+  Effect.fnUntraced(function* ({ json, queue, ...given }) {
+    const { found } = yield* Shared.open(given, false)
     // Loaded when it is used, since Redis takes its time.
     const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
     const job = Option.getOrElse(given.job, () => SecureRandom.uuidV4Unsafe())
@@ -61,7 +59,7 @@ export const enqueue = Command.make(
       )
     }
     let invalid = 0
-    const updates = Input.updates(bytes, defaults, (line, { message }) => {
+    const updates = Input.rows(found, (line, { message }) => {
       invalid++
       const text = json ? JSON.stringify({ line, outcome: "Invalid", message }) : `Line ${line}: ${message}`
       return Console.error(Output.printable(text))

@@ -159,7 +159,8 @@ const parseCsv = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>, defaults: Defaul
           const missing: Read = { line, isId: false, update: problem("no column conversationId in the header") }
           return [{ line: next, columns: found }, found.includes("conversationId") ? [] : [missing]]
         }
-        if (!columns.includes("conversationId") || cells.every((cell) => cell === "")) return [{ line: next, columns }, []]
+        if (!columns.includes("conversationId") || cells.every((cell) => cell === ""))
+          return [{ line: next, columns }, []]
         if (cells.length !== columns.length) {
           const update = problem(`${cells.length} cells, and the header has ${columns.length}`)
           return [{ line: next, columns }, [{ line, isId: false, update }]]

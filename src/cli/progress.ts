@@ -4,12 +4,14 @@
 export const make = (startedAt: number, total: number | undefined) => {
   // What HighLevel reported last of the interval and of the day.
   const quota: { readonly remaining?: number; readonly max?: number; readonly daily?: number } = {}
-  return { startedAt, total, applied: 0, unreadable: 0, skipped: 0, planned: 0, failed: 0, invalid: 0, quota }
+  const counts = { applied: 0, unreadable: 0, skipped: 0, planned: 0, failed: 0, notSent: 0, invalid: 0, ids: 0 }
+  return { startedAt, total, ...counts, quota }
 }
 
 export type State = ReturnType<typeof make>
 
-const doneOf = ({ applied, failed, invalid, planned, skipped }: State) => applied + failed + invalid + planned + skipped
+const doneOf = ({ applied, failed, invalid, notSent, planned, skipped }: State) =>
+  applied + failed + invalid + notSent + planned + skipped
 
 /** In the two largest units: `2 h 47 min`. */
 export const span = (millis: number): string => {
@@ -34,6 +36,7 @@ const facts = (state: State, now: number): ReadonlyArray<string> => {
   return [
     state.total === undefined ? `${done} done` : `${done}/${state.total}`,
     ...(bad === 0 ? [] : [`${bad} failed`]),
+    ...(state.notSent === 0 ? [] : [`${state.notSent} not sent`]),
     ...(rate === 0 ? [] : [`${rate.toFixed(1)}/s`]),
     ...(rate === 0 || state.total === undefined || done >= state.total
       ? []
@@ -68,27 +71,31 @@ export const bar = (state: State, now: number, columns: number, colors: boolean)
 
 /** What became of it all, in one line. */
 export const summary = (state: State, now: number): string => {
-  const { applied, failed, invalid, planned, skipped, unreadable } = state
+  const { applied, failed, ids, invalid, notSent, planned, skipped, unreadable } = state
   const parts = [
     ...(planned > 0 ? [`${planned} to apply`] : [`${applied} applied`]),
     ...(unreadable > 0 ? [`${unreadable} of them with an unreadable response`] : []),
     ...(skipped > 0 ? [`${skipped} skipped`] : []),
     ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(notSent > 0 ? [`${notSent} not sent`] : []),
     ...(invalid > 0 ? [`${invalid} invalid`] : [])
   ]
   const rate = perSecond(state, now)
   const speed = rate === 0 ? "" : ` (${rate.toFixed(1)}/s)`
-  return `${doneOf(state)} lines: ${parts.join(", ")} in ${span(now - state.startedAt)}${speed}`
+  const read = ids === 0 ? "" : ` (${ids} of them conversation ids)`
+  return `${doneOf(state)} lines${read}: ${parts.join(", ")} in ${span(now - state.startedAt)}${speed}`
 }
 
 export const json = (state: State, now: number) => ({
   lines: doneOf(state),
+  ids: state.ids,
   total: state.total ?? null,
   applied: state.applied,
   unreadable: state.unreadable,
   skipped: state.skipped,
   planned: state.planned,
   failed: state.failed,
+  notSent: state.notSent,
   invalid: state.invalid,
   perSecond: Number(perSecond(state, now).toFixed(1)),
   millis: now - state.startedAt

@@ -10,11 +10,8 @@ import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Terminal from "effect/Terminal"
 import * as HttpClient from "effect/http/HttpClient"
-import type * as Bulk from "../jobs/Bulk.ts"
-import type * as HighLevelError from "../client/HighLevelError.ts"
 import * as CliFailure from "./failure.ts"
 import * as ExitCode from "./exitCode.ts"
-import type * as Input from "./input.ts"
 import * as Output from "./output.ts"
 import * as Progress from "./progress.ts"
 
@@ -41,7 +38,6 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
   const isBar = !json && (yield* stderrIsTerminal) && !Option.contains(term, "dumb")
   const isShared = isBar && (yield* stdoutIsTerminal)
   const colors = Option.isNone(noColor) || noColor.value === ""
-  let exitCode = ExitCode.done
   // A slow reader slows the job, and not its memory.
   const toStdout = (text: string) =>
     Effect.mapError(
@@ -65,12 +61,6 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
     )
   })
 
-  const ofLines: Ending = {
-    json: (now) => Progress.json(state, now),
-    text: (now) => Progress.summary(state, now),
-    exitCode: () => exitCode
-  }
-
   const summarize = Effect.fnUntraced(function* (ending: Ending) {
     const now = yield* Clock.currentTimeMillis
     const text = json ? JSON.stringify({ _tag: "Summary", ...ending.json(now) }) : ending.text(now)
@@ -83,36 +73,6 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
       isShared ? toStderr(clear) : Effect.void,
       toStdout(values.map((value) => `${Output.printable(JSON.stringify(value))}\n`).join(""))
     )
-
-  const fail = (error: HighLevelError.HighLevelError) => {
-    exitCode = ExitCode.worst(exitCode, ExitCode.fromError(error))
-    return CliFailure.encode(error)
-  }
-
-  const applied = ({ response }: Pick<Bulk.Applied, "response">) => {
-    state.applied++
-    if (Option.isSome(response)) return {}
-    state.unreadable++
-    return { response: "unreadable" }
-  }
-
-  const record = (outcome: Bulk.Outcome) => {
-    const { conversationId, locationId } = outcome.update
-    const ids = { line: outcome.index + 1, conversationId, locationId, outcome: outcome._tag }
-    switch (outcome._tag) {
-      case "Applied":
-        return Effect.succeed<Schema.Json>({ ...ids, attempts: outcome.attempts, ...applied(outcome) })
-      case "Skipped":
-        state.skipped++
-        return Effect.succeed<Schema.Json>(ids)
-      case "Planned":
-        state.planned++
-        return Effect.succeed<Schema.Json>(ids)
-      case "Failed":
-        state.failed++
-        return Effect.map(fail(outcome.error), (error): Schema.Json => ({ ...ids, attempts: outcome.attempts, error }))
-    }
-  }
 
   return {
     /** Reads the rate-limit headers. */
@@ -127,19 +87,6 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
       })
     ),
 
-    /** A line that is not an update. */
-    invalid: (line: number, error: Input.Invalid) =>
-      Effect.gen(function* () {
-        state.invalid++
-        exitCode = ExitCode.worst(exitCode, ExitCode.usage)
-        const fields =
-          error._tag === "InvalidLine" ? { message: error.message } : { error: yield* CliFailure.encode(error) }
-        yield* print([{ line, outcome: "Invalid", ...fields }])
-      }),
-
-    /** Outcomes of lines. */
-    outcomes: (outcomes: ReadonlyArray<Bulk.Outcome>) => Effect.flatMap(Effect.forEach(outcomes, record), print),
-
     /** Prints values on stdout, one a line. */
     print,
 
@@ -147,7 +94,7 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
      * Prints progress while a job runs, then its summary, and ends with the worst exit
      * code. An interruption stops the job: requests in flight finish and are reported.
      */
-    follow: <E, R>(job: Effect.Effect<void, E, R>, stop: Deferred.Deferred<void>, ending: Ending = ofLines) =>
+    follow: <E, R>(job: Effect.Effect<void, E, R>, stop: Deferred.Deferred<void>, ending: Ending) =>
       Effect.gen(function* () {
         const shown = isBar ? Effect.andThen(show, Effect.sleep(barMillis)) : Effect.delay(show, lineMillis)
         yield* Effect.forkScoped(Effect.forever(shown))

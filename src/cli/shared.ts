@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import * as Flag from "effect/cli/Flag"
 import * as ConversationUpdate from "../wire/updateConversation.ts"
 import type * as HighLevelClient from "../client/HighLevelClient.ts"
+import * as FileProblem from "../jobs/fileProblem.ts"
 import { ApiVersion } from "../wire/Operation.ts"
 import * as CliFailure from "./failure.ts"
 import * as Input from "./input.ts"
@@ -79,9 +80,13 @@ export const clientOptions = ({
 /** Where updates come from. */
 export const inputFlags = {
   input: Flag.String("input").pipe(
-    Flag.withDescription("Updates as JSON objects, or bare conversation ids, one a line; - is stdin"),
+    Flag.withDescription("Updates as JSON objects or conversation ids, one a line, or CSV; - is stdin"),
     Flag.withMetavar("file"),
     Flag.withDefault("-")
+  ),
+  csv: Flag.Boolean("csv").pipe(
+    Flag.withDescription("The input is CSV with a header (a file that ends in .csv is)"),
+    Flag.withDefault(false)
   ),
   locationId: Flag.String("location-id").pipe(
     Flag.withDescription("Default location for lines without a locationId"),
@@ -89,22 +94,33 @@ export const inputFlags = {
   )
 }
 
-/** The bytes of the input, and how many lines they have if that can be known. */
-export const open = Effect.fnUntraced(function* (input: string, isCounted = true) {
+/** What was read of each line of the input, and how many lines there are if that can be known. */
+export const open = Effect.fnUntraced(function* (
+  given: {
+    readonly input: string
+    readonly csv: boolean
+    readonly locationId: Option.Option<string>
+  } & Parameters<typeof changes>[0],
+  isCounted = true
+) {
+  const { input } = given
   const fileSystem = yield* FileSystem.FileSystem
   const stdio = yield* Stdio.Stdio
-  const unreadable = (error: { readonly message: string }) => CliFailure.usage(`Cannot read ${input}: ${error.message}`)
+  const defaults = { changes: yield* changes(given), locationId: Option.getOrUndefined(given.locationId) }
+  const unreadable = (error: unknown) => CliFailure.usage(`Cannot read ${input}: ${FileProblem.describe(error)}`)
+  const isCsv = given.csv || /\.csv$/i.test(input)
   if (input === "-") {
     if (yield* stdio.stdinIsTerminal) {
       return yield* CliFailure.usage("No input: give --input <file>, or pipe updates or ids in.")
     }
-    return { bytes: Stream.mapError(stdio.stdin, unreadable), total: undefined }
+    return { found: Stream.mapError(Input.read(stdio.stdin, defaults, isCsv), unreadable), total: undefined }
   }
-  const bytes = Stream.mapError(fileSystem.stream(input), unreadable)
+  const bytes = fileSystem.stream(input)
   const { type } = yield* Effect.mapError(fileSystem.stat(input), unreadable)
+  if (type === "Directory") return yield* CliFailure.usage(`Cannot read ${input}: it is a folder`)
+  const found = Stream.mapError(Input.read(bytes, defaults, isCsv), unreadable)
   // A pipe can be read once.
-  const total = isCounted && type === "File" ? yield* Stream.runCount(Input.lines(bytes)) : undefined
-  return { bytes, total }
+  return { found, total: isCounted && type === "File" ? yield* Stream.runCount(found) : undefined }
 })
 
 export const queueFlag = Flag.String("queue").pipe(

@@ -4,27 +4,32 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Bulk from "../jobs/Bulk.ts"
-import type * as ConversationUpdate from "../wire/updateConversation.ts"
+import { hostname } from "node:os"
 import * as HighLevelClient from "../client/HighLevelClient.ts"
+import * as Bulk from "../jobs/Bulk.ts"
 import * as Journal from "../jobs/Journal.ts"
 import * as CliFailure from "./failure.ts"
 import * as Credentials from "./credentials.ts"
 import * as ExitCode from "./exitCode.ts"
 import * as Input from "./input.ts"
+import * as LineReport from "./lineReport.ts"
 import * as Progress from "./progress.ts"
 import * as Report from "./report.ts"
 import * as Shared from "./shared.ts"
 
-const journalFailed = (error: Journal.JournalError) =>
-  new CliFailure.CliFailure({
-    exitCode: error.line === undefined ? ExitCode.failed : ExitCode.usage,
-    text: error.message,
-    json: { _tag: error._tag, message: error.message }
-  })
+const exitCodes: Record<Journal.JournalError["reason"], number> = {
+  Unavailable: ExitCode.failed,
+  NotAJournal: ExitCode.usage,
+  OtherServer: ExitCode.usage,
+  InUse: ExitCode.temporary
+}
+
+const journalFailed = ({ _tag, message, reason }: Journal.JournalError) =>
+  new CliFailure.CliFailure({ exitCode: exitCodes[reason], text: message, json: { _tag, reason, message } })
 
 export const updateAll = Command.make(
   "update-all",
@@ -38,41 +43,49 @@ export const updateAll = Command.make(
       Flag.optional
     ),
     dryRun: Flag.Boolean("dry-run").pipe(
-      Flag.withDescription("Send nothing; print what would be sent"),
+      Flag.withDescription("Send nothing; print the updates that would be sent"),
       Flag.withDefault(false)
     ),
-    concurrency: Shared.concurrencyFlag("Maximum concurrent updates (64, and 16 in a location)"),
+    maxFailures: Flag.Int("max-failures").pipe(
+      Flag.withSchema(Schema.Int.check(Schema.isGreaterThan(0))),
+      Flag.withDescription("Stop after so many failures (none)"),
+      Flag.optional
+    ),
+    concurrency: Shared.concurrencyFlag("Maximum requests in flight (64, and 16 in a location)"),
     json: Shared.jsonFlag
   },
-  Effect.fnUntraced(function* ({ concurrency, dryRun, input, journal: journalPath, json, ...given }) {
-    const changes = yield* Shared.changes(given)
-    const defaults = { changes, locationId: Option.getOrUndefined(given.locationId) }
-    const { bytes, total } = yield* Shared.open(input)
+  Effect.fnUntraced(function* ({ concurrency, dryRun, json, maxFailures, ...given }) {
+    const { found, total } = yield* Shared.open(given)
+    const path = Option.getOrUndefined(given.journal)
     const state = Progress.make(yield* Clock.currentTimeMillis, total)
     const report = yield* Report.make(state, json)
+    const lines = LineReport.make(state, path)
     const stop = yield* Deferred.make<void>()
-    const lineOf = new WeakMap<ConversationUpdate.ConversationUpdate, number>()
 
     const job = Effect.gen(function* () {
-      const journal = Option.isSome(journalPath)
-        ? yield* Effect.mapError(Journal.open({ path: journalPath.value }), journalFailed)
-        : undefined
-      const updates = Stream.map(Input.updates(bytes, defaults, report.invalid), ({ line, update }) => {
-        lineOf.set(update, line)
-        return update
-      })
-      const outcomes = Bulk.updateAll(updates, {
+      const journal =
+        path === undefined
+          ? undefined
+          : yield* Effect.mapError(
+              Journal.open({ path, owner: `process ${process.pid} on ${hostname()}` }),
+              journalFailed
+            )
+      const counted = Stream.tap(found, ({ isId }) => Effect.sync(() => (state.ids += isId ? 1 : 0)))
+      const rows = Input.rows(counted, (line, error) =>
+        Effect.flatMap(lines.invalid(line, error), (value) => report.print([value]))
+      )
+      const outcomes = Bulk.updateAll(rows, ({ update }) => update, {
         ...(journal === undefined ? {} : { journal }),
+        ...(Option.isSome(maxFailures) ? { maxFailures: maxFailures.value } : {}),
         ...(Option.isSome(concurrency)
           ? { concurrency: concurrency.value, concurrencyPerLocation: concurrency.value }
           : {}),
-        index: (update) => (lineOf.get(update) ?? 0) - 1,
         stop: Deferred.await(stop),
         dryRun
       })
-      yield* Stream.runForEachArray(outcomes, report.outcomes).pipe(
-        Effect.catchTag("JournalError", (error) => Effect.fail(journalFailed(error)))
-      )
+      yield* Stream.runForEachArray(outcomes, (all) =>
+        Effect.flatMap(Effect.forEach(all, lines.record), report.print)
+      ).pipe(Effect.catchTag("JournalError", (error) => Effect.fail(journalFailed(error))))
     }).pipe(
       Effect.scoped,
       Effect.provide(
@@ -86,7 +99,7 @@ export const updateAll = Command.make(
       CliFailure.catchErrors
     )
 
-    return yield* report.follow(job, stop)
+    return yield* report.follow(job, stop, lines)
   }, CliFailure.asAsked)
 ).pipe(
   Command.withDescription("Update many conversations, one outcome a line"),
@@ -96,8 +109,8 @@ export const updateAll = Command.make(
       description: "Mark as read; run it again to continue"
     },
     {
-      command: "effect-highlevel update-all --input updates.ndjson --dry-run",
-      description: "Print what would be sent"
+      command: "effect-highlevel update-all --input updates.csv --dry-run",
+      description: "Print the updates that would be sent"
     }
   ])
 )

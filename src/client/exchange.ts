@@ -68,12 +68,14 @@ const isCollected = (
 const bodyOf = (
   response: HttpClientResponse.HttpClientResponse,
   maximum: number
-): Effect.Effect<Body, HttpClientError.HttpClientError> =>
-  isCollected(response) && response[collected] !== undefined
-    ? Effect.succeed(response[collected])
+): Effect.Effect<Body, HttpClientError.HttpClientError> => {
+  const body = isCollected(response) ? response[collected] : undefined
+  return body !== undefined
+    ? Effect.succeed(body)
     : isShort(response.headers, maximum)
       ? Effect.map(response.text, (body) => ({ body, isComplete: true }))
       : collect(response.stream, maximum)
+}
 
 /**
  * Whether HTTP itself bounds a body: read at once, it costs 25 % (fetch) to 40 %

@@ -196,7 +196,8 @@ const run = <Row, E, R>(
         const { previous, row, update } = ticket
         if (previous !== undefined) yield* Deferred.await(previous)
         const valid = Request.validate(updateConversation, update)
-        if (Result.isFailure(valid)) return calls.ended({ _tag: "Failed", row, update, attempts: 0, error: valid.failure })
+        if (Result.isFailure(valid))
+          return calls.ended({ _tag: "Failed", row, update, attempts: 0, error: valid.failure })
         if (journal !== undefined && (yield* journal.isApplied(update))) return { _tag: "Skipped", row, update }
         if (dryRun) return { _tag: "Planned", row, update }
         return yield* calls.run(ticket, sendJournaled(ticket, requestSlot))
@@ -216,7 +217,10 @@ const run = <Row, E, R>(
           ([, tickets]) => {
             const location = Semaphore.makeUnsafe(perLocation)
             const requestSlot = {
-              acquire: Effect.andThen(location.take(1), Effect.onInterrupt(total.take(1), () => location.release(1))),
+              acquire: Effect.andThen(
+                location.take(1),
+                Effect.onInterrupt(total.take(1), () => location.release(1))
+              ),
               release: Effect.andThen(total.release(1), location.release(1))
             }
             return Stream.mapEffect(
@@ -230,7 +234,9 @@ const run = <Row, E, R>(
         Stream.mapEffect(({ found, ticket }) => Effect.as(leave(ticket), found)),
         Stream.filter((found) => found !== undefined),
         Stream.concat(
-          Stream.suspend(() => (Deferred.isDoneUnsafe(failed) ? Stream.fromEffect(Deferred.await(failed)) : Stream.empty))
+          Stream.suspend(() =>
+            Deferred.isDoneUnsafe(failed) ? Stream.fromEffect(Deferred.await(failed)) : Stream.empty
+          )
         )
       )
     })

@@ -274,7 +274,10 @@ export const fromKeyValueStore: Effect.Effect<Journal, never, KeyValueStore.KeyV
     const inStore = failing("in the KeyValueStore")
     const keyOf = ({ conversationId, locationId }: ConversationUpdate) => `${server} ${locationId} ${conversationId}`
     const get = (update: ConversationUpdate) =>
-      Effect.map(inStore(store.get(keyOf(update))), Option.getOrElse((): typeof Stored.Type => ({})))
+      Effect.map(
+        inStore(store.get(keyOf(update))),
+        Option.getOrElse((): typeof Stored.Type => ({}))
+      )
     const set = (update: ConversationUpdate, fields: typeof Stored.Type) => inStore(store.set(keyOf(update), fields))
 
     return {

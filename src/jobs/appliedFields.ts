@@ -69,8 +69,7 @@ export const make = () => {
 
   return {
     /** Whether each field of an update has the value that it sets. */
-    matches: (update: ConversationUpdate) =>
-      entriesOf(update).every(({ key, value }) => values[slotOf(key)] === value),
+    matches: (update: ConversationUpdate) => entriesOf(update).every(({ key, value }) => values[slotOf(key)] === value),
 
     /** Whether the value of some field that an update sets is known. */
     isKnown: (update: ConversationUpdate) => entriesOf(update).some(({ key }) => (values[slotOf(key)] ?? 0) !== 0),

@@ -48,15 +48,18 @@ export const acquire = Effect.fnUntraced(function* (
   })
 
   const isMine = Effect.map(look, (found) => found?.text === mine)
-  const created = Effect.acquireRelease(
-    fileSystem.writeFileString(path, mine, { flag: "wx", mode: 0o600 }),
-    () => Effect.ignore(Effect.flatMap(isMine, (is) => (is ? fileSystem.remove(path) : Effect.void)))
+  const created = Effect.acquireRelease(fileSystem.writeFileString(path, mine, { flag: "wx", mode: 0o600 }), () =>
+    Effect.ignore(Effect.flatMap(isMine, (is) => (is ? fileSystem.remove(path) : Effect.void)))
   )
   const acquired: Effect.Effect<void, PlatformError.PlatformError | Locked, Scope.Scope> = Effect.catchReason(
     created,
     "PlatformError",
     "AlreadyExists",
-    () => Effect.andThen(free, Effect.suspend(() => acquired))
+    () =>
+      Effect.andThen(
+        free,
+        Effect.suspend(() => acquired)
+      )
   )
   yield* acquired
 

@@ -68,8 +68,8 @@ export const make = Effect.fnUntraced(function* (settings: {
   const queue = yield* Queued.queueOf(name)
   const outcomes = yield* Queue.bounded<QueueOutcome, Cause.Done>(takers)
   const stopped = yield* Deferred.make<void>()
-  /** Held by a call for as long as it runs, its waits included. */
   const requests = Semaphore.makeUnsafe(concurrency)
+  const requestSlot = { acquire: requests.take(1), release: requests.release(1) }
   /** One update of a location at a time, until HighLevel has accepted its token. */
   const gates = yield* RcMap.make({ lookup: (_locationId: string) => Semaphore.make(1) })
   const stoppedLocations = StoppedLocations.make()
@@ -88,8 +88,7 @@ export const make = Effect.fnUntraced(function* (settings: {
     const { locationId } = base.update
     const reason = reasonAt(locationId, yield* Clock.currentTimeMillis)
     if (reason !== undefined) return { ...base, _tag: "NotSent" as const, reason }
-    yield* Effect.interruptible(requests.take(1))
-    const sent = yield* Effect.ensuring(Outcome.send(client, base), requests.release(1))
+    const sent = yield* Outcome.send(client, base, { requestSlot })
     const now = yield* Clock.currentTimeMillis
     const resumes = sent._tag === "Applied" ? undefined : stopEnd(sent, now)
     if (stoppedLocations.stops(sent) && resumes !== undefined) resumesAt.set(locationId, resumes)

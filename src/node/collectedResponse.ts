@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import { pipeArguments } from "effect/Pipeable"
+import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Cookies from "effect/http/Cookies"
 import * as Headers from "effect/http/Headers"
@@ -11,63 +12,52 @@ import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as Exchange from "../client/exchange.ts"
+import type { Problem } from "./bodyBuffer.ts"
+
+/** Headers as undici parses them. */
+export type ReceivedHeaders = Readonly<Record<string, string | Array<string> | undefined>>
 
 /** What has arrived of a response. */
 export interface Source {
   readonly request: HttpClientRequest.HttpClientRequest
-  readonly url: string
+  readonly url: URL
   readonly status: number
-  readonly headers: Readonly<Record<string, string | Array<string> | undefined>>
-  readonly bytes: Uint8Array<ArrayBuffer>
-  /** Why that is not all of the body, or why it cannot be read. */
-  readonly problem?: { readonly description: string; readonly cause?: unknown; readonly isTooLarge?: boolean }
+  readonly headers: ReceivedHeaders
+  readonly bytes: Uint8Array
+  readonly problem: Problem | undefined
 }
 
 const decoder = new TextDecoder()
 
 /** Reads what has arrived; where that is not all, its accessors fail with a `DecodeError`. */
 export class CollectedResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse {
-  readonly [HttpIncomingMessage.TypeId]: typeof HttpIncomingMessage.TypeId
-  readonly [HttpClientResponse.TypeId]: typeof HttpClientResponse.TypeId
-  readonly request: HttpClientRequest.HttpClientRequest
-  readonly url: string
-  readonly status: number
-  readonly headers: Headers.Headers
+  readonly [HttpIncomingMessage.TypeId]: typeof HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
+  readonly [HttpClientResponse.TypeId]: typeof HttpClientResponse.TypeId = HttpClientResponse.TypeId
   readonly #source: Source
+  #headers: Headers.Headers | undefined
+  #text: string | undefined
 
   constructor(source: Source) {
     super()
-    this[HttpIncomingMessage.TypeId] = HttpIncomingMessage.TypeId
-    this[HttpClientResponse.TypeId] = HttpClientResponse.TypeId
-    this.request = source.request
-    this.url = source.url
-    this.status = source.status
-    this.headers = Headers.fromInput(source.headers)
     this.#source = source
   }
 
-  /** What the client reads at once. A body that is too large is read up to the cap. */
-  get [Exchange.collected](): Exchange.Body | undefined {
-    const { bytes, problem } = this.#source
-    if (problem !== undefined && problem.isTooLarge !== true) return undefined
-    return { body: decoder.decode(bytes), isComplete: problem === undefined }
+  get request(): HttpClientRequest.HttpClientRequest {
+    return this.#source.request
   }
 
-  get #failure(): Effect.Effect<never, HttpClientError.HttpClientError> | undefined {
-    const { problem, request } = this.#source
-    if (problem === undefined) return undefined
-    const { cause, description } = problem
-    const reason = new HttpClientError.DecodeError({ request, response: this, description, cause })
-    return Effect.fail(new HttpClientError.HttpClientError({ reason }))
+  get url(): string {
+    const { href } = this.#source.url
+    const hash = href.indexOf("#")
+    return hash < 0 ? href : href.slice(0, hash)
   }
 
-  // The rarer ways to read a body are those of a Web response.
-  get #web(): HttpClientResponse.HttpClientResponse {
-    const type = this.headers["content-type"]
-    return HttpClientResponse.fromWeb(
-      this.request,
-      new Response(this.#source.bytes, type === undefined ? {} : { headers: { "content-type": type } })
-    )
+  get status(): number {
+    return this.#source.status
+  }
+
+  get headers(): Headers.Headers {
+    return (this.#headers ??= Headers.fromInput(this.#source.headers))
   }
 
   get cookies(): Cookies.Cookies {
@@ -78,12 +68,53 @@ export class CollectedResponse extends Inspectable.Class implements HttpClientRe
     return Option.none()
   }
 
-  get text() {
-    return this.#failure ?? Effect.sync(() => decoder.decode(this.#source.bytes))
+  /** What the client reads at once. A body that is too large is read up to the cap. */
+  get [Exchange.collected](): Exchange.Body | undefined {
+    const { problem } = this.#source
+    if (problem !== undefined && problem.isTooLarge !== true) return undefined
+    return { body: this.#decoded, isComplete: problem === undefined }
   }
 
-  get json() {
-    return this.#failure ?? this.#web.json
+  get #decoded(): string {
+    return (this.#text ??= decoder.decode(this.#source.bytes))
+  }
+
+  get #failure(): Effect.Effect<never, HttpClientError.HttpClientError> | undefined {
+    const { problem } = this.#source
+    return problem === undefined ? undefined : Effect.fail(this.#decodeError(problem))
+  }
+
+  #decodeError({ cause, description }: { readonly description?: string; readonly cause?: unknown }) {
+    const reason = new HttpClientError.DecodeError({ request: this.request, response: this, description, cause })
+    return new HttpClientError.HttpClientError({ reason })
+  }
+
+  // The rarer ways to read a body are those of a Web response.
+  get #web(): HttpClientResponse.HttpClientResponse {
+    const type = this.headers["content-type"]
+    return HttpClientResponse.fromWeb(
+      this.request,
+      new Response(this.#copy, type === undefined ? {} : { headers: { "content-type": type } })
+    )
+  }
+
+  // What is handed out may be changed or kept.
+  get #copy(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.#source.bytes)
+  }
+
+  get text() {
+    return this.#failure ?? Effect.sync(() => this.#decoded)
+  }
+
+  get json(): Effect.Effect<Schema.Json, HttpClientError.HttpClientError> {
+    return (
+      this.#failure ??
+      Effect.try({
+        try: () => (this.#decoded === "" ? null : JSON.parse(this.#decoded)),
+        catch: (cause) => this.#decodeError({ cause })
+      })
+    )
   }
 
   get urlParamsBody() {
@@ -94,12 +125,12 @@ export class CollectedResponse extends Inspectable.Class implements HttpClientRe
     return this.#failure ?? this.#web.formData
   }
 
-  get arrayBuffer() {
-    return this.#failure ?? this.#web.arrayBuffer
+  get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.HttpClientError> {
+    return this.#failure ?? Effect.sync(() => this.#copy.buffer)
   }
 
   get stream(): Stream.Stream<Uint8Array, HttpClientError.HttpClientError> {
-    const arrived = Stream.make(this.#source.bytes)
+    const arrived = Stream.suspend(() => Stream.make(this.#copy))
     return this.#failure === undefined ? arrived : Stream.concat(arrived, Stream.fromEffect(this.#failure))
   }
 

@@ -8,6 +8,7 @@ import { defineConfig } from "vitest/config"
 
 /** Left to `npm test`, each for the processes that it starts with the flags of Node. */
 const leftToNode = {
+  "test/Bodies.test.ts": "measures the memory of a program of Node",
   "test/BulkProcesses.test.ts": "kills the command line under way, and starts it again",
   "test/Cli.test.ts": "runs the command line, which is published for Node",
   "test/CliProcesses.test.ts": "starts the command line, at a terminal and in pipes",

@@ -1,0 +1,310 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as PlatformError from "effect/PlatformError"
+import * as Stream from "effect/Stream"
+import * as KeyValueStore from "effect/persistence/KeyValueStore"
+import * as TestClock from "effect/testing/TestClock"
+import { Bulk, HighLevelClient, Journal, type UpdateConversation } from "effect-highlevel"
+import { Sandbox } from "effect-highlevel/testing"
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { inMemory, settle } from "./harness.ts"
+
+const directory = mkdtempSync(join(tmpdir(), "journal-"))
+afterAll(() => rmSync(directory, { recursive: true }))
+let journals = 0
+const newPath = () => join(directory, `journal-${++journals}.ndjson`)
+
+const ids = (id: number) => ({ conversationId: `c${id}`, locationId: "location" })
+const read = (id: number, unreadCount = 0) => ({ ...ids(id), unreadCount })
+
+const layer = Layer.mergeAll(
+  inMemory({
+    conversations: Array.from({ length: 200 }, (_, index) => ({
+      id: `c${index}`,
+      locationId: "location",
+      unreadCount: 9
+    })),
+    rateLimit: { max: 1_000_000, daily: 10_000_000 }
+  }),
+  NodeServices.layer
+)
+
+const runOver = <E, R>(
+  open: Effect.Effect<Journal.Journal, E, R>,
+  updates: ReadonlyArray<UpdateConversation.ConversationUpdate>
+) =>
+  Effect.gen(function* () {
+    const journal = yield* open
+    const rows = Stream.fromIterable(updates.map((update, index) => ({ ...update, index })))
+    const outcomes = yield* Stream.runCollect(Bulk.updateAll(rows, { journal }))
+    return outcomes.toSorted((one, other) => one.row.index - other.row.index).map(({ _tag }) => _tag)
+  }).pipe(Effect.scoped)
+
+/** What came of each update, in their order. */
+const runWith = (path: string, updates: ReadonlyArray<UpdateConversation.ConversationUpdate>) =>
+  runOver(Journal.open({ path }), updates)
+
+const counts = (tags: ReadonlyArray<string>) => ({
+  sent: tags.filter((tag) => tag === "Applied").length,
+  skipped: tags.filter((tag) => tag === "Skipped").length
+})
+
+describe("a journal", () => {
+  const first = Array.from({ length: 200 }, (_, index) => read(index))
+  it.effect.each([
+    ["the same", first, { sent: 0, skipped: 200 }],
+    ["sorted the other way round", first.toReversed(), { sent: 0, skipped: 200 }],
+    ["cut on top and at its end", first.slice(20, 150), { sent: 0, skipped: 130 }],
+    ["extended on top", [{ ...ids(0), starred: true }, ...first], { sent: 1, skipped: 200 }],
+    ["extended", [...first, { ...ids(7), starred: true }], { sent: 1, skipped: 200 }],
+    ["duplicated", [...first, ...first], { sent: 0, skipped: 400 }],
+    ["changed in one line", first.with(5, read(5, 3)), { sent: 1, skipped: 199 }],
+    ["of another query", [read(3), read(900), read(4)], { sent: 0, skipped: 2 }],
+    ["of one conversation, to and fro", [read(1), read(1, 5), read(1)], { sent: 2, skipped: 1 }]
+  ] as const)("of a finished job, run with an input that is %s", ([, second, expected]) =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const path = newPath()
+      yield* runWith(path, first)
+      assert.deepStrictEqual(counts(yield* runWith(path, second)), expected)
+      const last = new Map(
+        second.map((update: UpdateConversation.ConversationUpdate) => [update.conversationId, update])
+      )
+      for (const { conversationId, unreadCount } of last.values()) {
+        const stored = yield* sandbox.conversation(conversationId)
+        if (Option.isSome(stored) && unreadCount !== undefined) {
+          assert.strictEqual(stored.value.unreadCount, unreadCount)
+        }
+      }
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("is for its owner alone, and has a line for each outcome before it is reported", () =>
+    Effect.gen(function* () {
+      const path = newPath()
+      const journal = yield* Journal.open({ path })
+      yield* Stream.runForEach(
+        Bulk.updateAll(Stream.fromIterable([read(0), { ...read(1), starred: true }, read(900)]), { journal }),
+        ({ _tag, update }) =>
+          Effect.sync(() => {
+            const lines = readFileSync(path, "utf8").split("\n").slice(1, -1)
+            const entry = lines
+              .map((text) => JSON.parse(text))
+              .find((one) => one.update.conversationId === update.conversationId)
+            assert.deepInclude(entry, { outcome: _tag, update, attempts: 1 })
+            assert.strictEqual(entry.error, _tag === "Failed" ? "BadRequest" : undefined)
+          })
+      )
+      assert.strictEqual(statSync(path).mode & 0o777, 0o600)
+      assert.deepStrictEqual(JSON.parse(readFileSync(path, "utf8").split("\n")[0] ?? ""), {
+        journal: 1,
+        server: HighLevelClient.defaultBaseUrl
+      })
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+
+  it.effect("has what failed sent again, and what comes after it in the conversation", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const path = newPath()
+      const inputs = [read(0, 5), { ...ids(0), starred: true }, read(1)]
+      yield* sandbox.refuse({ status: 422, conversationId: "c0" })
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Failed", "Applied", "Applied"])
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Skipped", "Skipped"])
+      assert.deepStrictEqual(yield* runWith(path, inputs), ["Skipped", "Skipped", "Skipped"])
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("does not trust a value that was being changed when the process died", () =>
+    Effect.gen(function* () {
+      const path = newPath()
+      yield* runWith(path, [read(0)])
+      const journal = yield* Journal.open({ path })
+      yield* journal.begin(read(0, 7))
+      // Killed here: whether it is 7 now is not known.
+      const copy = newPath()
+      writeFileSync(copy, readFileSync(path))
+      assert.deepStrictEqual(yield* runWith(copy, [read(0)]), ["Applied"])
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+
+  it.effect("repairs a last line that was torn anywhere, its first one too", () =>
+    Effect.gen(function* () {
+      const path = newPath()
+      const inputs = [read(0), { ...read(1), feedback: { note: "zwölf €" } }]
+      yield* runWith(path, inputs.slice(0, 1))
+      const whole = readFileSync(path)
+      yield* runWith(path, inputs)
+      const all = readFileSync(path)
+      for (const cut of [whole.length + 1, whole.length + 20, all.length - 2, all.length - 1]) {
+        writeFileSync(path, all.subarray(0, cut))
+        assert.deepStrictEqual(yield* runWith(path, inputs), ["Skipped", "Applied"])
+        const lines = readFileSync(path, "utf8").split("\n")
+        assert.strictEqual(lines.length, 4)
+        lines.slice(0, -1).forEach((line) => JSON.parse(line))
+      }
+      for (const cut of [0, 1, 15]) {
+        writeFileSync(path, all.subarray(0, cut))
+        assert.deepStrictEqual(yield* runWith(path, inputs), ["Applied", "Applied"])
+        assert.strictEqual(readFileSync(path, "utf8").split("\n").length, 4)
+      }
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("that is something else is not written to, and the line is named", () =>
+    Effect.gen(function* () {
+      const path = newPath()
+      yield* runWith(path, [read(0)])
+      const written = readFileSync(path, "utf8")
+      for (const [foreign, line] of [
+        [`${written}id,unread\n1,2\n`, 3],
+        [`{"my":"config"}`, 1],
+        ["an id", 1],
+        ["[", 1],
+        ["id\n", 1]
+      ] as const) {
+        writeFileSync(path, foreign)
+        const error = yield* Effect.flip(runWith(path, [read(0)]))
+        assert(error._tag === "JournalError")
+        assert.strictEqual(error.reason, "NotAJournal")
+        assert.include(error.message, `line ${line} `)
+        assert.strictEqual(readFileSync(path, "utf8"), foreign)
+      }
+      const folder = yield* Effect.flip(runWith(directory, []))
+      assert.include(folder.message, "it is a directory")
+      const nowhere = yield* Effect.flip(runWith(join(directory, "missing", "journal"), []))
+      assert.include(nowhere.message, "there is no such file or folder")
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("of another server is refused", () =>
+    Effect.gen(function* () {
+      const path = newPath()
+      yield* runWith(path, [read(0)])
+      writeFileSync(path, readFileSync(path, "utf8").replace("services.leadconnectorhq.com", "sandbox.example"))
+      const error = yield* Effect.flip(runWith(path, [read(0)]))
+      assert(error._tag === "JournalError")
+      assert.strictEqual(error.reason, "OtherServer")
+      assert.include(error.message, "https://sandbox.example")
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("that another run uses is refused, and the run is named; one that was killed lets go", () =>
+    Effect.gen(function* () {
+      const path = newPath()
+      const journal = yield* Effect.forkChild(
+        Effect.scoped(Effect.andThen(Journal.open({ path, owner: "process 7 on web-1" }), Effect.never))
+      )
+      yield* Effect.promise(async () => {
+        while (!existsSync(`${path}.lock`)) await new Promise((resolve) => setImmediate(resolve))
+      })
+      const second = yield* Effect.forkChild(Effect.flip(runWith(path, [])))
+      while (second.pollUnsafe() === undefined) {
+        yield* TestClock.withLive(Effect.sleep("2 millis"))
+        yield* TestClock.adjust("100 millis")
+      }
+      const error = yield* Fiber.join(second)
+      assert(error._tag === "JournalError")
+      assert.strictEqual(error.reason, "InUse")
+      assert.include(error.message, "process 7 on web-1, since 1970-01-01T")
+      // As a kill leaves it.
+      const lock = readFileSync(`${path}.lock`)
+      yield* Fiber.interrupt(journal)
+      assert.isFalse(existsSync(`${path}.lock`))
+      writeFileSync(`${path}.lock`, lock)
+      const third = yield* Effect.forkChild(runWith(path, [read(0)]))
+      while (third.pollUnsafe() === undefined) {
+        yield* TestClock.withLive(Effect.sleep("2 millis"))
+        yield* TestClock.adjust("100 millis")
+      }
+      assert.deepStrictEqual(yield* Fiber.join(third), ["Applied"])
+      assert.isFalse(existsSync(`${path}.lock`))
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("that is taken over by another run is not written to any more", () =>
+    Effect.gen(function* () {
+      const path = newPath()
+      const journal = yield* Journal.open({ path })
+      writeFileSync(`${path}.lock`, "process 8 on web-2\n")
+      yield* TestClock.adjust("1 second")
+      yield* TestClock.withLive(Effect.sleep("20 millis"))
+      const error = yield* Effect.flip(
+        journal.end({ _tag: "Applied", row: 1, update: read(0), attempts: 1, response: Option.none() })
+      )
+      assert.deepStrictEqual([error.reason, error.message.includes("process 8 on web-2")], ["InUse", true])
+      rmSync(`${path}.lock`)
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+
+  it.effect("that cannot be written ends the job with its error, in words", () =>
+    Effect.gen(function* () {
+      const full = PlatformError.systemError({
+        _tag: "Unknown",
+        module: "FileSystem",
+        method: "write",
+        cause: Object.assign(new Error("ENOSPC"), { code: "ENOSPC" })
+      })
+      const fileSystem = yield* FileSystem.FileSystem
+      let writes = 0
+      const failing = Layer.succeed(FileSystem.FileSystem, {
+        ...fileSystem,
+        open: (...args) =>
+          Effect.map(fileSystem.open(...args), (file) => ({
+            ...file,
+            sync: file.sync,
+            writeAll: (bytes: Uint8Array) => (++writes > 2 ? Effect.fail(full) : file.writeAll(bytes))
+          }))
+      })
+      const path = newPath()
+      const error = yield* Effect.flip(Effect.provide(runWith(path, [read(0), read(1), read(2)]), failing))
+      assert(error._tag === "JournalError")
+      assert.include(error.message, "no space is left on the disk")
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("takes many lines with few syncs, none of them torn", () =>
+    Effect.gen(function* () {
+      const path = newPath()
+      const updates = Array.from({ length: 3000 }, (_, index) => ({ ...read(index), starred: index % 2 === 0 }))
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const journal = yield* Journal.open({ path })
+          yield* Effect.forEach(
+            updates,
+            (update) => journal.end({ _tag: "Applied", row: update, update, attempts: 1, response: Option.none() }),
+            { concurrency: "unbounded", discard: true }
+          )
+        })
+      )
+      const again = yield* Journal.open({ path })
+      for (const update of updates) {
+        assert.isTrue(yield* again.isApplied(update))
+        assert.isFalse(yield* again.isApplied({ ...update, starred: !update.starred }))
+      }
+      assert.isFalse(yield* again.isApplied(read(9000)))
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+
+  it.effect("in a KeyValueStore keeps two servers apart", () =>
+    Effect.gen(function* () {
+      const inputs = [read(0), read(1)]
+      assert.deepStrictEqual(yield* runOver(Journal.fromKeyValueStore, inputs), ["Applied", "Applied"])
+      assert.deepStrictEqual(yield* runOver(Journal.fromKeyValueStore, inputs), ["Skipped", "Skipped"])
+      const client = yield* HighLevelClient.HighLevelClient
+      const other = Layer.succeed(HighLevelClient.HighLevelClient, { ...client, baseUrl: "https://other.example" })
+      assert.deepStrictEqual(yield* Effect.provide(runOver(Journal.fromKeyValueStore, inputs), other), [
+        "Applied",
+        "Applied"
+      ])
+      yield* settle
+    }).pipe(Effect.provide([layer, KeyValueStore.layerMemory]))
+  )
+})
