@@ -45,7 +45,7 @@ const program = Effect.gen(function* () {
 
   for (const locationId of locations) {
     const own = outcomes.filter(({ update }) => update.locationId === locationId)
-    const byResult = Array.groupBy(own, (outcome) => (outcome._tag === "Failed" ? outcome.error._tag : outcome._tag))
+    const byResult = Array.groupBy(own, ({ _tag }) => _tag)
     const counts = Object.entries(byResult).map(([result, { length }]) => `${length} ${result}`)
     yield* Console.log(`${locationId}: ${counts.join(", ")}`)
   }

@@ -65,7 +65,7 @@ describe("the update of a line", () => {
     found === undefined ? "" : Result.match(found.update, { onSuccess: () => "", onFailure: ({ message }) => message })
 
   it.each([
-    ["a bare id", " id \t", { conversationId: "id", locationId: "location", unreadCount: 0 }, true],
+    ["a bare id", " xyz \t", { conversationId: "xyz", locationId: "location", unreadCount: 0 }, true],
     [
       "an id that looks like a number",
       "12345",

@@ -122,7 +122,7 @@ describe("the example", { timeout: 30_000 }, () => {
     assert.strictEqual(code, 0)
     assert.match(
       stdout,
-      /^berlin: 10 Applied\nlondon: 10 Applied\nlisbon: 10 ReconnectRequired\n20 requests in \d+ ms, 0 of them over a quota\n$/
+      /^berlin: 10 Applied\nlondon: 10 Applied\nlisbon: 2 Failed, 8 NotSent\n20 requests in \d+ ms, 0 of them over a quota\n$/
     )
   })
 

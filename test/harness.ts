@@ -92,11 +92,17 @@ export const clientOf = (
 ) =>
   Layer.succeed(HighLevelClient.HighLevelClient, {
     baseUrl: HighLevelClient.defaultBaseUrl,
-    execute: (operation, input) =>
-      Effect.flatMap(Effect.orDie(decodeUpdate(input)), respond).pipe(
+    execute: (operation, input, { requestSlot } = {}) => {
+      const responded = Effect.flatMap(Effect.orDie(decodeUpdate(input)), respond)
+      const sent =
+        requestSlot === undefined
+          ? responded
+          : Effect.andThen(Effect.interruptible(requestSlot.acquire), Effect.ensuring(responded, requestSlot.release))
+      return sent.pipe(
         Effect.flatMap((json) => Effect.orDie(Effect.fromResult(operation.decode(json)))),
         Effect.map((output) => ({ output, attempts: 1 }))
-      ),
+      )
+    },
     http: () => {
       throw new Error("this client calls operations only")
     }

@@ -146,7 +146,7 @@ const read = Effect.fnUntraced(function* (
 /**
  * Opens the journal at a path, or begins it there, for the server of the client in the
  * context. A second run with the same file fails with `InUse`; one that was killed
- * holds it for five seconds more.
+ * holds it for three seconds more.
  *
  * **Example** (A job that is run twice)
  *

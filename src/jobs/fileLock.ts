@@ -13,7 +13,7 @@ import type * as Scope from "effect/Scope"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 
 const beatMillis = 500
-const beatsUntilDead = 10
+const beatsUntilDead = 6
 
 /** Another process has the lock. */
 export class Locked extends Data.TaggedError("Locked")<{ readonly by: string }> {}
