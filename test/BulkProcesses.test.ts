@@ -82,7 +82,7 @@ describe("a job that is killed", () => {
         // Those in flight, the one whose line was cut, and those of a field with two values.
         assert.isAtMost(repeated, kills * (concurrency + 1 + twice * 2) + twice * 2)
       }).pipe(Effect.provide(sandboxWith(100 + kills * 60))),
-    60_000 + kills * 8000
+    60_000 + kills * 15_000
   )
 })
 

@@ -86,6 +86,14 @@ describe("a journal", () => {
     }).pipe(Effect.provide(layer))
   )
 
+  it.effect("knows within a run what it has set", () =>
+    Effect.gen(function* () {
+      const inputs = [read(0), read(1), read(0), read(0, 3), read(0)]
+      const expected = ["Applied", "Applied", "Skipped", "Applied", "Applied"]
+      assert.deepStrictEqual(yield* runWith(newPath(), inputs), expected)
+    }).pipe(Effect.provide(layer))
+  )
+
   it.effect("is for its owner alone, and has a line for each outcome before it is reported", () =>
     Effect.gen(function* () {
       const path = newPath()

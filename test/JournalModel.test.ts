@@ -21,11 +21,11 @@ let journals = 0
 const between = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
 /** A line: of which conversation, what it sets (bits: unread, star), and to what. */
-const Line = Schema.Struct({ conversation: between(0, 2), fields: between(1, 3), value: between(0, 3) })
+const Line = Schema.Struct({ conversation: between(0, 2), fields: between(1, 3), value: between(0, 1) })
 /** What is done to the input between two runs. */
 const Edit = Schema.Union([
-  Schema.Struct({ edit: Schema.Literal("change"), at: between(0, 11), value: between(0, 3) }),
-  Schema.Struct({ edit: Schema.Literals(["sort", "reverse", "duplicate"]) }),
+  Schema.Struct({ edit: Schema.Literal("change"), at: between(0, 5), value: between(0, 1) }),
+  Schema.Struct({ edit: Schema.Literals(["sort", "reverse", "duplicate", "take back"]) }),
   Schema.Struct({ edit: Schema.Literals(["cut the top", "cut the end"]), count: between(1, 4) }),
   Schema.Struct({
     edit: Schema.Literals(["extend on top", "extend"]),
@@ -52,8 +52,10 @@ type Lines = ReadonlyArray<typeof Line.Type>
 
 const keyOf = ({ conversation, fields, value }: typeof Line.Type) => conversation * 100 + fields * 10 + value
 
-const edited = (lines: Lines, edit: typeof Edit.Type): Lines => {
+const edited = (lines: Lines, edit: typeof Edit.Type, before: Lines): Lines => {
   switch (edit.edit) {
+    case "take back":
+      return before
     case "change":
       return lines.map((line, at) => (at === edit.at ? { ...line, value: edit.value } : line))
     case "sort":
@@ -140,12 +142,18 @@ describe.each(implementations)("a journal %s", (name, open) => {
           })
 
         let lines: Lines = first
+        let before: Lines = first
+        const editedBy = (edits: ReadonlyArray<typeof Edit.Type>) => {
+          const current = lines
+          lines = edits.reduce((all, edit) => edited(all, edit, before), lines)
+          before = current
+        }
         for (const { edits, isTorn, ...how } of runs) {
-          lines = edits.reduce(edited, lines)
+          editedBy(edits)
           yield* run(lines, how)
           if (isTorn && name === "in a file") appendFileSync(path, `{"outcome":"Applied","upd`)
         }
-        lines = last.reduce(edited, lines)
+        editedBy(last)
         yield* run(lines, { failing: [], isKilled: false, stopAfter: Infinity })
         const expected: State = new Map()
         for (const line of lines) apply(expected, updateOf(line))
