@@ -80,6 +80,8 @@ describe("what is answered", () => {
       const text = JSON.stringify(document)
       const read = yield* Effect.result(updateOver(answering(200, text).layer, ids))
       const decoded = yield* Effect.result(decode(text))
+      // Such as `success: "0"`.
+      if (read._tag === "Failure" && read.failure._tag === "Unsuccessful") return
       assert.strictEqual(read._tag, decoded._tag)
       if (read._tag === "Failure" || decoded._tag === "Failure") return
       assert.deepStrictEqual(read.success, decoded.success)

@@ -187,6 +187,9 @@ describe("retry", () => {
     ["2", 2000],
     ["0", 250],
     ["Thu, 01 Jan 1970 00:00:07 GMT", 7000],
+    ["Thursday, 01-Jan-70 00:00:07 GMT", 7000],
+    ["Thu Jan  1 00:00:07 1970", 7000],
+    ["Thu, some day in 1970", 250],
     ["3600", 60_000],
     ["soon", 250]
   ] as const)("honours Retry-After: %s, within a cap", ([value, atLeast]) =>

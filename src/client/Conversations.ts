@@ -3,14 +3,15 @@ import * as Effect from "effect/Effect"
 import { getConversation } from "../wire/getConversation.ts"
 import type { Operation } from "../wire/Operation.ts"
 import { updateConversation } from "../wire/updateConversation.ts"
-import { type CallOptions, HighLevelClient } from "./HighLevelClient.ts"
+import { type CallOptions, type Executed, HighLevelClient } from "./HighLevelClient.ts"
 import type { HighLevelError } from "./HighLevelError.ts"
 
-const call = <I extends object, O>(operation: Operation<I, O>) =>
-  Effect.fnUntraced(function* (input: I, options?: CallOptions): Effect.fn.Return<O, HighLevelError, HighLevelClient> {
-    const client = yield* HighLevelClient
-    return (yield* client.execute(operation, input, options)).output
-  })
+const outputOf = <O>({ output }: Executed<O>) => output
+
+const call =
+  <I extends object, O>(operation: Operation<I, O>) =>
+  (input: I, options?: CallOptions): Effect.Effect<O, HighLevelError, HighLevelClient> =>
+    Effect.flatMap(HighLevelClient, (client) => Effect.map(client.execute(operation, input, options), outputOf))
 
 /**
  * Sets the given fields of a conversation and returns the conversation. Fields that
@@ -44,7 +45,7 @@ const call = <I extends object, O>(operation: Operation<I, O>) =>
  *
  * @see {@link https://marketplace.gohighlevel.com/docs/ghl/conversations/update-conversation | Update Conversation}
  */
-export const update = call(updateConversation)
+export const update = /* @__PURE__ */ call(updateConversation)
 
 /**
  * Reads a conversation. Live responses leave out `inbox`, `starred` and an
@@ -52,4 +53,4 @@ export const update = call(updateConversation)
  *
  * @see {@link https://marketplace.gohighlevel.com/docs/ghl/conversations/get-conversation | Get Conversation}
  */
-export const get = call(getConversation)
+export const get = /* @__PURE__ */ call(getConversation)

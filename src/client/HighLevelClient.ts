@@ -113,6 +113,8 @@ export function make(
     : Effect.flatMap(AccessToken.AccessToken, (accessToken) => makeWith(AccessToken.checked(accessToken), options))
 }
 
+const noOptions: CallOptions = {}
+
 const makeWith = Effect.fnUntraced(function* (
   accessToken: AccessToken.Service,
   options: Options
@@ -126,6 +128,9 @@ const makeWith = Effect.fnUntraced(function* (
         : yield* RateLimiter.makeMemory
   const httpClient = (yield* HttpClient.HttpClient).pipe(options.transformClient ?? identity)
   const retry = yield* OptionsCheck.retry(options.retry ?? {})
+  const maxResponseBytes = yield* OptionsCheck.maxResponseBytes(
+    options.maxResponseBytes ?? Transport.MaxResponseBytes.defaultValue()
+  )
   const settings: Execute.Settings = {
     baseUrl: yield* OptionsCheck.baseUrl(options.baseUrl ?? defaultBaseUrl),
     version: yield* OptionsCheck.version(options.version ?? defaultVersion),
@@ -137,25 +142,28 @@ const makeWith = Effect.fnUntraced(function* (
       rateLimiter,
       attemptTimeoutMillis: yield* OptionsCheck.millis(options.attemptTimeout ?? "30 seconds", "attemptTimeout"),
       maxRetryAfterMillis: retry.maxRetryAfterMillis,
-      exchange: Exchange.make({
-        httpClient,
-        tracePropagation: options.tracePropagation ?? false,
-        maxResponseBytes: yield* OptionsCheck.maxResponseBytes(
-          options.maxResponseBytes ?? Transport.MaxResponseBytes.defaultValue()
-        )
-      })
+      exchange: Exchange.make(httpClient, maxResponseBytes),
+      contextOf: Transport.context(options.tracePropagation ?? false, maxResponseBytes)
     }
   }
   const execute = Execute.make(settings)
+  const counted = <I extends object, O>(
+    context: Context.Context<never>,
+    operation: Operation<I, O>,
+    input: I,
+    callOptions: CallOptions
+  ) => HighLevelMetrics.counted(execute(context, operation, input, callOptions), operation.name, context)
 
   return {
     baseUrl: settings.baseUrl,
-    execute: (operation, input, callOptions = {}) =>
+    execute: (operation, input, callOptions = noOptions) =>
       Effect.withFiber((fiber) => {
-        const call = HighLevelMetrics.counted(execute(operation, input, callOptions), operation.name, fiber.context)
         // Nobody receives the spans of this tracer, and they cost a tenth of a call.
-        if (fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer) return call
+        if (fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer) {
+          return counted(fiber.context, operation, input, callOptions)
+        }
         const { conversationId, locationId } = Request.givenIds(input)
+        const call = Effect.withFiber(({ context }) => counted(context, operation, input, callOptions))
         return Effect.withSpan(call, operation.name, {
           attributes: { "highlevel.conversation_id": conversationId, "highlevel.location_id": locationId },
           // It would be a line of this file.

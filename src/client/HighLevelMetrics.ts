@@ -28,24 +28,23 @@ export const rateLimitWait = Metric.histogram("highlevel_rate_limit_wait_millise
   boundaries: [1, 10, 100, 1_000, 10_000, 60_000, 600_000]
 })
 
-const labelled = new WeakMap<Metric.Metric<number, unknown>, Map<string, Metric.Metric<number, unknown>>>()
+const labelled = new Map<string, Metric.Counter<number>>()
 
 /**
- * Counts one. A metric is labelled once for each pair: labelling costs more than counting.
+ * Counts one. A counter is made once for each pair: making one costs more than counting.
  *
  * @internal
  */
 export const count = (
-  metric: Metric.Metric<number, unknown>,
+  { description, id }: Metric.Counter<number>,
   operation: string,
   outcome: string,
   context: Context.Context<never>
 ): void => {
-  const known = labelled.get(metric) ?? new Map<string, Metric.Metric<number, unknown>>()
-  labelled.set(metric, known)
-  const key = `${operation} ${outcome}`
-  const counter = known.get(key) ?? Metric.withAttributes(metric, { operation, outcome })
-  known.set(key, counter)
+  const key = `${id} ${operation} ${outcome}`
+  const counter =
+    labelled.get(key) ?? Metric.counter(id, { description, incremental: true, attributes: { operation, outcome } })
+  labelled.set(key, counter)
   counter.updateUnsafe(1, context)
 }
 

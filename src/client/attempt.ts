@@ -1,17 +1,18 @@
 /** One attempt: a permit of the rate limit, a token, a request. */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Tracer from "effect/Tracer"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as RateLimitHeaders from "../rateLimit/headers.ts"
 import * as Monotonic from "../rateLimit/monotonic.ts"
 import type * as RateLimiter from "../rateLimit/RateLimiter.ts"
-import type { Observation } from "../rateLimit/RateLimitStore.ts"
+import type { Observation, Permit } from "../rateLimit/RateLimitStore.ts"
 import type * as AccessToken from "./AccessToken.ts"
 import type { RequestSlot } from "./clientOptions.ts"
 import * as Exchange from "./exchange.ts"
@@ -24,7 +25,7 @@ export interface Subject {
   readonly operation: string
   readonly locationId: string
   readonly conversationId?: string
-  /** How many requests were sent, this one included. */
+  /** How many requests were sent. */
   readonly attempts: number
   /** What is known of the earlier ones. */
   readonly applied: "no" | "unknown"
@@ -37,6 +38,8 @@ export interface Policies {
   readonly rateLimiter: RateLimiter.Service
   readonly attemptTimeoutMillis: number
   readonly maxRetryAfterMillis: number
+  /** The context of a request, from that of its call. */
+  readonly contextOf: (context: Context.Context<never>) => Context.Context<never>
   readonly exchange: (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Exchange.Received, Exchange.Broken>
 }
 
@@ -61,11 +64,9 @@ export interface Tagged {
 
 /** A call, whatever is called. */
 export interface Call<A, E extends Tagged> {
-  readonly operation: string
-  readonly locationId: string
-  readonly conversationId?: string
-  /** Without a token. */
-  readonly request: HttpClientRequest.HttpClientRequest
+  /** As it is before the first attempt. */
+  readonly subject: Subject
+  readonly request: (token: Redacted.Redacted) => HttpClientRequest.HttpClientRequest
   readonly read: (received: Exchange.Received, subject: Subject, token: Redacted.Redacted) => Meaning<A, E>
   readonly broken: (broken: Exchange.Broken, subject: Subject, token: Redacted.Redacted) => E
   /** Whether it may be sent again when it is not known what became of it. */
@@ -78,13 +79,27 @@ export interface Call<A, E extends Tagged> {
   readonly requestSlot?: RequestSlot | undefined
 }
 
+/** How an effect is made interruptible, or left as it is. */
+export type Interruptibility = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
+
+/** A call that runs: what all of its attempts share. */
+export interface Running<A, E extends Tagged> {
+  readonly policies: Policies
+  readonly call: Call<A, E>
+  readonly context: Context.Context<never>
+  /** When the call is out of time, in monotonic milliseconds. */
+  readonly endsAt: number
+  readonly waiting: Interruptibility
+  readonly inFlight: Interruptibility
+}
+
 /** What is known of a call before its next attempt. */
 export interface Progress {
   readonly subject: Subject
   /** What the last attempt failed with. */
   readonly cause: unknown
-  /** When the call is out of time, in monotonic milliseconds. */
-  readonly endsAt: number
+  /** Since when it waits for a permit, in monotonic milliseconds. */
+  readonly askedAt: number
 }
 
 /** An attempt, and its token, if there was one to send it with. */
@@ -92,11 +107,9 @@ export interface Tried<A, E extends Tagged> {
   readonly result: Result.Result<A, E | CallError>
   readonly observation: Observation
   readonly next: Meaning<A, E>["next"] | "again"
+  readonly subject: Subject
   readonly token?: Redacted.Redacted
 }
-
-/** How an effect is made interruptible, or left as it is. */
-export type Interruptibility = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 
 const unused: Observation = { _tag: "Unused" }
 const unknown: Observation = { _tag: "Unknown" }
@@ -157,61 +170,72 @@ const withoutToken = (subject: Subject, error: AccessToken.AccessTokenError) => 
 
 /** What a token source returns, while the call has time. */
 export const fromSource = <A>(
-  call: Call<unknown, Tagged>,
+  { call, context, endsAt }: Running<unknown, Tagged>,
   progress: Progress,
   effect: Effect.Effect<A, AccessToken.AccessTokenError>
 ): Effect.Effect<A, CallError> => {
-  const named = Effect.mapError(effect, (error) => withoutToken(progress.subject, error))
-  if (call.timeoutMillis === Infinity) return named
-  return Effect.flatMap(Clock.Clock, (clock) =>
-    Effect.timeoutOrElse(named, {
-      duration: Math.max(0, progress.endsAt - Monotonic.millis(clock)),
-      orElse: () => Effect.fail(timedOut(call, progress, "token"))
-    })
-  )
+  const named = Effect.mapErrorEager(effect, (error) => withoutToken(progress.subject, error))
+  return endsAt === Infinity
+    ? named
+    : Effect.timeoutOrElse(named, {
+        duration: Math.max(0, endsAt - Monotonic.millis(Context.get(context, Clock.Clock))),
+        orElse: () => Effect.fail(timedOut(call, progress, "token"))
+      })
 }
 
 export const isUnreachable = (error: CallError) => error._tag === "TokenUnavailable" && error.reason === "Unreachable"
 
-/** A permit, a token, a request. Runs uninterruptibly, but for what is `waiting` and `inFlight`. */
-export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
-  policies: Policies,
-  call: Call<A, E>,
+/** Waits for a permit. A hundred thousand calls may wait here, so no generator does. */
+export const withPermit = <A, E extends Tagged, B, E2>(
+  { call, endsAt, policies, waiting }: Running<A, E>,
   progress: Progress,
-  waiting: Interruptibility,
-  inFlight: Interruptibility
-): Effect.fn.Return<Tried<A, E>, CallError> {
-  const { accessToken, app, attemptTimeoutMillis, rateLimiter } = policies
-  const { locationId, operation, requestSlot, timeoutMillis } = call
-  const bucket = { app, locationId }
-  const context = yield* Effect.context()
-  const clock = Context.get(context, Clock.Clock)
-  const askedAt = Monotonic.millis(clock)
-  const permit = yield* Effect.mapError(
+  use: (permit: Permit) => Effect.Effect<B, E2>
+): Effect.Effect<B, E2 | CallError> =>
+  Effect.matchCauseEffect(
     waiting(
-      rateLimiter.acquire(bucket, {
-        leaseMillis: Math.min(attemptTimeoutMillis, 600_000),
-        timeoutMillis: progress.endsAt - askedAt
-      })
+      policies.rateLimiter.acquire(
+        { app: policies.app, locationId: progress.subject.locationId },
+        {
+          leaseMillis: Math.min(policies.attemptTimeoutMillis, 600_000),
+          timeoutMillis: endsAt - progress.askedAt
+        }
+      )
     ),
-    (error) => withoutPermit(call, progress, error)
+    {
+      onSuccess: use,
+      onFailure: (cause) => Effect.failCause(Cause.map(cause, (error) => withoutPermit(call, progress, error)))
+    }
   )
-  const waitedMillis = Monotonic.millis(clock) - askedAt
+
+/** With a permit: a token, a request. Runs uninterruptibly, but for what is `waiting` and `inFlight`. */
+export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
+  running: Running<A, E>,
+  progress: Progress,
+  permit: Permit
+): Effect.fn.Return<Tried<A, E>> {
+  const { call, context, endsAt, inFlight, policies, waiting } = running
+  const { accessToken, app, attemptTimeoutMillis, rateLimiter } = policies
+  const { locationId, operation } = progress.subject
+  const bucket = { app, locationId }
+  const clock = Context.get(context, Clock.Clock)
+  const waitedMillis = Monotonic.millis(clock) - progress.askedAt
   HighLevelMetrics.rateLimitWait.updateUnsafe(waitedMillis, context)
   if (waitedMillis >= 1) yield* event("rate_limit.wait", { "highlevel.rate_limit.wait_milliseconds": waitedMillis })
 
-  const source = fromSource(call, progress, accessToken.get(locationId))
+  const { requestSlot } = call
+  const source = fromSource(running, progress, accessToken.get(locationId))
   const token = yield* Effect.exit(
     waiting(requestSlot === undefined ? source : Effect.tap(source, requestSlot.acquire))
   )
   if (Exit.isFailure(token)) {
     yield* rateLimiter.release(bucket, permit, unused)
     const error = yield* Effect.flip(Exit.failCause(token.cause))
-    return { result: Result.fail(error), observation: unused, next: isUnreachable(error) ? "retry" : "end" }
+    const next = isUnreachable(error) ? "retry" : "end"
+    return { result: Result.fail(error), observation: unused, next, subject: progress.subject }
   }
 
   const subject = { ...progress.subject, attempts: progress.subject.attempts + 1 }
-  const left = progress.endsAt - Monotonic.millis(clock)
+  const left = endsAt - Monotonic.millis(clock)
   const isLast = left < attemptTimeoutMillis
   const allowedMillis = isLast ? Math.max(0, left) : attemptTimeoutMillis
   const late = () =>
@@ -220,11 +244,11 @@ export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
       {
         scope: isLast ? "call" : "attempt",
         waitingFor: "response",
-        timeoutMillis: isLast ? timeoutMillis : attemptTimeoutMillis
+        timeoutMillis: isLast ? call.timeoutMillis : attemptTimeoutMillis
       }
     )
-  const request = HttpClientRequest.setHeader(call.request, "authorization", `Bearer ${Redacted.value(token.value)}`)
-  const exchanged = Timeout.within(policies.exchange(request), context, allowedMillis, late)
+  const exchange = policies.exchange(call.request(token.value))
+  const exchanged = Timeout.within(exchange, policies.contextOf(context), allowedMillis, late)
   const received = yield* Effect.exit(inFlight(exchanged))
   if (requestSlot !== undefined) yield* requestSlot.release
   if (Exit.isFailure(received)) {
@@ -233,7 +257,7 @@ export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
     const error = failure._tag === "Broken" ? call.broken(failure, subject, token.value) : failure
     HighLevelMetrics.count(HighLevelMetrics.attempts, operation, error._tag, context)
     const next = failure._tag === "RequestTimeout" && isLast ? "end" : "retry"
-    return { result: Result.fail(error), observation: unknown, next, token: token.value }
+    return { result: Result.fail(error), observation: unknown, next, subject, token: token.value }
   }
   const { headers, status } = received.value
   const now = clock.currentTimeMillisUnsafe()
@@ -243,5 +267,5 @@ export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
   const { next, result } = call.read(received.value, subject, token.value)
   const outcome = Result.isSuccess(result) ? "Success" : result.failure._tag
   HighLevelMetrics.count(HighLevelMetrics.attempts, operation, outcome, context)
-  return { result, observation, next, token: token.value }
+  return { result, observation, next, subject, token: token.value }
 })

@@ -28,25 +28,23 @@ export interface Broken {
 /** Whether a body begins as JSON does, or is empty. A gateway, a proxy or a login page sends others. */
 export const isJson = ({ body }: Pick<Received, "body">): boolean => /^\s*(?:[[{]|$)/.test(body)
 
-/** Sends requests through an HTTP client. */
-export const make = (options: {
-  readonly httpClient: HttpClient.HttpClient
-  readonly tracePropagation: boolean
-  readonly maxResponseBytes: number
-}) =>
-  Effect.fnUntraced(
-    function* (request: HttpClientRequest.HttpClientRequest): Effect.fn.Return<Received, Broken> {
-      const response = yield* Effect.catch(options.httpClient.execute(request), responseOf)
-      const { headers, status } = response
-      const body = yield* Effect.mapError(bodyOf(response, options.maxResponseBytes), (unsafeCause): Broken => ({
-        _tag: "Broken",
-        status,
-        unsafeCause
-      }))
-      return { status, headers, ...body }
-    },
-    Effect.updateContext(Transport.context(options))
-  )
+/** Sends requests through an HTTP client, in a context of {@link Transport.context}. */
+export const make =
+  (httpClient: HttpClient.HttpClient, maxResponseBytes: number) =>
+  (request: HttpClientRequest.HttpClientRequest): Effect.Effect<Received, Broken> =>
+    Effect.flatMap(
+      Effect.catch(
+        Effect.suspend(() => httpClient.execute(request)),
+        responseOf
+      ),
+      (response) => {
+        const { headers, status } = response
+        return Effect.mapBoth(bodyOf(response, maxResponseBytes), {
+          onFailure: (unsafeCause): Broken => ({ _tag: "Broken", status, unsafeCause }),
+          onSuccess: ({ body, isComplete }) => ({ status, headers, body, isComplete })
+        })
+      }
+    )
 
 // A client that fails on a status has a response all the same.
 const responseOf = (error: unknown): Effect.Effect<HttpClientResponse.HttpClientResponse, Broken> =>

@@ -1,4 +1,5 @@
 /** From an operation and its input to its output: checked, sent, read. */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { ApiVersion, Operation } from "../wire/Operation.ts"
@@ -28,6 +29,7 @@ const option = <A>(operation: string, input: unknown, check: Effect.Effect<A, Hi
 /** Calls operations through one client. */
 export const make = ({ baseUrl, policies, retry, ...defaults }: Settings) => {
   const send = <I extends object, O>(
+    context: Context.Context<never>,
     operation: Operation<I, O>,
     input: I,
     { timeoutMillis, version }: Pick<Settings, "timeoutMillis" | "version">,
@@ -37,10 +39,14 @@ export const make = ({ baseUrl, policies, retry, ...defaults }: Settings) => {
     if (Result.isFailure(valid)) return Effect.fail(valid.failure)
     const request = Request.make(baseUrl, operation, valid.success, version)
     if (Result.isFailure(request)) return Effect.fail(request.failure)
-    return Retry.run<O, HighLevelError.HighLevelError>(policies, retry, {
-      operation: operation.name,
-      locationId: "",
-      ...Request.givenIds(valid.success),
+    return Retry.run<O, HighLevelError.HighLevelError>(context, policies, retry, {
+      subject: {
+        operation: operation.name,
+        locationId: "",
+        ...Request.givenIds(valid.success),
+        attempts: 0,
+        applied: "no"
+      },
       request: request.success,
       read: (received, subject, token) => Response.read(operation, received, subject, token),
       broken: (broken, subject, token) => Response.broken(operation, broken, subject, token),
@@ -67,10 +73,15 @@ export const make = ({ baseUrl, policies, retry, ...defaults }: Settings) => {
     }
   })
 
-  return <I extends object, O>(operation: Operation<I, O>, input: I, options: CallOptions) =>
+  return <I extends object, O>(
+    context: Context.Context<never>,
+    operation: Operation<I, O>,
+    input: I,
+    options: CallOptions
+  ) =>
     options.version === undefined && options.timeout === undefined
-      ? Effect.suspend(() => send(operation, input, defaults, options))
+      ? send(context, operation, input, defaults, options)
       : Effect.flatMap(overridden(options, operation.name, input), (settings) =>
-          send(operation, input, settings, options)
+          send(context, operation, input, settings, options)
         )
 }

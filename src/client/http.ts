@@ -5,7 +5,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
-import type { CallError, Meaning } from "./attempt.ts"
+import type { Call, CallError, Meaning } from "./attempt.ts"
 import * as ErrorBody from "./errorBody.ts"
 import { isTransientStatus } from "./errorFields.ts"
 import type { Received } from "./exchange.ts"
@@ -87,14 +87,13 @@ export const make = (settings: Settings) => {
                   : Result.fail(failed(new HttpClientError.DecodeError({ request, response, description })))
               }
             )
-          const executed = Retry.run<HttpClientResponse.HttpClientResponse, HttpError>(policies, retry, {
-            operation: name,
-            locationId,
+          const call: Call<HttpClientResponse.HttpClientResponse, HttpError> = {
+            subject: { operation: name, locationId, attempts: 0, applied: "no" },
             isRepeatable: options.retryAll === true || idempotent.has(request.method),
             isWrite: !reads.has(request.method),
             timeoutMillis,
             finishInFlight: false,
-            request: withoutToken,
+            request: (token) => HttpClientRequest.bearerToken(withoutToken, token),
             read: (received) => ({ result: responseOf(received), next: nextOf(received.status, received.body) }),
             broken: ({ unsafeCause }, _, token) =>
               failed(
@@ -103,8 +102,10 @@ export const make = (settings: Settings) => {
                   cause: Transport.causeOf(unsafeCause, Redaction.make(token))
                 })
               )
-          })
-          return Effect.map(executed, ({ output }) => output)
+          }
+          return Effect.withFiber(({ context }) =>
+            Effect.map(Retry.run(context, policies, retry, call), ({ output }) => output)
+          )
         }),
       Effect.succeed
     )

@@ -1,6 +1,7 @@
 /** From the input of an operation to its request: checked, strictly, before anything is sent. */
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import * as Headers from "effect/http/Headers"
@@ -65,40 +66,67 @@ const textOf = (fields: object, values: Readonly<Record<string, unknown>>): Reco
       .map((name) => [name, String(values[name])])
   )
 
-/** The request of an operation, without a token. */
+const bodyOf = ({ encoding, payload }: Operation.Declaration, values: Readonly<Record<string, unknown>>) => {
+  if (payload === undefined) return HttpBody.empty
+  if (encoding === "form") return HttpBody.urlParams(UrlParams.fromInput(textOf(payload.fields, values)))
+  const sent: Record<string, unknown> = {}
+  for (const name in payload.fields) if (values[name] !== undefined) sent[name] = values[name]
+  try {
+    return HttpBody.text(JSON.stringify(sent), "application/json")
+  } catch {
+    // In Node before 26, a payload nested ten thousand deep cannot be written.
+    return undefined
+  }
+}
+
+/** Makes a request, once there is a token for it: a call that waits for one holds little. */
+export type MakeRequest = (token?: Redacted.Redacted) => HttpClientRequest.HttpClientRequest
+
+const maker =
+  (
+    { headers, method }: Operation.Declaration,
+    url: string,
+    query: UrlParams.UrlParams,
+    version: Operation.ApiVersion,
+    body: HttpBody.Empty | HttpBody.Uint8Array
+  ): MakeRequest =>
+  (token) =>
+    HttpClientRequest.makeWith(
+      method,
+      url,
+      query,
+      Option.none(),
+      Headers.fromRecordUnsafe({
+        accept: "application/json",
+        ...Transport.userAgent,
+        ...(headers?.["version"] === undefined ? {} : { version }),
+        ...(body._tag === "Empty"
+          ? {}
+          : { "content-type": body.contentType, "content-length": String(body.contentLength) }),
+        ...(token === undefined ? {} : { authorization: `Bearer ${Redacted.value(token)}` })
+      }),
+      body
+    )
+
+/** The request of an operation. */
 export const make = <I extends object>(
   baseUrl: string,
   operation: Operation.Declaration & Pick<Operation.Compiled<I, unknown>, "encode">,
   input: I,
   version: Operation.ApiVersion
-): Result.Result<HttpClientRequest.HttpClientRequest, InvalidRequest> => {
-  const { encoding, headers, method, path, payload, query } = operation
+): Result.Result<MakeRequest, InvalidRequest> => {
   const encoded = operation.encode(input)
   if (Result.isFailure(encoded)) return Result.fail(invalidAt(operation.name, input, encoded.failure))
   const values: Readonly<Record<string, unknown>> = { ...encoded.success }
-  const url = baseUrl + path.replaceAll(/:(\w+)/g, (_, name: string) => encodeURIComponent(String(values[name])))
-  const request = HttpClientRequest.makeWith(
-    method,
-    url,
-    query === undefined ? UrlParams.empty : UrlParams.fromInput(textOf(query, values)),
-    Option.none(),
-    Headers.fromRecordUnsafe({
-      accept: "application/json",
-      ...Transport.userAgent,
-      ...(headers?.["version"] === undefined ? {} : { version })
-    }),
-    HttpBody.empty
-  )
-  if (payload === undefined) return Result.succeed(request)
-  if (encoding === "form") {
-    return Result.succeed(HttpClientRequest.bodyUrlParams(request, textOf(payload.fields, values)))
-  }
-  const sent: Record<string, unknown> = {}
-  for (const name in payload.fields) if (values[name] !== undefined) sent[name] = values[name]
-  try {
-    return Result.succeed(HttpClientRequest.bodyText(request, JSON.stringify(sent), "application/json"))
-  } catch {
-    // In Node before 26, a payload nested ten thousand deep cannot be written.
+  const body = bodyOf(operation, values)
+  if (body === undefined) {
     return Result.fail(invalid(operation.name, input, { field: "", message: "Expected a JSON-serializable payload" }))
   }
+  const { path, query } = operation
+  const url = path
+    .split("/")
+    .map((segment) => (segment.startsWith(":") ? encodeURIComponent(String(values[segment.slice(1)])) : segment))
+    .join("/")
+  const params = query === undefined ? UrlParams.empty : UrlParams.fromInput(textOf(query, values))
+  return Result.succeed(maker(operation, baseUrl + url, params, version, body))
 }

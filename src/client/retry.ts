@@ -1,5 +1,6 @@
 /** From a call to its attempts: which are tried again, when, and what is returned. */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Predicate from "effect/Predicate"
@@ -7,6 +8,7 @@ import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Bucket from "../rateLimit/bucket.ts"
 import * as Monotonic from "../rateLimit/monotonic.ts"
+import type { Permit } from "../rateLimit/RateLimitStore.ts"
 import * as Attempt from "./attempt.ts"
 
 /** How often and how long. */
@@ -40,15 +42,21 @@ export interface Executed<A> {
 
 /** A refused token is renewed, so that the attempt can be made again at once. */
 const renewed = Effect.fnUntraced(function* <A, E extends Attempt.Tagged>(
-  { accessToken }: Attempt.Policies,
-  call: Attempt.Call<A, E>,
+  running: Attempt.Running<A, E>,
   progress: Attempt.Progress,
-  tried: Attempt.Tried<A, E>,
-  waiting: Attempt.Interruptibility
+  tried: Attempt.Tried<A, E>
 ): Effect.fn.Return<Attempt.Tried<A, E>> {
+  const { call, policies, waiting } = running
+  const { accessToken } = policies
   if (accessToken.renew === undefined || tried.token === undefined) return { ...tried, next: "end" }
-  const renewal = Attempt.fromSource(call, progress, accessToken.renew(call.locationId, tried.token))
-  const result = yield* Effect.result(waiting(renewal))
+  const renewal = Attempt.fromSource(
+    running,
+    { ...progress, subject: tried.subject },
+    accessToken.renew(call.subject.locationId, tried.token)
+  )
+  const result = yield* Effect.catch(Effect.map(waiting(renewal), Result.succeed), (error) =>
+    Effect.succeed(Result.fail(error))
+  )
   yield* Attempt.event("token.renew", { "highlevel.token.renewed": Result.isSuccess(result) && result.success })
   if (Result.isSuccess(result)) return { ...tried, next: result.success ? "again" : "end" }
   const next = Attempt.isUnreachable(result.failure) ? "retry" : "end"
@@ -66,53 +74,62 @@ const mayBeApplied = (
 
 /** Makes attempts until one of them ends the call. */
 export const run = <A, E extends Attempt.Tagged>(
+  context: Context.Context<never>,
   policies: Attempt.Policies,
   policy: Policy,
   call: Attempt.Call<A, E>
 ): Effect.Effect<Executed<A>, E | Attempt.CallError> =>
-  Effect.uninterruptibleMask((restore) => untilOneEnds(policies, policy, call, restore))
+  Effect.uninterruptibleMask((restore) => {
+    const { finishInFlight, subject, timeoutMillis } = call
+    const askedAt = Monotonic.millis(Context.get(context, Clock.Clock))
+    const running: Attempt.Running<A, E> = {
+      policies,
+      call,
+      context,
+      endsAt: askedAt + timeoutMillis,
+      // A wait can always be interrupted; a request in flight can, unless it is to finish.
+      waiting: finishInFlight ? Effect.interruptible : restore,
+      inFlight: finishInFlight ? identity : restore
+    }
+    const first: Attempt.Progress = { subject, cause: undefined, askedAt }
+    return Attempt.withPermit(running, first, (permit) => untilOneEnds(policy, running, first, permit))
+  })
 
 const untilOneEnds = Effect.fnUntraced(function* <A, E extends Attempt.Tagged>(
-  policies: Attempt.Policies,
   policy: Policy,
-  call: Attempt.Call<A, E>,
-  restore: Attempt.Interruptibility
+  running: Attempt.Running<A, E>,
+  first: Attempt.Progress,
+  granted: Permit
 ): Effect.fn.Return<Executed<A>, E | Attempt.CallError> {
-  const { conversationId, finishInFlight, locationId, operation } = call
-  // A wait can always be interrupted; a request in flight can, unless it is to finish.
-  const waiting = finishInFlight ? Effect.interruptible : restore
-  const inFlight = finishInFlight ? identity : restore
-  const ids = conversationId === undefined ? { locationId } : { locationId, conversationId }
-  const clock = yield* Clock.Clock
-  const endsAt = Monotonic.millis(clock) + call.timeoutMillis
+  const { call, context, endsAt, waiting } = running
+  const clock = Context.get(context, Clock.Clock)
+  let progress = first
   let retryEndsAt = Infinity
-  let attempts = 0
   let failures = 0
-  let applied: "no" | "unknown" = "no"
   let isRenewed = false
-  let cause: Attempt.Tagged | undefined
-  while (true) {
-    const progress = { subject: { operation, ...ids, attempts, applied }, cause, endsAt }
-    let tried = yield* Attempt.make(policies, call, progress, waiting, inFlight)
-    if (tried.token !== undefined) attempts++
+  for (let permit = granted; ; permit = yield* Attempt.withPermit(running, progress, Effect.succeed)) {
+    let tried = yield* Attempt.make(running, progress, permit)
     if (tried.next === "renew token") {
-      const subject = { ...progress.subject, attempts }
-      tried = isRenewed
-        ? { ...tried, next: "end" }
-        : yield* renewed(policies, call, { ...progress, subject }, tried, waiting)
+      tried = isRenewed ? { ...tried, next: "end" } : yield* renewed(running, progress, tried)
       isRenewed = tried.next !== "retry"
-      if (tried.next === "again") continue
     }
     const { observation, result } = tried
+    const { attempts } = tried.subject
     if (tried.next === "end") return { output: yield* Effect.fromResult(result), attempts }
+    if (tried.next === "again") {
+      progress = { subject: tried.subject, cause: progress.cause, askedAt: Monotonic.millis(clock) }
+      continue
+    }
 
-    if (mayBeApplied(call, tried)) applied = "unknown"
+    const subject: Attempt.Subject = mayBeApplied(call, tried)
+      ? { ...tried.subject, applied: "unknown" }
+      : tried.subject
     const now = Monotonic.millis(clock)
     const responded = observation._tag === "Responded" ? observation : undefined
     const isLimited = responded?.isLimited === true
     if (isLimited && responded.dailyRemaining === 0) {
       const resetsAt = clock.currentTimeMillisUnsafe() + Bucket.dailyResetMillis(responded)
-      return yield* Attempt.dailyLimitExceeded({ operation, ...ids, attempts, applied }, resetsAt)
+      return yield* Attempt.dailyLimitExceeded(subject, resetsAt)
     }
     const isAllowed =
       (call.isRepeatable || isLimited || observation._tag === "Unused") && ++failures < policy.maxAttempts
@@ -121,12 +138,13 @@ const untilOneEnds = Effect.fnUntraced(function* <A, E extends Attempt.Tagged>(
     if (!isAllowed || now + delay > Math.min(retryEndsAt, endsAt)) {
       return { output: yield* Effect.fromResult(result), attempts }
     }
-    cause = Result.isFailure(result) ? result.failure : undefined
+    const cause = Result.isFailure(result) ? result.failure : undefined
     yield* Attempt.event("retry", {
       "highlevel.retry.attempt": attempts,
       "highlevel.retry.delay_milliseconds": delay,
       "highlevel.retry.error": cause?._tag
     })
     yield* waiting(Effect.sleep(delay))
+    progress = { subject, cause, askedAt: Monotonic.millis(clock) }
   }
 })

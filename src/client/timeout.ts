@@ -11,7 +11,7 @@ const liveClock = Context.get(Context.empty(), Clock.Clock)
 const maximumMillis = 2 ** 31 - 1
 
 /**
- * `Effect.timeoutOrElse`. Where time is the machine's, its timer does what a fiber that
+ * `Effect.timeoutOrElse`, in a context. Where time is the machine's, its timer does what a fiber that
  * sleeps, and has to be interrupted, would do at a tenth of a call's cost.
  */
 export const within = <A, E, E2>(
@@ -21,7 +21,10 @@ export const within = <A, E, E2>(
   late: () => E2
 ): Effect.Effect<A, E | E2> =>
   Context.get(context, Clock.Clock) !== liveClock || millis > maximumMillis
-    ? Effect.timeoutOrElse(effect, { duration: millis, orElse: () => Effect.failSync(late) })
+    ? Effect.timeoutOrElse(Effect.provideContext(effect, context), {
+        duration: millis,
+        orElse: () => Effect.failSync(late)
+      })
     : Effect.callback((resume) => {
         let isLate = false
         const fiber = Effect.runForkWith(context)(effect)

@@ -24,18 +24,18 @@ export const userAgent: { readonly "user-agent"?: string } = inBrowser
 
 /** What the HTTP client below looks up while it sends. */
 export const context =
-  (options: { readonly tracePropagation: boolean; readonly maxResponseBytes: number }) =>
+  (tracePropagation: boolean, maxResponseBytes: number) =>
   (context: Context.Context<never>): Context.Context<never> => {
     const names = Context.get(context, Headers.CurrentRedactedNames)
     return context.pipe(
-      Context.add(MaxResponseBytes, options.maxResponseBytes),
+      Context.add(MaxResponseBytes, maxResponseBytes),
       // A login page behind a followed redirect would look like an applied update.
       Context.add(FetchHttpClient.RequestInit, {
         redirect: "manual",
         ...Context.getOrUndefined(context, FetchHttpClient.RequestInit)
       }),
       // Trace headers are for our own services, not for a vendor, unless asked for.
-      options.tracePropagation ? identity : Context.add(HttpClient.TracerPropagationEnabled, false),
+      tracePropagation ? identity : Context.add(HttpClient.TracerPropagationEnabled, false),
       // The application may have replaced the list of headers to hide.
       names.includes("authorization")
         ? identity

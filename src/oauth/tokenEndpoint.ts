@@ -3,7 +3,6 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { AccessTokenError } from "../client/AccessToken.ts"
 import * as ErrorBody from "../client/errorBody.ts"
 import { isTransientStatus } from "../client/errorFields.ts"
@@ -101,11 +100,9 @@ export const make = (options: {
   readonly attemptMillis: number
 }) => {
   const { attemptMillis, baseUrl, clientId, clientSecret, httpClient } = options
-  const exchange = Exchange.make({
-    httpClient,
-    tracePropagation: false,
-    maxResponseBytes: Transport.MaxResponseBytes.defaultValue()
-  })
+  const maxResponseBytes = Transport.MaxResponseBytes.defaultValue()
+  const exchange = Exchange.make(httpClient, maxResponseBytes)
+  const contextOf = Transport.context(false, maxResponseBytes)
 
   /** One request, once, in its time, without its secrets in what it fails with. */
   const once = <I extends object>(
@@ -117,11 +114,8 @@ export const make = (options: {
     const redact = Redaction.make(clientSecret, secret)
     const request = Request.make(baseUrl, operation, input, "2021-07-28")
     if (Result.isFailure(request)) return Effect.fail(unreachable([request.failure.message]))
-    const sent =
-      token === undefined
-        ? request.success
-        : HttpClientRequest.setHeader(request.success, "authorization", `Bearer ${Redacted.value(token)}`)
-    return exchange(sent).pipe(
+    return exchange(request.success(token)).pipe(
+      Effect.updateContext(contextOf),
       Effect.catchDefect((unsafeCause) => Effect.fail({ status: undefined, unsafeCause })),
       Effect.mapError(({ status, unsafeCause }) =>
         unreachable(

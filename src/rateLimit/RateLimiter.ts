@@ -71,7 +71,8 @@ interface Queue extends WaitQueue.WaitQueue {
   failure: { readonly since: number; readonly cause: unknown } | undefined
 }
 
-const makeQueue = (): Queue => ({ ...WaitQueue.make(), released: Latch.makeUnsafe(), failure: undefined })
+const joinQueue = (known: Queue | undefined): Queue =>
+  known ?? { ...WaitQueue.make(), released: Latch.makeUnsafe(), failure: undefined }
 
 // A location's id holds no line break, so that no two buckets share a key.
 const keyOf = ({ app, locationId }: Bucket) => `${app}\n${locationId}`
@@ -121,26 +122,21 @@ const makeOver = <E>(store: RateLimitStore<E>, maxWaitMillis: number, queues: Ma
   return {
     acquire: (bucket, { leaseMillis, timeoutMillis }) => {
       const key = keyOf(bucket)
+      const turn = (queue: Queue) => poll(queue, bucket, leaseMillis)
+      if (!Number.isFinite(timeoutMillis)) return WaitQueue.inTurn(queues, key, joinQueue, turn)
       let joined: Queue | undefined
-      const acquired = WaitQueue.inTurn(
-        queues,
-        key,
-        (known) => (joined = known ?? makeQueue()),
-        (queue) => poll(queue, bucket, leaseMillis)
-      )
-      return Number.isFinite(timeoutMillis)
-        ? Effect.timeoutOrElse(acquired, {
-            duration: timeoutMillis,
-            orElse: () => Effect.fail(new AcquireTimeout({ storeCause: joined?.failure?.cause }))
-          })
-        : acquired
+      const acquired = WaitQueue.inTurn(queues, key, (known) => (joined = joinQueue(known)), turn)
+      return Effect.timeoutOrElse(acquired, {
+        duration: timeoutMillis,
+        orElse: () => Effect.fail(new AcquireTimeout({ storeCause: joined?.failure?.cause }))
+      })
     },
 
     release: (bucket, permit, observation) =>
       // A permit that could not be released expires.
-      Effect.andThen(
+      Effect.flatMap(
         Effect.exit(inTime(store.release(bucket, permit, observation), maximumReleaseMillis)),
-        Effect.suspend(() => queues.get(keyOf(bucket))?.released.release ?? Effect.void)
+        () => queues.get(keyOf(bucket))?.released.release ?? Effect.void
       )
   }
 }
@@ -169,7 +165,10 @@ export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
       acquire: (bucket, leaseMillis) =>
         Effect.map(Clock.Clock, (clock) => memory.acquire(keyOf(bucket), Monotonic.millis(clock), leaseMillis)),
       release: (bucket, permit, observation) =>
-        Effect.map(Clock.Clock, (clock) => memory.release(keyOf(bucket), Monotonic.millis(clock), permit, observation))
+        Effect.withFiber((fiber) => {
+          memory.release(keyOf(bucket), Monotonic.millis(fiber.getRef(Clock.Clock)), permit, observation)
+          return Effect.void
+        })
     },
     Infinity,
     queues

@@ -1,22 +1,22 @@
 /** The rate-limit headers of a response: the only place where HighLevel tells its limits. */
 import type * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Metric from "effect/Metric"
-import * as Result from "effect/Result"
-import * as Headers from "effect/http/Headers"
+import type * as Headers from "effect/http/Headers"
 import type { Responded } from "./RateLimitStore.ts"
 
-/** Rate-limit headers that were ignored, by `header`: not an integer, or out of bounds. */
-export const ignoredHeaders = Metric.counter("highlevel_ignored_headers", {
+const counting = {
   description: "Rate-limit headers that were ignored, because they hold no integer within bounds",
   incremental: true
-})
+} as const
 
-// Labelled once for each header: labelling costs more than counting.
+/** Rate-limit headers that were ignored, by `header`: not an integer, or out of bounds. */
+export const ignoredHeaders = Metric.counter("highlevel_ignored_headers", counting)
+
+// Made once for each header: making one costs more than counting. Effect's withAttributes costs more still.
 const labelled = new Map<string, Metric.Counter<number>>()
 
 const ignored = (header: string, context: Context.Context<never>) => {
-  const counter = labelled.get(header) ?? Metric.withAttributes(ignoredHeaders, { header })
+  const counter = labelled.get(header) ?? Metric.counter(ignoredHeaders.id, { ...counting, attributes: { header } })
   labelled.set(header, counter)
   counter.updateUnsafe(1, context)
 }
@@ -25,6 +25,16 @@ const ignored = (header: string, context: Context.Context<never>) => {
 const maximumCount = 1_000_000
 const maximumIntervalMillis = 60 * 60 * 1000
 const maximumResetMillis = 48 * 60 * 60 * 1000
+
+// The three forms of HTTP, of which the last one does not name its zone.
+const httpDate = /^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? [\w -]+ \d\d:\d\d:\d\d (?:(gmt)|\d{4})$/i
+
+/** Seconds, or a date. NaN for anything else. Effect's parser weighs half a kilobyte more in a browser. */
+const retryAfterMillis = (text: string, now: number): number => {
+  if (/^\d+$/.test(text)) return Number(text) * 1000
+  const [date, zone] = httpDate.exec(text) ?? []
+  return Math.max(0, date === undefined ? Number.NaN : Date.parse(zone === undefined ? `${date} GMT` : date) - now)
+}
 
 /** What a response tells, its `Retry-After` within a maximum. A page of a gateway tells no limits. */
 export const read = (
@@ -46,10 +56,8 @@ export const read = (
   const retryAfter = (header: string) => {
     const text = headers[header]
     if (text === undefined) return undefined
-    const parsed = Headers.parseRetryAfter(text)
-    if (Result.isSuccess(parsed)) {
-      return Math.min(Duration.toMillis(Headers.retryAfterDelay(parsed.success, now)), maximumRetryAfterMillis)
-    }
+    const millis = retryAfterMillis(text.trim(), now)
+    if (!Number.isNaN(millis)) return Math.min(millis, maximumRetryAfterMillis)
     ignored(header, context)
     return undefined
   }
