@@ -98,7 +98,7 @@ const shared = Effect.fnUntraced(function* (count: number, locations: number) {
   yield* run(1000, count)
   const seconds = (performance.now() - startedAt) / 1000
   const after = yield* info
-  const scripts = Object.entries(calls(after)).filter(([name]) => /^eval/.test(name))
+  const scripts = Object.entries(calls(after)).filter(([name]) => name.startsWith("eval"))
   const roundTrips = scripts.reduce((sum, [, calls]) => sum + calls, 0)
   const own = new Set(["info", "config|resetstat", ...scripts.map(([name]) => name)])
   const inner = Object.entries(calls(after)).reduce((sum, [name, calls]) => (own.has(name) ? sum : sum + calls), 0)

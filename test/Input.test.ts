@@ -105,7 +105,7 @@ describe("the update of a line", () => {
     assert.include(messageOf(parse(text)), message)
   })
 
-  it.each(["# ids of Monday", "conversationId", "Conversation ID", "id"])("%s on top is none", (text) => {
+  it.each(["# ids of Monday", "conversationId", "Conversation ID", "id"])("%s is none", (text) => {
     assert.isUndefined(parse(text))
   })
 

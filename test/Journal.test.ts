@@ -186,7 +186,7 @@ describe("a journal", () => {
         assert.strictEqual(readFileSync(path, "utf8"), foreign)
       }
       const folder = yield* Effect.flip(runWith(directory, []))
-      assert.include(folder.message, "it is a directory")
+      assert.include(folder.message, "it is a folder")
       const nowhere = yield* Effect.flip(runWith(join(directory, "missing", "journal"), []))
       assert.include(nowhere.message, "there is no such file or folder")
     }).pipe(Effect.provide(layer))

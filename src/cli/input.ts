@@ -112,7 +112,7 @@ const isHeader = (text: string) => /^(?:conversation[ _-]?)?id$/i.test(text)
 export const parse = ({ number: line, text }: Line, defaults: Defaults): Read | undefined => {
   if (Result.isFailure(text)) return { line, isId: false, update: problem(text.failure) }
   const trimmed = text.success.trim()
-  if (trimmed.startsWith("#") || (line === 1 && isHeader(trimmed))) return undefined
+  if (trimmed.startsWith("#") || isHeader(trimmed)) return undefined
   if (/^[{["]/.test(trimmed)) {
     const parsed = parseJson(trimmed)
     const update =

@@ -13,6 +13,9 @@ export type State = ReturnType<typeof make>
 const doneOf = ({ applied, failed, invalid, notSent, planned, skipped }: State) =>
   applied + failed + invalid + notSent + planned + skipped
 
+/** Whether nothing has come of the job yet. */
+export const isEmpty = (state: State): boolean => doneOf(state) === 0
+
 /** In the two largest units: `2 h 47 min`. */
 export const span = (millis: number): string => {
   const seconds = Math.round(millis / 1000)

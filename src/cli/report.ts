@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
@@ -110,7 +111,8 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
         })
       }).pipe(
         Effect.scoped,
-        Effect.ensuring(summarize(ending)),
+        // A job that could not begin has nothing to sum up.
+        Effect.onExit((exit) => (Exit.isFailure(exit) && Progress.isEmpty(state) ? Effect.void : summarize(ending))),
         Effect.andThen(
           Effect.suspend(() => {
             const code = ending.exitCode()

@@ -106,7 +106,7 @@ const read = Effect.fnUntraced(function* (
   const fileSystem = yield* FileSystem.FileSystem
   if (!(yield* failing(path)(fileSystem.exists(path)))) return 0
   const { type } = yield* failing(path)(fileSystem.stat(path))
-  if (type !== "File") return yield* errorOf(path, `it is a ${type.toLowerCase()}`)
+  if (type !== "File") return yield* errorOf(path, type === "Directory" ? "it is a folder" : "it is not a file")
 
   const readLine = Effect.fnUntraced(function* (text: string, line: number) {
     const invalid = Effect.mapError((cause: unknown) => notAJournal(path, line, cause))
