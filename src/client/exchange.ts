@@ -38,8 +38,9 @@ export const make =
         responseOf
       ),
       (response) => {
+        // Effect's own responses make them anew each time they are read.
         const { headers, status } = response
-        return Effect.mapBoth(bodyOf(response, maxResponseBytes), {
+        return Effect.mapBoth(bodyOf(response, headers, maxResponseBytes), {
           onFailure: (unsafeCause): Broken => ({ _tag: "Broken", status, unsafeCause }),
           onSuccess: ({ body, isComplete }) => ({ status, headers, body, isComplete })
         })
@@ -65,12 +66,13 @@ const isCollected = (
 
 const bodyOf = (
   response: HttpClientResponse.HttpClientResponse,
+  headers: Headers.Headers,
   maximum: number
 ): Effect.Effect<Body, HttpClientError.HttpClientError> => {
   const body = isCollected(response) ? response[collected] : undefined
   return body !== undefined
     ? Effect.succeed(body)
-    : isShort(response.headers, maximum)
+    : isShort(headers, maximum)
       ? Effect.map(response.text, (body) => ({ body, isComplete: true }))
       : collect(response.stream, maximum)
 }
