@@ -160,6 +160,6 @@ describe.each(implementations)("a journal %s", (name, open) => {
         // What the input no longer says is not undone.
         for (const [conversation, fields] of expected) assert.deepInclude(state.get(conversation), fields)
       }).pipe(Effect.provide([NodeServices.layer, KeyValueStore.layerMemory])),
-    { timeout: 60_000, arbitrary: { runs: 100 * scale } }
+    { timeout: 60_000 + 2000 * scale, arbitrary: { runs: 100 * scale } }
   )
 })
