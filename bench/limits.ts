@@ -35,12 +35,12 @@ const waiting = Effect.fnUntraced(function* (count: number) {
   collectGarbage()
   const before = process.memoryUsage().heapUsed
   const startedAt = performance.now()
-  let begun = 0
+  const state = { begun: 0 }
   const all = Effect.forEach(
     Array.from({ length: count }, (_, index) => index),
     (index) =>
       Effect.suspend(() => {
-        begun++
+        state.begun++
         return update(index, "location")
       }),
     { concurrency: "unbounded", discard: true }
@@ -52,7 +52,7 @@ const waiting = Effect.fnUntraced(function* (count: number) {
       clientOver(() => Effect.never)
     )
   )
-  while (begun < count) yield* Effect.sleep(1)
+  yield* Effect.sleep(1).pipe(Effect.repeat({ until: () => state.begun === count }))
   const seconds = (performance.now() - startedAt) / 1000
   yield* Effect.sleep(200)
   collectGarbage()
