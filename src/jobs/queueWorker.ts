@@ -25,7 +25,7 @@ export interface Returned extends Base {
   /** Which delivery it was; the first one is 1. */
   readonly deliveries: number
   /** What the delivery ended with. */
-  readonly because: Queued.Unsuccessful
+  readonly because: Outcome.Failed<Queued.QueuedUpdate> | Outcome.Defect<Queued.QueuedUpdate>
 }
 
 /** What a worker reports of an update. */
