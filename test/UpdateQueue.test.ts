@@ -481,3 +481,14 @@ describe("a worker", () => {
     }).pipe(Effect.provide(layer({ rateLimit: false, retry: { maxAttempts: 2 } })))
   )
 })
+
+describe("the list of failures", () => {
+  it.effect("with an entry that is none fails with an error that says so", () =>
+    Effect.gen(function* () {
+      const records = yield* QueueRecords.QueueRecords
+      yield* records.add(UpdateQueue.defaultName, "id", "of another version")
+      const error = yield* Effect.flip(Stream.runCollect(UpdateQueue.failures()))
+      assert.strictEqual(error.message, "A failure in the list cannot be read")
+    }).pipe(Effect.provide(UpdateQueue.layerMemory))
+  )
+})

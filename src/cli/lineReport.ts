@@ -18,7 +18,7 @@ const maximumStops = 10
 const stopText = (locationId: string, reason: Outcome.NotSent["reason"]) =>
   reason._tag === "TooManyFailures"
     ? `${reason.message}. Run the same command again to send the rest.`
-    : `Location ${locationId}: nothing more was sent. ${reason._tag}: ${Output.printable(reason.message)}. ${HighLevelError.advice(reason)}`
+    : `Location ${Output.printable(locationId)}: nothing more was sent. ${reason._tag}: ${Output.printable(reason.message)}. ${HighLevelError.advice(reason)}`
 
 export const make = (state: Progress.State, journal: string | undefined) => {
   let exitCode = ExitCode.done

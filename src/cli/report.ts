@@ -64,7 +64,7 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
 
   const summarize = Effect.fnUntraced(function* (ending: Ending) {
     const now = yield* Clock.currentTimeMillis
-    const text = json ? JSON.stringify({ _tag: "Summary", ...ending.json(now) }) : ending.text(now)
+    const text = json ? Output.printable(JSON.stringify({ _tag: "Summary", ...ending.json(now) })) : ending.text(now)
     yield* toStderr(`${isBar ? clear : ""}${text}\n`)
   })
 

@@ -43,7 +43,7 @@ const stopText = (locationId: string, updates: number, error: HighLevelError.Hig
       ? `until ${DateTime.formatIso(error.resetsAt)}`
       : "for 5 minutes, and then are tried again"
   const why = error === undefined ? "" : ` ${error._tag}: ${HighLevelError.advice(error)}`
-  return `Location ${locationId}: ${Output.counted(updates, "update")} not sent. They wait in the queue ${until}.${why}`
+  return `Location ${Output.printable(locationId)}: ${Output.counted(updates, "update")} not sent. They wait in the queue ${until}.${why}`
 }
 
 const maximumStops = 10

@@ -38,7 +38,7 @@ export const make =
         responseOf
       ),
       (response) => {
-        // Effect's own responses make them anew each time they are read.
+        // Effect's own responses parse them each time they are read.
         const { headers, status } = response
         return Effect.mapBoth(bodyOf(response, headers, maxResponseBytes), {
           onFailure: (unsafeCause): Broken => ({ _tag: "Broken", status, unsafeCause }),

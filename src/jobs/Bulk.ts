@@ -19,7 +19,8 @@ import * as Request from "../client/request.ts"
 import { type ConversationUpdate, updateConversation } from "../wire/updateConversation.ts"
 import * as Calls from "./calls.ts"
 import type { Journal, JournalError } from "./Journal.ts"
-import { type Base, type NotSent, type Planned, send, type Sent, type Skipped } from "./Outcome.ts"
+import type { Base, NotSent, Planned, Sent, Skipped } from "./Outcome.ts"
+import * as SendUpdate from "./sendUpdate.ts"
 
 export type { Applied, Defect, Failed, NotSent, Planned, Skipped } from "./Outcome.ts"
 
@@ -181,9 +182,9 @@ const run = <Row, E, R>(
         return window.release(1)
       }
 
-      const sendJournaled = Effect.fnUntraced(function* (ticket: Ticket<Row>, requestSlot: RequestSlot) {
+      const send = Effect.fnUntraced(function* (ticket: Ticket<Row>, requestSlot: RequestSlot) {
         if (journal !== undefined) yield* journal.begin(ticket.update)
-        const sent = yield* send(client, ticket, { requestSlot })
+        const sent = yield* SendUpdate.make(client, ticket, { requestSlot })
         if (journal !== undefined) yield* journal.end(sent)
         return sent
       })
@@ -200,7 +201,7 @@ const run = <Row, E, R>(
           return calls.ended({ _tag: "Failed", row, update, attempts: 0, error: valid.failure })
         if (journal !== undefined && (yield* journal.isApplied(update))) return { _tag: "Skipped", row, update }
         if (dryRun) return { _tag: "Planned", row, update }
-        return yield* calls.run(ticket, sendJournaled(ticket, requestSlot))
+        return yield* calls.run(ticket, send(ticket, requestSlot))
       })
 
       const failed = yield* Deferred.make<never, E>()

@@ -67,7 +67,7 @@ const Entry = Schema.Struct({
 const decodeHeader = Schema.decodeEffect(Schema.fromJsonString(Header))
 const encodeHeader = Schema.encodeSync(Schema.fromJsonString(Header))
 const decodeEntry = Schema.decodeEffect(Schema.fromJsonString(Entry))
-const encodeEntry = Schema.encodeSync(Schema.fromJsonString(Entry))
+const encodeEntry = Schema.encodeEffect(Schema.fromJsonString(Entry))
 
 const newline = 10
 /** What the lines of a journal begin with, for one that was torn. */
@@ -235,9 +235,10 @@ export const open = Effect.fnUntraced(function* (options: {
     )
 
   const record = (entry: Omit<typeof Entry.Type, "at">) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      append(encodeEntry({ ...entry, at: DateTime.formatIso(DateTime.makeUnsafe(now)) }))
-    )
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const at = DateTime.formatIso(DateTime.makeUnsafe(now))
+      return Effect.flatMap(failing(path)(encodeEntry({ ...entry, at })), append)
+    })
 
   if (size === 0) yield* append(encodeHeader({ journal: 1, server }))
   return {

@@ -1,15 +1,9 @@
 /** How an update ends: the same in a job and in a queue. */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
-import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import type { CallOptions, Service } from "../client/HighLevelClient.ts"
-import * as HighLevelError from "../client/HighLevelError.ts"
-import {
-  type ConversationUpdate,
-  updateConversation,
-  type UpdateConversationResponse
-} from "../wire/updateConversation.ts"
+import type * as Option from "effect/Option"
+import type * as HighLevelError from "../client/HighLevelError.ts"
+import type { ConversationUpdate, UpdateConversationResponse } from "../wire/updateConversation.ts"
 
 /** What every outcome has. */
 export interface Base<Row> {
@@ -67,30 +61,3 @@ export class TooManyFailures extends Data.TaggedError("TooManyFailures")<{ reado
 
 /** What came of an update that was sent. */
 export type Sent<Row> = Applied<Row> | Failed<Row> | Defect<Row>
-
-/** To be forked as uninterruptible: an interruption ends its waits, and lets its request finish. */
-export const send = <Row>(
-  client: Service,
-  { row, update }: Base<Row>,
-  options?: Omit<CallOptions, "finishInFlight">
-): Effect.Effect<Sent<Row>> =>
-  client.execute(updateConversation, update, { ...options, finishInFlight: true }).pipe(
-    Effect.match({
-      onSuccess: ({ attempts, output }): Sent<Row> => ({
-        _tag: "Applied",
-        row,
-        update,
-        attempts,
-        response: Option.some(output)
-      }),
-      onFailure: (error): Sent<Row> => {
-        const attempts = "attempts" in error ? error.attempts : 0
-        return HighLevelError.applied(error) === "yes"
-          ? { _tag: "Applied", row, update, attempts, response: Option.none() }
-          : { _tag: "Failed", row, update, attempts, error }
-      }
-    }),
-    Effect.catchCause((cause): Effect.Effect<Sent<Row>> =>
-      Cause.hasDies(cause) ? Effect.succeed({ _tag: "Defect", row, update, cause }) : Effect.failCause(cause)
-    )
-  )

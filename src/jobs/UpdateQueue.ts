@@ -195,7 +195,12 @@ export const failures = ({ name = defaultName }: QueueOptions = {}): Stream.Stre
   QueueRecords.QueueRecords
 > =>
   Stream.unwrap(Effect.map(QueueRecords.QueueRecords, (records) => records.failures(name))).pipe(
-    Stream.mapEffect((text) => Queued.orDieOfSchema(Queued.decodeFailure(text)))
+    Stream.mapEffect((text) =>
+      Effect.mapError(
+        Queued.decodeFailure(text),
+        (cause) => new PersistedQueue.PersistedQueueError({ message: "A failure in the list cannot be read", cause })
+      )
+    )
   )
 
 /**

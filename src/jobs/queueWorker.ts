@@ -12,9 +12,10 @@ import * as RcMap from "effect/RcMap"
 import * as Semaphore from "effect/Semaphore"
 import { HighLevelClient } from "../client/HighLevelClient.ts"
 import * as HighLevelError from "../client/HighLevelError.ts"
-import * as Outcome from "./Outcome.ts"
+import type * as Outcome from "./Outcome.ts"
 import * as Queued from "./queuedUpdate.ts"
 import { QueueRecords } from "./QueueRecords.ts"
+import * as SendUpdate from "./sendUpdate.ts"
 import * as StoppedLocations from "./stoppedLocations.ts"
 
 type Base = Outcome.Base<Queued.QueuedUpdate>
@@ -88,7 +89,7 @@ export const make = Effect.fnUntraced(function* (settings: {
     const { locationId } = base.update
     const reason = reasonAt(locationId, yield* Clock.currentTimeMillis)
     if (reason !== undefined) return { ...base, _tag: "NotSent" as const, reason }
-    const sent = yield* Outcome.send(client, base, { requestSlot })
+    const sent = yield* SendUpdate.make(client, base, { requestSlot })
     const now = yield* Clock.currentTimeMillis
     const resumes = sent._tag === "Applied" ? undefined : stopEnd(sent, now)
     if (stoppedLocations.stops(sent) && resumes !== undefined) resumesAt.set(locationId, resumes)
