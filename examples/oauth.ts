@@ -29,8 +29,7 @@ import { createServer } from "node:http"
 const settings = Config.all({
   port: Config.Int("PORT").pipe(Config.withDefault(8080)),
   publicUrl: Config.option(Config.String("PUBLIC_URL")),
-  tokens: Config.String("TOKENS").pipe(Config.withDefault("./tokens")),
-  baseUrl: Config.option(Config.String("HIGHLEVEL_BASE_URL"))
+  tokens: Config.String("TOKENS").pipe(Config.withDefault("./tokens"))
 })
 
 // The state lives in the browser that began, and is good for one authorization.
@@ -43,20 +42,15 @@ const Routes = Layer.unwrap(
   Effect.gen(function* () {
     const oauth = yield* OAuth.OAuth
     const client = yield* HighLevelClient.HighLevelClient
-    const { baseUrl, port, publicUrl } = yield* settings
+    const { port, publicUrl } = yield* settings
     const origin = Option.getOrElse(publicUrl, () => `http://localhost:${port}`)
     const redirectUri = `${origin}/callback`
-    // The sandbox serves the page, too, and its customer says yes at once.
-    const page = Option.getOrElse(
-      Option.map(baseUrl, (url) => `${url}/oauth/chooselocation`),
-      () => OAuth.defaultPage
-    )
 
     const install = HttpRouter.add(
       "GET",
       "/install",
       Effect.gen(function* () {
-        const { state, url } = yield* oauth.authorizationUrl({ redirectUri, page })
+        const { state, url } = yield* oauth.authorizationUrl({ redirectUri })
         return yield* HttpServerResponse.setCookie(HttpServerResponse.redirect(url), cookie, Redacted.value(state), {
           ...cookieOptions,
           secure: origin.startsWith("https:"),
@@ -83,7 +77,9 @@ const Routes = Layer.unwrap(
           redirectUri,
           state: kept === undefined ? undefined : Redacted.make(kept)
         })
-        return yield* HttpServerResponse.text(`Connected location ${connected.locationId}`).pipe(
+        const name =
+          connected.userType === "Location" ? `location ${connected.locationId}` : `agency ${connected.companyId}`
+        return yield* HttpServerResponse.text(`Connected ${name}`).pipe(
           HttpServerResponse.expireCookie(cookie, cookieOptions)
         )
       }).pipe(
@@ -116,8 +112,7 @@ const Routes = Layer.unwrap(
   })
 )
 
-const HighLevel = HighLevelClient.layerConfig({ token: false }).pipe(
-  Layer.provide(OAuth.layerLocations),
+const HighLevel = HighLevelClient.layerConfig().pipe(
   Layer.provideMerge(OAuth.layerConfig()),
   Layer.provide(Layer.unwrap(Effect.map(settings, ({ tokens }) => TokenStore.layerFile({ directory: tokens })))),
   Layer.provide([FetchHttpClient.layer, NodeServices.layer])

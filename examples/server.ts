@@ -80,7 +80,7 @@ const Handlers = HttpApiBuilder.group(
 
 const Routes = HttpApiBuilder.layer(InboxApi, { openapiPath: "/openapi.json" }).pipe(
   Layer.provide(Handlers),
-  Layer.provide(HighLevelClient.layerConfig()),
+  Layer.provide(HighLevelClient.layerConfig({ token: Config.Redacted("HIGHLEVEL_TOKEN") })),
   Layer.provide(FetchHttpClient.layer)
 )
 

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -29,12 +30,16 @@ describe("a static token", () => {
     })
   )
 
-  it.effect("comes from HIGHLEVEL_TOKEN", () =>
+  it.effect("comes from a variable of the environment", () =>
     Effect.gen(function* () {
       const http = answering(200, ok)
       const environment = ConfigProvider.layer(ConfigProvider.fromEnv({ env: { HIGHLEVEL_TOKEN: `${token}\n` } }))
       yield* Conversations.update(ids).pipe(
-        Effect.provide(HighLevelClient.layerConfig().pipe(Layer.provide([environment, http.layer])))
+        Effect.provide(
+          HighLevelClient.layerConfig({ token: Config.Redacted("HIGHLEVEL_TOKEN") }).pipe(
+            Layer.provide([environment, http.layer])
+          )
+        )
       )
       assert.strictEqual(http.requests[0]?.headers["authorization"], `Bearer ${token}`)
     })

@@ -185,10 +185,10 @@ describe("options", () => {
     })
   )
 
-  const fromEnvironment = (env: Record<string, string>, options?: HighLevelClient.ConfigOptions) => {
+  const fromEnvironment = (env: Record<string, string>, token = Config.Redacted("HIGHLEVEL_TOKEN")) => {
     const { layer, requests } = answering(200, ok)
     return Conversations.update(ids).pipe(
-      Effect.provide(HighLevelClient.layerConfig(options).pipe(Layer.provide(layer))),
+      Effect.provide(HighLevelClient.layerConfig({ token }).pipe(Layer.provide(layer))),
       Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env })),
       Effect.map(() => requests[0])
     )
@@ -204,7 +204,7 @@ describe("options", () => {
       assert.strictEqual(request?.url, `http://localhost:9/conversations/${ids.conversationId}`)
       assert.strictEqual(request?.headers["authorization"], "Bearer from-env")
       assert.strictEqual(request?.headers["version"], "2023-02-21")
-      const renamed = yield* fromEnvironment({ MY_TOKEN: "mine" }, { token: Config.Redacted("MY_TOKEN") })
+      const renamed = yield* fromEnvironment({ MY_TOKEN: "mine" }, Config.Redacted("MY_TOKEN"))
       assert.strictEqual(renamed?.headers["authorization"], "Bearer mine")
     })
   )

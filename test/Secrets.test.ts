@@ -242,7 +242,6 @@ describe("the secrets of OAuth are nowhere", () => {
 
   const layer = (httpClient: Layer.Layer<HttpClient.HttpClient>, store: Layer.Layer<TokenStore.TokenStore>) =>
     HighLevelClient.layer({ retry: false }).pipe(
-      Layer.provide(OAuth.layerLocations),
       Layer.provideMerge(
         OAuth.layer({ clientId: "app", clientSecret: Redacted.make(secrets.clientSecret), maxWait: "1 second" })
       ),
@@ -357,8 +356,8 @@ describe("the secrets of OAuth are nowhere", () => {
       let writes = 0
       const broken = Layer.effect(
         TokenStore.TokenStore,
-        Effect.map(TokenStore.makeMemory, ({ get, replace }) => ({
-          get,
+        Effect.map(TokenStore.makeMemory, ({ replace, ...others }) => ({
+          ...others,
           replace: (key, current, next) =>
             ++writes < 2
               ? replace(key, current, next)

@@ -5,12 +5,14 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import { type AccessToken, HighLevelClient, OAuth, TokenStore } from "effect-highlevel"
+import { Conversations, HighLevelClient, OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { createServer } from "node:http"
 
 export const locationId = Sandbox.documentedConversation.locationId
 export const ids = { conversationId: Sandbox.documentedConversation.id, locationId }
+
+export const star = Conversations.update({ ...ids, starred: true })
 
 export const layerSandbox = (options?: Sandbox.Options) =>
   Sandbox.layerServer(options).pipe(
@@ -32,12 +34,10 @@ export const layer = (
     readonly sandbox?: Sandbox.Options
     readonly oauth?: Partial<OAuth.Options>
     readonly client?: HighLevelClient.Options
-    readonly tokens?: Layer.Layer<AccessToken.AccessToken, AccessToken.AccessTokenError, OAuth.OAuth>
     readonly store?: Layer.Layer<TokenStore.TokenStore>
   } = {}
 ) =>
   memoryClient(options.client).pipe(
-    Layer.provide(options.tokens ?? OAuth.layerLocations),
     Layer.provideMerge(memoryOAuth(options.oauth)),
     Layer.provideMerge(options.store ?? TokenStore.layerMemory),
     Layer.provideMerge(Sandbox.layer(options.sandbox))
@@ -75,3 +75,29 @@ export const stored = Effect.fnUntraced(function* (location = locationId) {
   const store = yield* TokenStore.TokenStore
   return Option.getOrUndefined(Option.map(yield* store.get(`sandbox-app:location:${location}`), Redacted.value)) ?? ""
 })
+
+/** A store whose next replacements can be held, broken or watched. */
+export const steered = () => {
+  const hooks = {
+    gets: 0,
+    onGet: Effect.void as Effect.Effect<void>,
+    before: (_next: string): Effect.Effect<void, TokenStore.TokenStoreError> => Effect.void,
+    after: (_next: string): Effect.Effect<void, TokenStore.TokenStoreError> => Effect.void
+  }
+  const layer = Layer.effect(
+    TokenStore.TokenStore,
+    Effect.map(TokenStore.makeMemory, ({ get, replace, ...others }) => ({
+      ...others,
+      get: (key) => {
+        hooks.gets++
+        return Effect.andThen(hooks.onGet, get(key))
+      },
+      replace: (key, current, next) =>
+        Effect.suspend(() => hooks.before(Redacted.value(next))).pipe(
+          Effect.andThen(replace(key, current, next)),
+          Effect.tap(() => hooks.after(Redacted.value(next)))
+        )
+    }))
+  )
+  return { hooks, layer }
+}

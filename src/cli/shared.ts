@@ -71,8 +71,7 @@ export const clientOptions = ({
 }: {
   readonly baseUrl: Option.Option<string>
   readonly version: Option.Option<ApiVersion>
-}): Omit<HighLevelClient.ConfigOptions, "token"> & { readonly token: false } => ({
-  token: false,
+}): Omit<HighLevelClient.ConfigOptions, "token"> => ({
   ...(Option.isSome(baseUrl) ? { baseUrl: Config.succeed(baseUrl.value) } : {}),
   ...(Option.isSome(version) ? { version: Config.succeed(version.value) } : {})
 })

@@ -9,9 +9,7 @@ import * as CliFailure from "./failure.ts"
 
 /** The app of `HIGHLEVEL_CLIENT_ID` and `HIGHLEVEL_CLIENT_SECRET`, over its token store. */
 export const layer = ({ baseUrl }: { readonly baseUrl: Option.Option<string> }) =>
-  OAuth.layerLocations.pipe(
-    Layer.provide(OAuth.layerConfig(Option.isSome(baseUrl) ? { baseUrl: Config.succeed(baseUrl.value) } : {}))
-  )
+  OAuth.layerConfig(Option.isSome(baseUrl) ? { baseUrl: Config.succeed(baseUrl.value) } : {})
 
 /** The folder of `HIGHLEVEL_TOKENS`. */
 export const files = Layer.unwrap(

@@ -2,8 +2,7 @@
  * The token of a location, asked for before each attempt.
  *
  * A client that is given a `token` uses that one. A client without takes its
- * tokens from the `AccessToken` in its context: one of the layers of `OAuth`, or
- * your own.
+ * tokens from the `AccessToken` in its context: that of `OAuth.layer`, or your own.
  */
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -42,6 +41,9 @@ export class AccessTokenError extends Data.TaggedError("AccessTokenError")<{
 export interface Service {
   /** Whose rate limit the requests use: the OAuth client id, or a hash of the token. */
   readonly app: string
+
+  /** The server that issued the tokens: where a client sends them that is given no other. @default HighLevel */
+  readonly baseUrl?: string | undefined
 
   /** The token for requests to a location. */
   readonly get: (locationId: string) => Effect.Effect<Redacted.Redacted, AccessTokenError>

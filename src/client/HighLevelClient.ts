@@ -7,7 +7,7 @@
  * application provides. Each part is on by default, and can be replaced or switched
  * off by an option.
  */
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
@@ -16,7 +16,7 @@ import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import * as HttpClient from "effect/http/HttpClient"
 import * as RateLimiter from "../rateLimit/RateLimiter.ts"
-import { ApiVersion, type Operation } from "../wire/Operation.ts"
+import type { ApiVersion, Operation } from "../wire/Operation.ts"
 import * as AccessToken from "./AccessToken.ts"
 import type { CallOptions, ConfigOptions, Options, TokenOptions } from "./clientOptions.ts"
 import * as Exchange from "./exchange.ts"
@@ -94,7 +94,7 @@ export class HighLevelClient extends Context.Service<HighLevelClient, Service>()
 export const defaultBaseUrl: string = OptionsCheck.defaultBaseUrl
 
 /** The documented value of the `Version` header. */
-export const defaultVersion: ApiVersion = "2021-07-28"
+export const defaultVersion: ApiVersion = OptionsCheck.defaultVersion
 
 /**
  * Makes the service from the `HttpClient` of the application. Fails with
@@ -132,7 +132,7 @@ const makeWith = Effect.fnUntraced(function* (
     options.maxResponseBytes ?? Transport.MaxResponseBytes.defaultValue()
   )
   const settings: Execute.Settings = {
-    baseUrl: yield* OptionsCheck.baseUrl(options.baseUrl ?? defaultBaseUrl),
+    baseUrl: yield* OptionsCheck.baseUrl(options.baseUrl ?? accessToken.baseUrl ?? defaultBaseUrl),
     version: yield* OptionsCheck.version(options.version ?? defaultVersion),
     timeoutMillis: yield* OptionsCheck.millis(options.timeout ?? "Infinity", "timeout"),
     retry,
@@ -201,19 +201,20 @@ export function layer(
 }
 
 /**
- * The client as a layer, its options from `Config`: `HIGHLEVEL_TOKEN`, and, where
- * set, `HIGHLEVEL_BASE_URL` and `HIGHLEVEL_API_VERSION`. With `token: false` its
- * tokens are those of the `AccessToken` in the context. A variable that is set but
- * empty counts as not set.
+ * The client as a layer, its options from `Config`: a `token`, and, where set,
+ * `HIGHLEVEL_BASE_URL` and `HIGHLEVEL_API_VERSION`. Without a `token` it takes those of
+ * the `AccessToken` in the context. A variable that is set but empty counts as not set.
  *
  * **Example** (From the environment)
  *
  * ```ts
  * import { Conversations, HighLevelClient } from "effect-highlevel"
  * import { Sandbox } from "effect-highlevel/testing"
+ * import type * as Config from "effect/Config"
  * import * as ConfigProvider from "effect/ConfigProvider"
  * import * as Effect from "effect/Effect"
  *
+ * const HighLevel = HighLevelClient.layerConfig({ token: Config.Redacted("HIGHLEVEL_TOKEN") })
  * const environment = ConfigProvider.fromEnv({ env: { HIGHLEVEL_TOKEN: "sandbox-token" } })
  *
  * const program = Conversations.update({
@@ -222,7 +223,7 @@ export function layer(
  *   starred: true
  * }).pipe(
  *   Effect.map(({ conversation }) => conversation.starred),
- *   Effect.provide(HighLevelClient.layerConfig()),
+ *   Effect.provide(HighLevel),
  *   Effect.provide(Sandbox.layer()),
  *   Effect.provideService(ConfigProvider.ConfigProvider, environment)
  * )
@@ -231,26 +232,20 @@ export function layer(
  * ```
  */
 export function layerConfig(
-  options?: ConfigOptions
+  options: ConfigOptions & Required<Pick<ConfigOptions, "token">>
 ): Layer.Layer<HighLevelClient, Config.ConfigError | InvalidOptions, HttpClient.HttpClient>
 export function layerConfig(
-  options: Omit<ConfigOptions, "token"> & { readonly token: false }
+  options?: ConfigOptions
 ): Layer.Layer<HighLevelClient, Config.ConfigError | InvalidOptions, HttpClient.HttpClient | AccessToken.AccessToken>
 export function layerConfig(
-  options: Omit<ConfigOptions, "token"> & { readonly token?: ConfigOptions["token"] | false } = {}
+  options: ConfigOptions = {}
 ): Layer.Layer<HighLevelClient, Config.ConfigError | InvalidOptions, HttpClient.HttpClient | AccessToken.AccessToken> {
   return Layer.effect(
     HighLevelClient,
     Effect.gen(function* () {
-      const { token = Config.Redacted("HIGHLEVEL_TOKEN"), ...others } = options
-      const baseUrl = yield* (
-        options.baseUrl ?? Config.String("HIGHLEVEL_BASE_URL").pipe(Config.withDefault(defaultBaseUrl))
-      )
-      const version = yield* (
-        options.version ?? Config.schema(ApiVersion, "HIGHLEVEL_API_VERSION").pipe(Config.withDefault(defaultVersion))
-      )
-      const given = { ...others, baseUrl, version }
-      return yield* token === false ? make(given) : make({ ...given, token: yield* token })
+      const { token, ...others } = options
+      const given = { ...others, ...(yield* OptionsCheck.server(options)) }
+      return yield* token === undefined ? make(given) : make({ ...given, token: yield* token })
     })
   )
 }

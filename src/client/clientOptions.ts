@@ -58,7 +58,7 @@ export interface Options {
   /**
    * Where HighLevel is. Plain HTTP is refused, except to a loopback address.
    *
-   * @default "https://services.leadconnectorhq.com"
+   * @default that of the `AccessToken` in the context, else "https://services.leadconnectorhq.com"
    */
   readonly baseUrl?: string | URL | undefined
 
@@ -131,7 +131,7 @@ export interface TokenOptions extends Options {
 
 /** Options from `Config`, each with a default. */
 export interface ConfigOptions extends Omit<Options, "baseUrl" | "version"> {
-  /** @default Config.Redacted("HIGHLEVEL_TOKEN") */
+  /** Such as `Config.Redacted("HIGHLEVEL_TOKEN")`. @default the tokens of the `AccessToken` in the context */
   readonly token?: Config.Config<Redacted.Redacted> | undefined
 
   /** @default Config.String("HIGHLEVEL_BASE_URL"), or HighLevel itself */

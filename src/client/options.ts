@@ -1,4 +1,5 @@
 /** Checks of the client's options, done once, before the first request. */
+import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -37,6 +38,19 @@ export const clientId = (clientId: string) =>
 
 /** HighLevel itself. */
 export const defaultBaseUrl = "https://services.leadconnectorhq.com"
+
+/** The documented value of the `Version` header. */
+export const defaultVersion: ApiVersion = "2021-07-28"
+
+/** Which server, from `Config` where it is not given. A variable that is set but empty counts as not set. */
+export const server = (given: {
+  readonly baseUrl?: Config.Config<string> | undefined
+  readonly version?: Config.Config<ApiVersion> | undefined
+}) =>
+  Config.all({
+    baseUrl: given.baseUrl ?? Config.String("HIGHLEVEL_BASE_URL").pipe(Config.withDefault(undefined)),
+    version: given.version ?? Config.schema(ApiVersion, "HIGHLEVEL_API_VERSION").pipe(Config.withDefault(undefined))
+  })
 
 const isLoopback = (hostname: string) =>
   hostname === "localhost" ||

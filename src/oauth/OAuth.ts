@@ -8,15 +8,17 @@
  * share a `TokenStore`; it stores the new pair before it uses it, and repeats what
  * a crash cut off within the 30 seconds in which HighLevel returns the same pair.
  *
- * Clients take its tokens through {@link layerLocations}, {@link layerLocation} or
- * {@link layerAgency}.
+ * One {@link layer} serves the locations that have connected by themselves, and those
+ * of any number of agencies.
  */
-import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import * as Mac from "effect/crypto/Mac"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
@@ -24,14 +26,16 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as AccessToken from "../client/AccessToken.ts"
 import type { InvalidOptions } from "../client/HighLevelError.ts"
 import * as OptionsCheck from "../client/options.ts"
+import { ApiVersion } from "../wire/Operation.ts"
 import {
   type Account,
   AuthorizationFailed,
+  type Authorized,
   type AuthorizationUrlOptions,
   type Callback,
   type Connected,
   type ExchangeCodeOptions,
-  type LocationToken,
+  type InstalledLocation,
   OAuth,
   type Options,
   type Service
@@ -41,11 +45,10 @@ import * as TokenEndpoint from "./tokenEndpoint.ts"
 import * as TokenManager from "./tokenManager.ts"
 import * as TokenStore from "./TokenStore.ts"
 
-export * from "./locationTokens.ts"
 export * from "./oauthService.ts"
 
-/** HighLevel's page on which a customer chooses what to connect. */
-export const defaultPage = "https://marketplace.gohighlevel.com/oauth/chooselocation"
+/** HighLevel's marketplace, where a customer chooses what to connect. */
+export const defaultMarketplaceUrl = "https://marketplace.gohighlevel.com"
 
 const authorizationFailed = ({ cause, error, messages, reason, status, traceId }: AccessToken.AccessTokenError) =>
   new AuthorizationFailed({
@@ -62,6 +65,23 @@ const bytesOf = (text: string) => new TextEncoder().encode(text)
 const areEqual = (expected: Redacted.Redacted, received: string) =>
   Mac.timingSafeEqual(bytesOf(Redacted.value(expected)), bytesOf(received))
 
+const scopesOf = (scope = "") => scope.split(" ").filter((name) => name !== "")
+
+/** What a grant connects; nothing if it names neither a location nor a company. */
+const connectedOf = ({
+  companyId,
+  locationId,
+  scope,
+  userId,
+  userType
+}: TokenEndpoint.Grant): Connected | undefined => {
+  const fields = { userId, scopes: scopesOf(scope) }
+  if (userType !== "Company" && locationId !== undefined) {
+    return { userType: "Location", locationId, companyId, ...fields }
+  }
+  return userType === "Location" || companyId === undefined ? undefined : { userType: "Company", companyId, ...fields }
+}
+
 /** Makes the service. Fails with `InvalidOptions`, which names the option. */
 export const make = Effect.fnUntraced(function* (options: Options) {
   const httpClient = (yield* HttpClient.HttpClient).pipe(options.transformClient ?? identity)
@@ -69,60 +89,85 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const clientId = yield* OptionsCheck.clientId(options.clientId)
   const clientSecret = yield* OptionsCheck.secret(options.clientSecret, "clientSecret")
   const baseUrl = yield* OptionsCheck.baseUrl(options.baseUrl ?? OptionsCheck.defaultBaseUrl)
-  const accountOf = (account: Account): StoredTokens.Account =>
-    "locationId" in account
-      ? { clientId, userType: "Location", id: account.locationId }
-      : { clientId, userType: "Company", id: account.companyId }
-
-  /** Where the tokens of a grant belong; none if the response names none. */
-  const granteeOf = ({ companyId, locationId, userType }: TokenEndpoint.Grant): StoredTokens.Account | undefined => {
-    if (userType !== "Company" && locationId !== undefined) return accountOf({ locationId })
-    if (userType !== "Location" && companyId !== undefined) return accountOf({ companyId })
-    return undefined
+  const isHighLevel = baseUrl === OptionsCheck.defaultBaseUrl
+  const marketplaceUrl = options.marketplaceUrl ?? (isHighLevel ? defaultMarketplaceUrl : baseUrl)
+  if (!URL.canParse(String(marketplaceUrl))) {
+    return yield* OptionsCheck.invalid("marketplaceUrl", "an absolute URL such as https://example.com")
   }
-
   const attemptMillis = yield* OptionsCheck.millis(options.attemptTimeout ?? "6 seconds", "attemptTimeout")
-  const leaseMillis = yield* OptionsCheck.millis(options.lease ?? "10 seconds", "lease")
+  const claimMillis = yield* OptionsCheck.millis(options.lease ?? "10 seconds", "lease")
   // What is lost has to be repeated, and what died to be taken over, within HighLevel's 30 seconds.
   if (attemptMillis > 12_000) {
     return yield* OptionsCheck.invalid("attemptTimeout", "a duration of 12 seconds at most")
   }
-  if (leaseMillis <= attemptMillis || leaseMillis > 20_000) {
+  if (claimMillis <= attemptMillis || claimMillis > 20_000) {
     return yield* OptionsCheck.invalid("lease", "a duration over attemptTimeout, of 20 seconds at most")
   }
-  const endpoint = TokenEndpoint.make({ httpClient, baseUrl, clientId, clientSecret, attemptMillis })
+  const version = yield* OptionsCheck.version(options.version ?? OptionsCheck.defaultVersion)
+  const endpoint = TokenEndpoint.make({ httpClient, baseUrl, clientId, clientSecret, version, attemptMillis })
   const manager = yield* TokenManager.make({
+    clientId,
     store,
-    refresh: endpoint.refresh,
+    endpoint,
     refreshBeforeMillis: yield* OptionsCheck.millis(options.refreshBefore ?? "5 minutes", "refreshBefore"),
-    leaseMillis,
+    renewAfterMillis: yield* OptionsCheck.millis(options.renewAfter ?? "10 seconds", "renewAfter"),
+    claimMillis,
     attemptMillis,
     maxWaitMillis: yield* OptionsCheck.millis(options.maxWait ?? "1 minute", "maxWait"),
     idleTimeToLiveMillis: yield* OptionsCheck.millis(options.idleTimeToLive ?? "10 minutes", "idleTimeToLive")
   })
+  const appId = clientId.split("-")[0] ?? clientId
+  const versionId = options.versionId ?? appId
+
+  const accountOf = (account: Account) =>
+    "locationId" in account
+      ? manager.accountOf("Location", account.locationId)
+      : manager.accountOf("Company", account.companyId)
 
   const authorizationUrl = Effect.fnUntraced(function* ({
-    page = defaultPage,
     redirectUri,
     scopes = ["conversations.readonly", "conversations.write"]
   }: AuthorizationUrlOptions) {
-    if (!URL.canParse(String(page))) return yield* OptionsCheck.invalid("page", "an absolute URL")
     if (!URL.canParse(redirectUri)) return yield* OptionsCheck.invalid("redirectUri", "an absolute URL")
+    if (/highlevel|ghl/i.test(redirectUri)) {
+      return yield* OptionsCheck.invalid("redirectUri", 'a URL without "highlevel" and "ghl", which HighLevel refuses')
+    }
     const state = Base64Url.encode(SecureRandom.randomBytesUnsafe(32))
-    const url = new URL(page)
+    const url = new URL(`${String(marketplaceUrl).replace(/\/+$/, "")}/v2/oauth/chooselocation`)
     url.searchParams.set("response_type", "code")
     url.searchParams.set("redirect_uri", redirectUri)
     url.searchParams.set("client_id", clientId)
+    url.searchParams.set("version_id", versionId)
     url.searchParams.set("scope", scopes.join(" "))
     url.searchParams.set("state", state)
+    if (options.loginWindowOpenMode !== undefined) {
+      url.searchParams.set("loginWindowOpenMode", options.loginWindowOpenMode)
+    }
     return { url: url.href, state: Redacted.make(state) }
   })
 
+  const installedLocations: Service["installedLocations"] = ({ companyId }) =>
+    Stream.paginate(0, (skip) =>
+      Effect.map(
+        manager.asAgency(companyId, (token) => endpoint.installedLocations({ companyId, appId, skip }, token)),
+        (page) => {
+          const locations = page.flatMap(({ _id, isInstalled, name }): ReadonlyArray<InstalledLocation> =>
+            _id == null || isInstalled === false ? [] : [{ locationId: _id, name: name ?? undefined }]
+          )
+          return [locations, page.length === 0 ? Option.none() : Option.some(skip + page.length)] as const
+        }
+      )
+    )
+
   const exchangeCode = Effect.fnUntraced(function* (
     callback: Callback,
-    { redirectUri, state, userType = "Location" }: ExchangeCodeOptions
-  ): Effect.fn.Return<Connected, AuthorizationFailed> {
-    if (state === undefined || callback.state === undefined || !areEqual(state, callback.state)) {
+    { allowMissingState = false, redirectUri, state, userType = "Location" }: ExchangeCodeOptions
+  ): Effect.fn.Return<Authorized, AuthorizationFailed> {
+    const isExpected =
+      state === undefined || callback.state === undefined
+        ? allowMissingState && state === undefined && callback.state === undefined
+        : areEqual(state, callback.state)
+    if (!isExpected) {
       return yield* new AuthorizationFailed({
         reason: "StateMismatch",
         messages: ["the redirect does not belong to an authorization that this browser began"]
@@ -137,47 +182,37 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     }
     const code = Redacted.make(callback.code)
     const grant = yield* Effect.mapError(
-      manager.exchangeCode(endpoint.exchange(code, redirectUri, userType), granteeOf),
+      manager.exchangeCode(endpoint.exchangeCode(code, redirectUri, userType), (granted) => {
+        const connected = connectedOf(granted)
+        return connected === undefined ? undefined : accountOf(connected)
+      }),
       authorizationFailed
     )
-    const account = granteeOf(grant)
-    if (account === undefined) {
+    const connected = connectedOf(grant)
+    if (connected === undefined) {
       return yield* new AuthorizationFailed({
         reason: "Refused",
         messages: ["HighLevel's response names neither a location nor a company"]
       })
     }
-    const { companyId, locationId, scope = "", userId } = grant
-    const scopes = scope.split(" ").filter((name) => name !== "")
-    return { userType: account.userType, locationId, companyId, userId, scopes }
+    if (connected.userType === "Location") return connected
+    const { companyId } = connected
+    const add = ({ locationId }: { readonly locationId: string }) => manager.addLocation(companyId, locationId)
+    const locations = yield* installedLocations({ companyId }).pipe(
+      Stream.mapEffect((location) => Effect.as(add(location), location), { concurrency: 16 }),
+      Stream.runCollect,
+      Effect.result
+    )
+    return { ...connected, locations }
   }, Effect.withSpan("OAuth.exchangeCode"))
 
-  const locationToken = Effect.fnUntraced(function* ({
-    companyId,
-    locationId
-  }: {
-    readonly companyId: string
-    readonly locationId: string
-  }): Effect.fn.Return<LocationToken, AccessToken.AccessTokenError> {
-    const agency = accountOf({ companyId })
-    const exchange = Effect.fnUntraced(function* (token: Redacted.Redacted) {
-      const obtainedAt = yield* Clock.currentTimeMillis
-      const { accessToken, expiresIn } = yield* endpoint.locationToken(companyId, locationId, token)
-      return {
-        token: accessToken,
-        obtainedAt,
-        expiresAt: expiresIn === undefined ? undefined : obtainedAt + expiresIn * 1000
-      }
+  const listed = (userType: StoredTokens.Account["userType"]) =>
+    Stream.map(manager.list(userType), ({ id, record: { agency, tokens } }): Connected => {
+      const fields = { userId: tokens?.userId, scopes: scopesOf(tokens?.scope) }
+      return userType === "Company"
+        ? { userType, companyId: id, ...fields }
+        : { userType, locationId: id, companyId: agency ?? tokens?.companyId, ...fields }
     })
-    const token = yield* manager.get(agency)
-    return yield* exchange(token).pipe(
-      Effect.catchIf(TokenEndpoint.isInvalidToken, (error) =>
-        Effect.flatMap(manager.renew(agency, token), (hasAnother) =>
-          hasAnother ? Effect.flatMap(manager.get(agency), exchange) : Effect.fail(error)
-        )
-      )
-    )
-  })
 
   const service: Service = {
     clientId,
@@ -188,43 +223,59 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         Effect.mapError((error) => new AccessToken.AccessTokenError({ reason: "Refused", messages: [error.message] })),
         Effect.flatMap((trimmed) => manager.importRefreshToken(accountOf(account), trimmed))
       ),
+    addLocation: ({ companyId, locationId }) => manager.addLocation(companyId, locationId),
+    installedLocations,
+    disconnect: (account) => manager.disconnect(accountOf(account)),
+    list: Stream.concat(listed("Company"), listed("Location")),
+    isConnected: (account) => manager.isConnected(accountOf(account)),
     token: (account) => manager.get(accountOf(account)),
-    renew: (account, refused) => manager.renew(accountOf(account), refused),
-    locationToken
+    renew: (account, refused) => manager.renew(accountOf(account), refused)
   }
-  return service
+  const accessToken: AccessToken.Service = {
+    app: clientId,
+    baseUrl,
+    get: (locationId) => service.token({ locationId }),
+    renew: (locationId, refused) => service.renew({ locationId }, refused)
+  }
+  return Context.make(OAuth, service).pipe(Context.add(AccessToken.AccessToken, accessToken))
 })
 
-/** The service as a layer. When the layer ends, it waits for refreshes under way. */
+/**
+ * The service as a layer, and its tokens for clients: those of every location that has
+ * connected, or whose agency has. When the layer ends, it waits for refreshes in progress.
+ */
 export const layer = (
   options: Options
-): Layer.Layer<OAuth, InvalidOptions, HttpClient.HttpClient | TokenStore.TokenStore> =>
-  Layer.effect(OAuth, make(options))
+): Layer.Layer<OAuth | AccessToken.AccessToken, InvalidOptions, HttpClient.HttpClient | TokenStore.TokenStore> =>
+  Layer.effectContext(make(options))
 
 /**
- * The service as a layer, its options from `Config`: `HIGHLEVEL_CLIENT_ID`,
- * `HIGHLEVEL_CLIENT_SECRET`, and, where set, `HIGHLEVEL_BASE_URL`.
+ * The same, with options from `Config`: `HIGHLEVEL_CLIENT_ID`, `HIGHLEVEL_CLIENT_SECRET`,
+ * and, where set, `HIGHLEVEL_BASE_URL` and `HIGHLEVEL_API_VERSION`.
  */
 export const layerConfig = (
-  options?: Omit<Options, "clientId" | "clientSecret" | "baseUrl"> & {
+  options?: Omit<Options, "clientId" | "clientSecret" | "baseUrl" | "version"> & {
     /** @default Config.String("HIGHLEVEL_CLIENT_ID") */
     readonly clientId?: Config.Config<string> | undefined
     /** @default Config.Redacted("HIGHLEVEL_CLIENT_SECRET") */
     readonly clientSecret?: Config.Config<Redacted.Redacted> | undefined
     /** @default Config.String("HIGHLEVEL_BASE_URL"), or HighLevel itself */
     readonly baseUrl?: Config.Config<string> | undefined
+    /** @default Config.schema(ApiVersion, "HIGHLEVEL_API_VERSION"), or "2021-07-28" */
+    readonly version?: Config.Config<ApiVersion> | undefined
   }
-): Layer.Layer<OAuth, Config.ConfigError | InvalidOptions, HttpClient.HttpClient | TokenStore.TokenStore> =>
-  Layer.effect(
-    OAuth,
+): Layer.Layer<
+  OAuth | AccessToken.AccessToken,
+  Config.ConfigError | InvalidOptions,
+  HttpClient.HttpClient | TokenStore.TokenStore
+> =>
+  Layer.effectContext(
     Effect.gen(function* () {
       return yield* make({
         ...options,
         clientId: yield* options?.clientId ?? Config.String("HIGHLEVEL_CLIENT_ID"),
         clientSecret: yield* options?.clientSecret ?? Config.Redacted("HIGHLEVEL_CLIENT_SECRET"),
-        baseUrl: yield* (
-          options?.baseUrl ?? Config.String("HIGHLEVEL_BASE_URL").pipe(Config.withDefault(OptionsCheck.defaultBaseUrl))
-        )
+        ...(yield* OptionsCheck.server({ baseUrl: options?.baseUrl, version: options?.version }))
       })
     })
   )

@@ -3,12 +3,15 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
+import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as AccessToken from "../client/AccessToken.ts"
 import { describeToken } from "../client/errorFields.ts"
 import type { InvalidOptions } from "../client/HighLevelError.ts"
 import type { UserType } from "../wire/getAccessToken.ts"
+import type { ApiVersion } from "../wire/Operation.ts"
 
 /** The app, and how its tokens are kept fresh. */
 export interface Options {
@@ -18,15 +21,41 @@ export interface Options {
   /** The client secret of the app. */
   readonly clientSecret: Redacted.Redacted
 
+  /** The version of the app that customers install. @default the app id: the part of the client id before its hyphen */
+  readonly versionId?: string | undefined
+
   /**
-   * Where HighLevel is. Plain HTTP is refused, except to a loopback address.
+   * Where customers choose what to connect; white-label agencies use
+   * `https://marketplace.leadconnectorhq.com`.
+   *
+   * @default "https://marketplace.gohighlevel.com", or `baseUrl` if that is not HighLevel
+   */
+  readonly marketplaceUrl?: string | URL | undefined
+
+  /** Whether a login on that page opens in its own window or in the same tab. @default HighLevel's, a window */
+  readonly loginWindowOpenMode?: "self" | undefined
+
+  /**
+   * Where HighLevel is, for these tokens and for the clients that use them. Plain HTTP is
+   * refused, except to a loopback address.
    *
    * @default "https://services.leadconnectorhq.com"
    */
   readonly baseUrl?: string | URL | undefined
 
+  /** The value of the `Version` header of OAuth requests. @default "2021-07-28" */
+  readonly version?: ApiVersion | undefined
+
   /** How long before its expiry a token is refreshed, at most a tenth of its life. @default "5 minutes" */
   readonly refreshBefore?: Duration.Input | undefined
+
+  /**
+   * How old a token must be to be refreshed because HighLevel refused it: a new one that
+   * is refused will not be cured by another.
+   *
+   * @default "10 seconds"
+   */
+  readonly renewAfter?: Duration.Input | undefined
 
   /**
    * How long one request to the OAuth server may take, at most 12 seconds: what is
@@ -38,8 +67,8 @@ export interface Options {
   readonly attemptTimeout?: Duration.Input | undefined
 
   /**
-   * How long a refresh keeps other processes from the same one; how long a crash in
-   * the middle of one is waited for. Longer than `attemptTimeout`, at most 20 seconds.
+   * After how long the refresh of a process that died is taken over. Longer than
+   * `attemptTimeout`, at most 20 seconds.
    *
    * @default "10 seconds"
    */
@@ -58,14 +87,44 @@ export interface Options {
 /** Whose tokens: those of a sub-account or of an agency. */
 export type Account = { readonly locationId: string } | { readonly companyId: string }
 
-/** What was connected. */
-export interface Connected {
-  readonly userType: UserType
-  readonly locationId?: string | undefined
+/** A location that has connected. */
+export interface ConnectedLocation {
+  readonly userType: "Location"
+  readonly locationId: string
+  /** Its agency, where HighLevel tells it. */
   readonly companyId?: string | undefined
   readonly userId?: string | undefined
   /** What the customer agreed to. */
   readonly scopes: ReadonlyArray<string>
+}
+
+/** An agency that has connected. */
+export interface ConnectedCompany {
+  readonly userType: "Company"
+  readonly companyId: string
+  readonly userId?: string | undefined
+  readonly scopes: ReadonlyArray<string>
+}
+
+/** What was connected. */
+export type Connected = ConnectedLocation | ConnectedCompany
+
+/** What an authorization has connected. */
+export type Authorized =
+  | ConnectedLocation
+  | (ConnectedCompany & {
+      /**
+       * The locations in which the agency has installed the app, each of them served from
+       * now on; or why HighLevel does not list them, such as a missing `oauth.readonly`. A
+       * location is found by its first request as well.
+       */
+      readonly locations: Result.Result<ReadonlyArray<InstalledLocation>, AccessToken.AccessTokenError>
+    })
+
+/** A location in which an agency has installed the app. */
+export interface InstalledLocation {
+  readonly locationId: string
+  readonly name?: string | undefined
 }
 
 /**
@@ -97,8 +156,9 @@ export interface Service {
   readonly clientId: string
 
   /**
-   * The page on which a customer chooses what to exchangeCode, and the `state` to keep
+   * The page on which a customer chooses what to connect, and the `state` to keep
    * in the session of this browser until {@link Service.exchangeCode} compares it.
+   * HighLevel refuses a `redirectUri` that contains "highlevel" or "ghl".
    */
   readonly authorizationUrl: (
     options: AuthorizationUrlOptions
@@ -113,7 +173,7 @@ export interface Service {
   readonly exchangeCode: (
     callback: Callback,
     options: ExchangeCodeOptions
-  ) => Effect.Effect<Connected, AuthorizationFailed>
+  ) => Effect.Effect<Authorized, AuthorizationFailed>
 
   /**
    * Stores a refresh token that you already have, unless the stored tokens came of
@@ -125,34 +185,49 @@ export interface Service {
     refreshToken: Redacted.Redacted
   ) => Effect.Effect<void, AccessToken.AccessTokenError>
 
+  /** Serves a location by the token of its agency from now on, also if it was disconnected. */
+  readonly addLocation: (options: {
+    readonly companyId: string
+    readonly locationId: string
+  }) => Effect.Effect<void, AccessToken.AccessTokenError>
+
+  /** The locations in which an agency has installed the app. Needs its scope `oauth.readonly`. */
+  readonly installedLocations: (options: {
+    readonly companyId: string
+  }) => Stream.Stream<InstalledLocation, AccessToken.AccessTokenError>
+
+  /**
+   * Removes the tokens of an account, and with an agency's those of the locations that it
+   * serves. A refresh in progress does not bring them back. Other processes see it within a
+   * minute. HighLevel is not told: the customer uninstalls the app there.
+   */
+  readonly disconnect: (account: Account) => Effect.Effect<void, AccessToken.AccessTokenError>
+
+  /** The accounts that are connected, in any order, without their tokens. */
+  readonly list: Stream.Stream<Connected, AccessToken.AccessTokenError>
+
+  /** Whether an account has connected. A location that only its agency knows is connected with its first request. */
+  readonly isConnected: (account: Account) => Effect.Effect<boolean, AccessToken.AccessTokenError>
+
   /** The access token of an account, refreshed if it is about to expire. */
   readonly token: (account: Account) => Effect.Effect<Redacted.Redacted, AccessToken.AccessTokenError>
 
   /** Told that an access token was refused as invalid: whether there is another one now. */
   readonly renew: (account: Account, refused: Redacted.Redacted) => Effect.Effect<boolean, AccessToken.AccessTokenError>
-
-  /** Exchanges an agency's token for that of one of its sub-accounts. */
-  readonly locationToken: (options: {
-    readonly companyId: string
-    readonly locationId: string
-  }) => Effect.Effect<LocationToken, AccessToken.AccessTokenError>
 }
 
-/** What a customer is asked for, and where. */
+/** What a customer is asked for. */
 export interface AuthorizationUrlOptions {
   /** Where HighLevel sends the customer back to, as registered with the app. */
   readonly redirectUri: string
 
-  /** What to ask for. @default ["conversations.readonly", "conversations.write"] */
-  readonly scopes?: ReadonlyArray<string> | undefined
-
   /**
-   * The page that lets the customer choose; white-label agencies use
-   * `https://marketplace.leadconnectorhq.com/oauth/chooselocation`.
+   * What to ask for. An app that agencies install needs `oauth.readonly` and
+   * `oauth.write`, too.
    *
-   * @default "https://marketplace.gohighlevel.com/oauth/chooselocation"
+   * @default ["conversations.readonly", "conversations.write"]
    */
-  readonly page?: string | URL | undefined
+  readonly scopes?: ReadonlyArray<string> | undefined
 }
 
 /** The query of HighLevel's redirect. */
@@ -168,20 +243,21 @@ export interface ExchangeCodeOptions {
   /** The `state` that was kept in the browser's session; `undefined` where there is none. */
   readonly state: Redacted.Redacted | undefined
 
-  /** The same as in the authorization. */
-  readonly redirectUri: string
+  /** The same as in the authorization, where there was one. */
+  readonly redirectUri?: string | undefined
 
-  /** Which tokens to ask for. @default "Location" */
+  /**
+   * Whether a redirect without a `state` is accepted in a browser that has kept none: one
+   * of an install that began in HighLevel's marketplace. Anybody can then make a browser
+   * connect an account that is not its user's, so do not show what was connected to a user
+   * of yours before he has confirmed that it is his.
+   *
+   * @default false
+   */
+  readonly allowMissingState?: boolean | undefined
+
+  /** Which tokens to ask for; HighLevel decides. @default "Location" */
   readonly userType?: UserType | undefined
-}
-
-/** The token of a sub-account, exchanged for its agency's. */
-export interface LocationToken {
-  readonly token: Redacted.Redacted
-  /** In epoch milliseconds. */
-  readonly obtainedAt: number
-  /** In epoch milliseconds, where HighLevel tells it. */
-  readonly expiresAt?: number | undefined
 }
 
 /**
@@ -202,24 +278,23 @@ export interface LocationToken {
  *
  *   const { state, url } = yield* oauth.authorizationUrl({ redirectUri })
  *   const callback = yield* sandbox.approve(url)
- *   const { locationId = "" } = yield* oauth.exchangeCode(callback, { state, redirectUri })
+ *   const connected = yield* oauth.exchangeCode(callback, { state, redirectUri })
  *
  *   const { conversation } = yield* Conversations.update({
  *     conversationId: "tDtDnQdgm2LXpyiqYvZ6",
- *     locationId,
+ *     locationId: "tDtDnQdgm2LXpyiqYvZ6",
  *     starred: true
  *   })
- *   return conversation.starred
+ *   return [connected.userType, conversation.starred]
  * })
  *
  * const HighLevel = HighLevelClient.layer().pipe(
- *   Layer.provide(OAuth.layerLocations),
  *   Layer.provideMerge(OAuth.layer(Sandbox.defaultApp)),
  *   Layer.provide(TokenStore.layerMemory),
  *   Layer.provideMerge(Sandbox.layer())
  * )
  *
- * await Effect.runPromise(program.pipe(Effect.provide(HighLevel))) // => true
+ * await Effect.runPromise(program.pipe(Effect.provide(HighLevel))) // => ["Location", true]
  * ```
  */
 export class OAuth extends Context.Service<OAuth, Service>()("effect-highlevel/OAuth/OAuth") {}

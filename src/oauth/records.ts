@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import { AccessTokenError } from "../client/AccessToken.ts"
 import * as Redaction from "../client/redaction.ts"
 import * as SafeCause from "../client/safeCause.ts"
@@ -32,6 +33,12 @@ export const backOff = (tries: number) =>
     Effect.sleep(Math.min(firstBackOffMillis * 2 ** tries, maximumBackOffMillis) * (0.5 + random / 2))
   )
 
+const unavailable = (what: string, error: unknown, ...texts: ReadonlyArray<Redacted.Redacted>) => {
+  const redact = Redaction.make(...texts.flatMap(secretsIn))
+  const cause = error instanceof TokenStoreError ? error.cause : error
+  return new AccessTokenError({ reason: "Unreachable", messages: [what], cause: SafeCause.make(cause, redact) })
+}
+
 export type Records = ReturnType<typeof make>
 
 export const make = (store: Service) => {
@@ -39,12 +46,7 @@ export const make = (store: Service) => {
     what: string,
     effect: Effect.Effect<A, TokenStoreError>,
     ...texts: ReadonlyArray<Redacted.Redacted>
-  ) =>
-    Effect.mapError(inTime(SafeCause.failingDefects(effect)), (error) => {
-      const redact = Redaction.make(...texts.flatMap(secretsIn))
-      const cause = error instanceof TokenStoreError ? error.cause : error
-      return new AccessTokenError({ reason: "Unreachable", messages: [what], cause: SafeCause.make(cause, redact) })
-    })
+  ) => Effect.mapError(inTime(SafeCause.failingDefects(effect)), (error) => unavailable(what, error, ...texts))
 
   const get = (key: string) => ofStore("the token store cannot be read", store.get(key))
 
@@ -84,5 +86,15 @@ export const make = (store: Service) => {
     }
   })
 
-  return { get, replace, load, persist }
+  const remove = (key: string) => ofStore("the token store cannot be written", store.remove(key))
+
+  /** What is stored under keys that begin with a prefix, without it. */
+  const list = (prefix: string) =>
+    store.list.pipe(
+      Stream.mapError((error) => unavailable("the token store cannot be read", error)),
+      Stream.filter((key) => key.startsWith(prefix)),
+      Stream.map((key) => key.slice(prefix.length))
+    )
+
+  return { get, replace, load, persist, remove, list }
 }

@@ -1,4 +1,4 @@
-/** What is stored of an account: its tokens, and who refreshes them, until when. */
+/** What is stored of an account: its tokens, where they come from, and who renews them. */
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -12,18 +12,21 @@ export interface Account {
   readonly id: string
 }
 
+/** What the keys of an app's accounts of one type begin with. */
+export const prefixOf = ({ clientId, userType }: Omit<Account, "id">) => `${clientId}:${userType.toLowerCase()}:`
+
 /** Where it is stored: refresh tokens are an app's own, also where apps share a store. */
-export const keyOf = ({ clientId, id, userType }: Account) => `${clientId}:${userType.toLowerCase()}:${id}`
+export const keyOf = (account: Account) => `${prefixOf(account)}${account.id}`
 
 const Secret = Schema.RedactedFromValue(Schema.String)
 
 const Tokens = Schema.Struct({
-  /** Missing where only a refresh token was brought along. */
+  /** Missing where only a refresh token was imported. */
   accessToken: Schema.optionalKey(Secret),
   refreshToken: Schema.optionalKey(Secret),
-  /** In epoch milliseconds, by the clock of the process that asked for them. */
+  /** In epoch milliseconds, by the clock of the process that requested them. */
   obtainedAt: Schema.Finite,
-  /** Missing where HighLevel did not say. */
+  /** Missing where the response has none. */
   expiresAt: Schema.optionalKey(Schema.Finite),
   scope: Schema.optionalKey(Schema.String),
   userId: Schema.optionalKey(Schema.String),
@@ -33,10 +36,15 @@ const Tokens = Schema.Struct({
 export type Tokens = typeof Tokens.Type
 
 const TokenRecord = Schema.Struct({
-  tokens: Tokens,
-  /** Who refreshes the tokens, and until when nobody else may. */
-  refreshing: Schema.optionalKey(Schema.Struct({ owner: Schema.String, until: Schema.Finite })),
-  /** The hashes of the refresh tokens that were brought along, newest first; none is taken twice. */
+  /** Missing until the first exchange of an agency's token, and once disconnected. */
+  tokens: Schema.optionalKey(Tokens),
+  /** The company whose token is exchanged for this location's. */
+  agency: Schema.optionalKey(Schema.String),
+  /** Set where the agency of a location is still connected, and would serve it. */
+  disconnected: Schema.optionalKey(Schema.Literal(true)),
+  /** The process that renews the tokens, and when it said so: nobody else does meanwhile. */
+  claim: Schema.optionalKey(Schema.Struct({ owner: Schema.String, at: Schema.Finite })),
+  /** The hashes of the refresh tokens that were imported, newest first; none is taken twice. */
   imported: Schema.optionalKey(Schema.Array(Schema.Finite))
 })
 
@@ -51,18 +59,21 @@ export const textOf = (record: TokenRecord) => Redacted.make(encode(record))
 
 /** What must not be repeated of a text that is stored. */
 export const secretsIn = (text: Redacted.Redacted): ReadonlyArray<Redacted.Redacted> => {
-  const { accessToken, refreshToken } = Option.getOrElse(
-    Option.map(decodeOption(Redacted.value(text)), ({ tokens }) => tokens),
-    (): Partial<Tokens> => ({})
-  )
-  return [text, accessToken, refreshToken].filter((secret) => secret !== undefined)
+  const tokens = Option.getOrUndefined(decodeOption(Redacted.value(text)))?.tokens
+  return [text, tokens?.accessToken, tokens?.refreshToken].filter((secret) => secret !== undefined)
 }
 
 export const valueOf = (secret: Redacted.Redacted | undefined) =>
   secret === undefined ? undefined : Redacted.value(secret)
 
-export const areSame = (one: Tokens, other: Tokens) =>
-  valueOf(one.accessToken) === valueOf(other.accessToken) && valueOf(one.refreshToken) === valueOf(other.refreshToken)
+/** Whether two records have the same tokens. */
+export const areSame = ({ tokens: one }: TokenRecord, { tokens: other }: TokenRecord) =>
+  valueOf(one?.accessToken) === valueOf(other?.accessToken) &&
+  valueOf(one?.refreshToken) === valueOf(other?.refreshToken)
+
+/** Whether a record is of an account that is connected. */
+export const isConnected = (record: TokenRecord | undefined): record is TokenRecord =>
+  record !== undefined && record.disconnected !== true
 
 export const isAlive = ({ accessToken, expiresAt }: Tokens, now: number) =>
   accessToken !== undefined && (expiresAt === undefined || now < expiresAt)

@@ -16,8 +16,9 @@ import {
   getAccessToken,
   type UserType
 } from "../wire/getAccessToken.ts"
+import { getInstalledLocations } from "../wire/getInstalledLocations.ts"
 import { getLocationAccessToken } from "../wire/getLocationAccessToken.ts"
-import type { Operation } from "../wire/Operation.ts"
+import type { ApiVersion, Operation } from "../wire/Operation.ts"
 
 /** What HighLevel granted. */
 export interface Grant {
@@ -70,21 +71,22 @@ const unreachable = (messages: ReadonlyArray<string>, cause?: unknown) =>
   new AccessTokenError({ reason: "Unreachable", messages, cause })
 
 /** Reads one response. Its body is never kept: what cannot be read may hold a token. */
-const read = (
+const read = <Output, A>(
   { body, status }: Exchange.Received,
-  decode: Operation<never, Response>["decode"],
+  decode: Operation<never, Output>["decode"],
+  pick: (output: Output) => A | undefined,
   redact: Redaction.Redaction
-): Result.Result<Grant, AccessTokenError> => {
+): Result.Result<A, AccessTokenError> => {
   if (status >= 200 && status < 300) {
-    const response = Result.flatMap(
+    const output = Result.flatMap(
       Result.try((): unknown => JSON.parse(body)),
       decode
     )
-    const grant = Result.isSuccess(response) ? grantOf(response.success) : undefined
+    const picked = Result.isSuccess(output) ? pick(output.success) : undefined
     // A repetition within the grace brings the same tokens again.
-    return grant === undefined
-      ? Result.fail(unreachable([`the response with status ${status} holds no access token`]))
-      : Result.succeed(grant)
+    return picked === undefined
+      ? Result.fail(unreachable([`the response with status ${status} does not hold what it should`]))
+      : Result.succeed(picked)
   }
   const errorBody = ErrorBody.parse(body, redact)
   return Result.fail(new AccessTokenError({ reason: reasonOf(status, errorBody), status, ...errorBody }))
@@ -97,22 +99,24 @@ export const make = (options: {
   readonly baseUrl: string
   readonly clientId: string
   readonly clientSecret: Redacted.Redacted
+  readonly version: ApiVersion
   readonly attemptMillis: number
 }) => {
-  const { attemptMillis, baseUrl, clientId, clientSecret, httpClient } = options
+  const { attemptMillis, baseUrl, clientId, clientSecret, httpClient, version } = options
   const maxResponseBytes = Transport.MaxResponseBytes.defaultValue()
   const exchange = Exchange.make(httpClient, maxResponseBytes)
   const contextOf = Transport.context(false, maxResponseBytes)
 
   /** One request, once, in its time, without its secrets in what it fails with. */
-  const once = <I extends object>(
-    operation: Operation<I, Response>,
+  const once = <I extends object, Output, A>(
+    operation: Operation<I, Output>,
     input: I,
+    pick: (output: Output) => A | undefined,
     secret: Redacted.Redacted,
     token?: Redacted.Redacted
-  ): Effect.Effect<Grant, AccessTokenError> => {
+  ): Effect.Effect<A, AccessTokenError> => {
     const redact = Redaction.make(clientSecret, secret)
-    const request = Request.make(baseUrl, operation, input, "2021-07-28")
+    const request = Request.make(baseUrl, operation, input, version)
     if (Result.isFailure(request)) return Effect.fail(unreachable([request.failure.message]))
     return exchange(request.success(token)).pipe(
       Effect.updateContext(contextOf),
@@ -123,7 +127,7 @@ export const make = (options: {
           Transport.causeOf(unsafeCause, redact)
         )
       ),
-      Effect.flatMap((received) => Effect.fromResult(read(received, operation.decode, redact))),
+      Effect.flatMap((received) => Effect.fromResult(read(received, operation.decode, pick, redact))),
       Effect.timeoutOrElse({
         duration: attemptMillis,
         orElse: () => Effect.fail(unreachable([`no response within ${attemptMillis} ms`]))
@@ -139,15 +143,33 @@ export const make = (options: {
       once(
         getAccessToken,
         form({ grant_type: "refresh_token", refresh_token: refreshToken, user_type: userType }),
+        grantOf,
         refreshToken
       ),
-    exchange: (code: Redacted.Redacted, redirectUri: string, userType: UserType) =>
+    exchangeCode: (code: Redacted.Redacted, redirectUri: string | undefined, userType: UserType) =>
       once(
         getAccessToken,
-        form({ grant_type: "authorization_code", code, redirect_uri: redirectUri, user_type: userType }),
+        form({
+          grant_type: "authorization_code",
+          code,
+          user_type: userType,
+          ...(redirectUri === undefined ? {} : { redirect_uri: redirectUri })
+        }),
+        grantOf,
         code
       ),
     locationToken: (companyId: string, locationId: string, companyToken: Redacted.Redacted) =>
-      once(getLocationAccessToken, { companyId, locationId }, companyToken, companyToken)
+      once(getLocationAccessToken, { companyId, locationId }, grantOf, companyToken, companyToken),
+    installedLocations: (
+      query: { readonly companyId: string; readonly appId: string; readonly skip: number },
+      companyToken: Redacted.Redacted
+    ) =>
+      once(
+        getInstalledLocations,
+        { ...query, skip: String(query.skip), isInstalled: true },
+        ({ locations }) => locations ?? undefined,
+        companyToken,
+        companyToken
+      )
   }
 }

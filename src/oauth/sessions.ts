@@ -1,0 +1,234 @@
+/**
+ * The accounts in memory: whoever asks for the tokens of one joins what another caller
+ * has begun, and what has begun runs to its end when its callers have left.
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as RcMap from "effect/RcMap"
+import * as Redacted from "effect/Redacted"
+import { AccessTokenError } from "../client/AccessToken.ts"
+import { type Known, reconnect } from "./refreshClaim.ts"
+import { type Account, isAlive, keyOf, type Tokens, valueOf } from "./storedTokens.ts"
+
+/** An account while it is in memory. */
+interface Session extends Known {
+  /** The load or renewal that is in progress. */
+  pending: Deferred.Deferred<Tokens, AccessTokenError> | undefined
+  pendingSince: number
+  /** Why the last one brought nothing; there is no other until then. */
+  failure: { readonly error: AccessTokenError; readonly until: number } | undefined
+}
+
+const makeSession = Effect.sync((): Session => ({
+  tokens: undefined,
+  readAt: 0,
+  unconfirmed: undefined,
+  rejected: undefined,
+  pending: undefined,
+  pendingSince: 0,
+  failure: undefined
+}))
+
+const failureMillis = 1000
+// What another process has stored, or disconnected, is seen after this long.
+const rereadMillis = 60_000
+// Whoever has a token that is alive waits no longer for a better one.
+const aliveMillis = 2000
+
+export const unreachable = (message: string) => new AccessTokenError({ reason: "Unreachable", messages: [message] })
+
+export const make = Effect.fnUntraced(function* (options: {
+  readonly obtain: (
+    account: Account,
+    known: Known,
+    isAcceptable: (tokens: Tokens, now: number) => boolean
+  ) => Effect.Effect<Tokens, AccessTokenError>
+  readonly refreshBeforeMillis: number
+  readonly renewAfterMillis: number
+  readonly maxWaitMillis: number
+  readonly idleTimeToLiveMillis: number
+}) {
+  const { maxWaitMillis, obtain, refreshBeforeMillis, renewAfterMillis } = options
+  let isClosed = false
+  const sessions = yield* RcMap.make({
+    lookup: (_key: string) => makeSession,
+    idleTimeToLive: options.idleTimeToLiveMillis
+  })
+
+  /** What is in progress, as its end to wait for. */
+  const inProgress = new Set<Effect.Effect<unknown>>()
+  // It is not cut off: the response to it exists nowhere else.
+  yield* Effect.addFinalizer(() => {
+    isClosed = true
+    const ended = Effect.gen(function* () {
+      while (inProgress.size > 0) yield* Effect.all(inProgress)
+    })
+    return Effect.timeoutOrElse(ended, {
+      duration: maxWaitMillis,
+      orElse: () =>
+        Effect.logError(`${inProgress.size} refreshes of tokens did not end, or their tokens could not be stored`)
+    })
+  })
+
+  const within = <A>(pending: Deferred.Deferred<A, AccessTokenError>, millis: number) =>
+    Effect.timeoutOrElse(Deferred.await(pending), {
+      duration: millis,
+      orElse: () => Effect.fail(unreachable(`no tokens within ${millis} ms`))
+    })
+
+  /** Completes a deferred with an effect that goes on to its end, whoever leaves. */
+  const start = <A>(
+    pending: Deferred.Deferred<A, AccessTokenError>,
+    effect: Effect.Effect<A, AccessTokenError>,
+    onEnd: (exit: Exit.Exit<A, AccessTokenError>, now: number) => void = () => {}
+  ) => {
+    const ended = Effect.exit(Deferred.await(pending))
+    inProgress.add(ended)
+    return effect.pipe(
+      Effect.onExit((exit) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          onEnd(exit, now)
+          inProgress.delete(ended)
+          Deferred.doneUnsafe(pending, exit)
+        })
+      ),
+      Effect.interruptible,
+      Effect.forkDetach
+    )
+  }
+
+  /** Waits for an effect that goes on to its end when its caller leaves. */
+  const runToEnd = <A>(effect: Effect.Effect<A, AccessTokenError>): Effect.Effect<A, AccessTokenError> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        const pending = Deferred.makeUnsafe<A, AccessTokenError>()
+        return Effect.andThen(start(pending, effect), restore(within(pending, maxWaitMillis)))
+      })
+    )
+
+  const using = <A>(
+    account: Account,
+    use: (session: Session) => Effect.Effect<A, AccessTokenError>
+  ): Effect.Effect<A, AccessTokenError> =>
+    Effect.suspend(() =>
+      isClosed
+        ? Effect.fail(unreachable("the OAuth layer has ended"))
+        : Effect.scoped(Effect.flatMap(RcMap.get(sessions, keyOf(account)), use))
+    )
+
+  // A tenth of a short life is soon enough.
+  const isFresh = (tokens: Tokens, now: number) => {
+    const { expiresAt, obtainedAt } = tokens
+    if (expiresAt === undefined) return isAlive(tokens, now)
+    return isAlive(tokens, now + Math.min(refreshBeforeMillis, Math.max(0, expiresAt - obtainedAt) / 10))
+  }
+
+  /** The tokens that are not to be had in time, if they are alive, else what comes of waiting on. */
+  const unlessAlive = (session: Session, waiting: Effect.Effect<Tokens, AccessTokenError>) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      session.tokens !== undefined && isAlive(session.tokens, now) ? Effect.succeed(session.tokens) : waiting
+    )
+
+  /** Joins what is pending of an account, or starts it. Whoever has a token that is alive does not wait long. */
+  const awaitPending = (
+    account: Account,
+    session: Session,
+    isAcceptable: (tokens: Tokens, now: number) => boolean,
+    isRefused: boolean
+  ): Effect.Effect<Tokens, AccessTokenError> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const wait = (pending: Deferred.Deferred<Tokens, AccessTokenError>) =>
+          restore(
+            isRefused
+              ? within(pending, maxWaitMillis)
+              : Effect.timeoutOrElse(Deferred.await(pending), {
+                  // Counted from its start, not from each caller.
+                  duration: Math.min(maxWaitMillis, Math.max(0, session.pendingSince + aliveMillis - now)),
+                  orElse: () => unlessAlive(session, within(pending, maxWaitMillis))
+                })
+          )
+        if (session.pending !== undefined) return wait(session.pending)
+        const pending = Deferred.makeUnsafe<Tokens, AccessTokenError>()
+        session.pending = pending
+        session.pendingSince = now
+        // The session stays in memory for as long.
+        const obtained = using(account, () => obtain(account, session, isAcceptable))
+        return Effect.andThen(
+          start(pending, obtained, (exit, now) => {
+            const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
+            session.failure = failure === undefined ? undefined : { error: failure, until: now + failureMillis }
+            session.pending = undefined
+          }),
+          wait(pending)
+        )
+      })
+    )
+
+  /** Fresh tokens, others than the refused ones if there are, unless the last attempt has only just failed. */
+  const resolve = Effect.fnUntraced(function* (account: Account, session: Session, refused?: Redacted.Redacted) {
+    const startedAt = yield* Clock.currentTimeMillis
+    // As new as can be is good enough, however short HighLevel lets it live.
+    const isAcceptable = (tokens: Tokens, now: number) =>
+      tokens.accessToken !== undefined &&
+      ((tokens.obtainedAt >= startedAt && tokens.obtainedAt <= now) ||
+        (isFresh(tokens, now) && (refused === undefined || valueOf(tokens.accessToken) !== Redacted.value(refused))))
+    while (true) {
+      const now = yield* Clock.currentTimeMillis
+      const { failure, readAt, tokens } = session
+      if (tokens !== undefined && isAcceptable(tokens, now) && now - readAt < rereadMillis) return tokens
+      if (failure !== undefined && now < failure.until) return yield* failure.error
+      const joined = yield* awaitPending(account, session, isAcceptable, refused !== undefined)
+      const joinedAt = yield* Clock.currentTimeMillis
+      if (isAcceptable(joined, joinedAt)) return joined
+      if (refused === undefined && session.pending !== undefined && isAlive(joined, joinedAt)) return joined
+    }
+  })
+
+  return {
+    runToEnd,
+
+    /** The access token of an account, refreshed if it is about to expire. */
+    get: (account: Account): Effect.Effect<Redacted.Redacted, AccessTokenError> =>
+      using(account, (session) =>
+        resolve(account, session).pipe(
+          // It could not be refreshed before its time, but its time may not be over.
+          Effect.catch((error) => unlessAlive(session, Effect.fail(error))),
+          Effect.flatMap(({ accessToken }) =>
+            accessToken === undefined
+              ? Effect.fail(reconnect(`no access token is stored for ${keyOf(account)}`))
+              : Effect.succeed(accessToken)
+          )
+        )
+      ),
+
+    /** Whether there is another access token than the one that was refused. */
+    renew: (account: Account, refused: Redacted.Redacted): Effect.Effect<boolean, AccessTokenError> =>
+      using(account, (session) =>
+        Effect.gen(function* () {
+          const held = session.tokens
+          const age = (yield* Clock.currentTimeMillis) - (held?.obtainedAt ?? 0)
+          // A token that is refused this soon will not be cured by another.
+          if (valueOf(held?.accessToken) === Redacted.value(refused) && age >= 0 && age < renewAfterMillis) return false
+          const { accessToken } = yield* resolve(account, session, refused)
+          return valueOf(accessToken) !== Redacted.value(refused)
+        })
+      ),
+
+    /** Forgets what was known of an account: what is stored was changed. */
+    forget: (account: Account): Effect.Effect<void> =>
+      // The layer may have ended meanwhile; what is stored is stored.
+      Effect.ignore(
+        using(account, (session) =>
+          Effect.sync(() => {
+            session.tokens = undefined
+            session.failure = undefined
+            session.rejected = undefined
+          })
+        )
+      )
+  }
+})
