@@ -29,6 +29,32 @@ describe("the OpenAPI document of the declaration", () => {
     assert.deepStrictEqual(Object.keys(operation?.responses ?? {}), ["200", "400", "401", "422"])
   })
 
+  it("has the documented query of the installed locations, and any version", () => {
+    const installed = document.paths["/oauth/installedLocations"]?.get
+    assert.deepStrictEqual(
+      installed?.parameters.map(({ in: place, name, required }) => `${place} ${name}${required ? "" : "?"}`),
+      [
+        "header version",
+        "query companyId",
+        "query appId",
+        "query skip?",
+        "query limit?",
+        "query query?",
+        "query isInstalled?",
+        "query versionId?",
+        "query onTrial?",
+        "query planId?",
+        "query locationId?"
+      ]
+    )
+    assert.deepStrictEqual(installed?.security, [{ agency: [] }])
+    for (const path of ["/oauth/installedLocations", "/oauth/locationToken"] as const) {
+      const { get, post } = document.paths[path] ?? {}
+      const version = (get ?? post)?.parameters.find(({ name }) => name === "version")
+      assert.include(JSON.stringify(version), `"enum":["2021-07-28","2021-04-15","2023-02-21","v3"]`)
+    }
+  })
+
   const fields =
     "success conversation id locationId contactId assignedTo userId lastMessageBody lastMessageDate lastMessageType " +
     "unreadCount inbox starred deleted statusCode message error"

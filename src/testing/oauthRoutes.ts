@@ -72,6 +72,7 @@ export const handlers = HttpApiBuilder.group(SandboxApi, "oauth", (handlers) =>
           return respond(oauth.locationToken(agency, payload.locationId, now), oauth.settings)
         })
       )
+      .handle("installedLocations", () => Effect.succeed({ locations: [], count: 0 }))
   )
 )
 

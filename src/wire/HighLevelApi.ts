@@ -9,6 +9,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import * as ErrorResponse from "./ErrorResponse.ts"
 import { getAccessToken } from "./getAccessToken.ts"
 import { getConversation } from "./getConversation.ts"
+import { getInstalledLocations } from "./getInstalledLocations.ts"
 import { getLocationAccessToken } from "./getLocationAccessToken.ts"
 import type { Declaration } from "./Operation.ts"
 import { updateConversation } from "./updateConversation.ts"
@@ -74,6 +75,11 @@ export class OAuth extends HttpApiGroup.make("oauth")
     HttpApiEndpoint.post("locationToken", getLocationAccessToken.path, locationToken)
       .middleware(AgencyAuthorization)
       .annotateMerge(documented(getLocationAccessToken, "Get Location Access Token from Agency Token"))
+  )
+  .add(
+    HttpApiEndpoint.get("installedLocations", getInstalledLocations.path, getInstalledLocations)
+      .middleware(AgencyAuthorization)
+      .annotateMerge(documented(getInstalledLocations, "Get Location where app is installed"))
   )
   .annotateMerge(OpenApi.annotations({ title: "OAuth 2.0" })) {}
 

@@ -11,7 +11,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
 import * as Lenient from "./lenient.ts"
 
-/** Values of the `Version` header. The documentation of the update allows `2021-07-28`; the servers accept all four. */
+/** Values of the `Version` header. The documentation allows `2021-07-28`; the servers accept all four. */
 export const ApiVersion = Schema.Literals(["2021-07-28", "2021-04-15", "2023-02-21", "v3"]).annotate({
   description: "API Version"
 })

@@ -46,7 +46,11 @@ export const AccessTokenResponse = Lenient.struct({
   userType: Lenient.field(Schema.String),
   locationId: Lenient.field(Schema.String),
   companyId: Lenient.field(Schema.String),
-  userId: Lenient.field(Schema.String)
+  /** The locations that an agency's token may be exchanged for. */
+  approvedLocations: Lenient.field(Schema.Array(Schema.String)),
+  userId: Lenient.field(Schema.String),
+  /** Of the plan that was subscribed to, in a paid app. */
+  planId: Lenient.field(Schema.String)
 })
 
 /**

@@ -21,7 +21,7 @@ export const getLocationAccessToken = Operation.make({
   method: "POST",
   path: "/oauth/locationToken",
   input: LocationAccessTokenRequest,
-  headers: { version: Schema.Literal("2021-07-28") },
+  headers: { version: Operation.ApiVersion },
   payload: LocationAccessTokenRequest,
   encoding: "form",
   success: AccessTokenResponse,
