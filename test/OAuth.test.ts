@@ -29,7 +29,8 @@ const steered = () => {
   }
   const layer = Layer.effect(
     TokenStore.TokenStore,
-    Effect.map(TokenStore.makeMemory, ({ get, replace }) => ({
+    Effect.map(TokenStore.makeMemory, ({ get, replace, ...store }) => ({
+      ...store,
       get: (key) => {
         hooks.gets++
         return Effect.andThen(hooks.onGet, get(key))

@@ -357,8 +357,8 @@ describe("the secrets of OAuth are nowhere", () => {
       let writes = 0
       const broken = Layer.effect(
         TokenStore.TokenStore,
-        Effect.map(TokenStore.makeMemory, ({ get, replace }) => ({
-          get,
+        Effect.map(TokenStore.makeMemory, ({ replace, ...store }) => ({
+          ...store,
           replace: (key, current, next) =>
             ++writes < 2
               ? replace(key, current, next)
