@@ -14,6 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import * as Redis from "effect/persistence/Redis"
 import * as TokenFile from "./fileStore.ts"
 import * as TokenRedis from "./redisStore.ts"
@@ -21,7 +22,7 @@ import * as TokenRedis from "./redisStore.ts"
 /** The store cannot be reached, or does not do what it is asked for. */
 export class TokenStoreError extends Data.TaggedError("TokenStoreError")<{ readonly cause: unknown }> {}
 
-/** What a store does: get a text, and replace it in one step. */
+/** What a store does: get, replace, remove and list the texts of accounts. */
 export interface Service<E = TokenStoreError> {
   /** What is kept under a key, such as `location:ve9EPM428h8vShlRW1KT`. */
   readonly get: (key: string) => Effect.Effect<Option.Option<Redacted.Redacted>, E>
@@ -29,13 +30,23 @@ export interface Service<E = TokenStoreError> {
   /**
    * Puts `next` in the place of `current`, in one step, or returns `false` if
    * something else is there by now. Durable when it returns `true`: the text holds
-   * a refresh token that exists nowhere else.
+   * a refresh token that exists nowhere else. `next` is not empty.
    */
   readonly replace: (
     key: string,
     current: Option.Option<Redacted.Redacted>,
     next: Redacted.Redacted
   ) => Effect.Effect<boolean, E>
+
+  /**
+   * Removes what is kept under a key, whatever it is, or does nothing. When it
+   * returns, the removal is durable and no earlier text of the key is kept. A
+   * `replace` of the removed text returns `false`.
+   */
+  readonly remove: (key: string) => Effect.Effect<void, E>
+
+  /** The keys that have a text, each once, in any order. */
+  readonly list: Stream.Stream<string, E>
 }
 
 /**
@@ -49,6 +60,7 @@ export interface Service<E = TokenStoreError> {
  * import * as Layer from "effect/Layer"
  * import * as Option from "effect/Option"
  * import * as Redacted from "effect/Redacted"
+ * import * as Stream from "effect/Stream"
  *
  * const table = new Map<string, string>()
  * // UPDATE tokens SET text = $next WHERE key = $key AND text = $current, and an INSERT where there is none
@@ -62,7 +74,9 @@ export interface Service<E = TokenStoreError> {
  *       try: () =>
  *         compareAndSet(key, Option.getOrUndefined(Option.map(current, Redacted.value)), Redacted.value(next)),
  *       catch: (cause) => new TokenStore.TokenStoreError({ cause })
- *     })
+ *     }),
+ *   remove: (key) => Effect.sync(() => void table.delete(key)),
+ *   list: Stream.suspend(() => Stream.fromIterable(table.keys()))
  * })
  *
  * const program = Effect.gen(function* () {
@@ -83,7 +97,9 @@ const failing = <A, E>(effect: Effect.Effect<A, E>) =>
 
 const over = <E>(store: Service<E>): Service => ({
   get: (key) => failing(store.get(key)),
-  replace: (key, current, next) => failing(store.replace(key, current, next))
+  replace: (key, current, next) => failing(store.replace(key, current, next)),
+  remove: (key) => failing(store.remove(key)),
+  list: Stream.mapError(store.list, (cause) => new TokenStoreError({ cause }))
 })
 
 /** Tokens in the memory of this process. */
@@ -100,7 +116,9 @@ export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
             : Option.isSome(current) && Redacted.value(held) === Redacted.value(current.value)
         if (isCurrent) texts.set(key, next)
         return isCurrent
-      })
+      }),
+    remove: (key) => Effect.sync(() => void texts.delete(key)),
+    list: Stream.suspend(() => Stream.fromIterable([...texts.keys()]))
   }
 })
 
@@ -130,7 +148,8 @@ export const layerFile = (options: {
  * **Gotchas**
  *
  * Redis must not forget: give it `appendonly yes` with `appendfsync always`, and
- * no eviction. What Redis loses, a customer has to reconnect.
+ * no eviction. What Redis loses, a customer has to reconnect. What is removed stays
+ * in its append-only file until Redis rewrites it (`BGREWRITEAOF`).
  */
 export const layerRedis = (options?: {
   /** What the keys start with. @default "effect-highlevel:tokens:" */

@@ -2,7 +2,8 @@
  * Tokens in files. A key is a folder, and each value of it a file that is named
  * by its number: a new value is written aside and linked to the next number, which
  * fails if somebody else took it. That is compare-and-set without a lock, and no
- * moment leaves half a file.
+ * moment leaves half a file. A removal is an empty value. The values before the
+ * last one are emptied, too: their numbers stay taken, their tokens are gone.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -11,6 +12,8 @@ import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import * as Hex from "effect/encoding/Hex"
 
 const ignoreMissing = <A>(effect: Effect.Effect<A, PlatformError>) =>
@@ -25,46 +28,103 @@ const abandonedMillis = 60_000
 const keptNumbers = 16
 
 const numberOf = (name: string) => (/^[1-9]\d{0,14}$/.test(name) ? Number(name) : 0)
+const latestOf = (names: ReadonlyArray<string>) => Math.max(0, ...names.map(numberOf))
 
 export const make = (fileSystem: FileSystem.FileSystem, path: Path.Path, directory: string) => {
   // Ids differ in case, which some file systems do not tell apart.
   const folderOf = (key: string) => path.join(directory, Hex.encode(key))
+  const keyOf = (name: string) =>
+    Result.filterOrFail(
+      Hex.decodeString(name),
+      (key) => Hex.encode(key) === name,
+      () => name
+    )
 
-  /** The number and the value that hold now; 0 where there is none. */
+  const namesIn = (folder: string) =>
+    Effect.map(ignoreMissing(fileSystem.readDirectory(folder)), (names) =>
+      Option.getOrElse(names, (): ReadonlyArray<string> => [])
+    )
+
+  /** The number and the value that hold now; 0 where there never was one. */
   const read = Effect.fnUntraced(function* (folder: string) {
+    let empty = 0
     while (true) {
-      const names = Option.getOrElse(yield* ignoreMissing(fileSystem.readDirectory(folder)), (): Array<string> => [])
-      const number = Math.max(0, ...names.map(numberOf))
-      if (number === 0) return { names, number, value: Option.none<string>() }
-      // Somebody may have written a newer one, and removed this, in between.
+      const number = latestOf(yield* namesIn(folder))
+      if (number === empty) return { number, value: Option.none<string>() }
+      // Somebody may have written a newer one, and emptied or deleted this, in between.
       const value = yield* ignoreMissing(fileSystem.readFileString(path.join(folder, String(number))))
-      if (Option.isSome(value)) return { names, number, value }
+      if (Option.isNone(value)) continue
+      if (value.value !== "") return { number, value }
+      empty = number
     }
   })
 
   /** On the disk when it returns, also if the power goes. */
-  const writeAside = Effect.fnUntraced(function* (folder: string, value: string) {
-    const aside = path.join(folder, `${Hex.random(16)}.new`)
-    const file = yield* fileSystem.open(aside, { flag: "wx", mode: 0o600 })
-    yield* file.writeAll(new TextEncoder().encode(value))
+  const write = Effect.fnUntraced(function* (name: string, flag: "w" | "wx", text: string) {
+    const file = yield* fileSystem.open(name, { flag, mode: 0o600 })
+    yield* file.writeAll(new TextEncoder().encode(text))
     yield* file.sync
-    return aside
   }, Effect.scoped)
 
   // Some systems cannot sync a folder; their files survive a crash of the process all the same.
   const syncFolder = (folder: string) =>
     Effect.ignore(Effect.scoped(Effect.flatMap(fileSystem.open(folder, { flag: "r" }), (file) => file.sync)))
 
-  /** What a process wrote aside that died before it could link it. */
-  const isAbandoned = Effect.fnUntraced(
-    function* (file: string) {
-      if (!file.endsWith(".new")) return false
-      const { mtime } = yield* fileSystem.stat(file)
-      const age = (yield* Clock.currentTimeMillis) - (Option.getOrUndefined(mtime)?.getTime() ?? Infinity)
-      return age > abandonedMillis
-    },
-    Effect.orElseSucceed(() => false)
-  )
+  // An empty file takes its place: whoever is reading it gets all of it or nothing.
+  const emptyFile = Effect.fnUntraced(function* (file: string) {
+    const information = yield* ignoreMissing(fileSystem.stat(file))
+    if (Option.isNone(information) || information.value.size === 0n) return
+    yield* write(`${file}.empty`, "w", "")
+    // Missing if another process has just put it there.
+    yield* ignoreMissing(fileSystem.rename(`${file}.empty`, file))
+  })
+
+  /** Whether a process that wrote this aside has died before it could link it. */
+  const isAbandoned = Effect.fnUntraced(function* (file: string) {
+    const information = yield* ignoreMissing(fileSystem.stat(file))
+    if (Option.isNone(information)) return false
+    const age =
+      (yield* Clock.currentTimeMillis) - (Option.getOrUndefined(information.value.mtime)?.getTime() ?? Infinity)
+    return age > abandonedMillis
+  })
+
+  /** Leaves no value but the one with this number. */
+  const clear = Effect.fnUntraced(function* (folder: string, number: number, keepsYoung: boolean) {
+    for (const name of yield* namesIn(folder)) {
+      const file = path.join(folder, name)
+      const old = numberOf(name)
+      const isOutdated = old > 0 && old <= number - keptNumbers
+      if (isOutdated || (name.endsWith(".new") && (!keepsYoung || (yield* isAbandoned(file))))) {
+        yield* ignoreMissing(fileSystem.remove(file))
+      } else if (old > 0 && old < number) {
+        yield* emptyFile(file)
+      }
+    }
+  })
+
+  /** Gives a value the next number; `false` if it was taken by then. */
+  const append = Effect.fnUntraced(function* (folder: string, number: number, text: string) {
+    yield* fileSystem.makeDirectory(folder, { recursive: true, mode: 0o700 })
+    if (number === 0) yield* syncFolder(directory)
+    const aside = path.join(folder, `${Hex.random(16)}.new`)
+    const next = path.join(folder, String(number + 1))
+    const linked = yield* write(aside, "wx", text).pipe(
+      Effect.andThen(fileSystem.link(aside, next)),
+      Effect.as(true),
+      Effect.catchIf(
+        // Not found where somebody who removes the key has deleted what was written aside.
+        ({ reason }) => reason._tag === "AlreadyExists" || reason._tag === "NotFound",
+        () => Effect.succeed(false)
+      ),
+      Effect.ensuring(Effect.ignore(fileSystem.remove(aside)))
+    )
+    if (!linked) return false
+    yield* syncFolder(folder)
+    // So far behind, the number was free because what had it is long gone.
+    if (latestOf(yield* namesIn(folder)) - number <= keptNumbers) return true
+    yield* ignoreMissing(fileSystem.remove(next))
+    return false
+  })
 
   const replace = Effect.fnUntraced(function* (
     key: string,
@@ -72,41 +132,34 @@ export const make = (fileSystem: FileSystem.FileSystem, path: Path.Path, directo
     next: Redacted.Redacted
   ) {
     const folder = folderOf(key)
-    const { names, number, value } = yield* read(folder)
-    if (Option.getOrUndefined(value) !== Option.getOrUndefined(Option.map(current, Redacted.value))) return false
-    yield* fileSystem.makeDirectory(folder, { recursive: true, mode: 0o700 })
-    if (number === 0) yield* syncFolder(directory)
-    const aside = yield* writeAside(folder, Redacted.value(next))
-    const linked = yield* fileSystem.link(aside, path.join(folder, String(number + 1))).pipe(
-      Effect.as(true),
-      Effect.catchIf(
-        ({ reason }) => reason._tag === "AlreadyExists",
-        () => Effect.succeed(false)
-      ),
-      Effect.ensuring(Effect.ignore(fileSystem.remove(aside)))
-    )
-    if (!linked) return false
-    yield* syncFolder(folder)
-    const latest = yield* read(folder)
-    // So far behind, the number was free because what had it is long gone.
-    if (latest.number - number > keptNumbers) {
-      yield* Effect.ignore(fileSystem.remove(path.join(folder, String(number + 1))))
-      return false
+    while (true) {
+      const { number, value } = yield* read(folder)
+      if (Option.getOrUndefined(value) !== Option.getOrUndefined(Option.map(current, Redacted.value))) return false
+      if (!(yield* append(folder, number, Redacted.value(next)))) continue
+      // It is replaced, and what could not be cleared is cleared with the next one.
+      yield* Effect.ignore(clear(folder, number + 1, true))
+      return true
     }
-    const outdated = names.filter((name) => {
-      const old = numberOf(name)
-      return old > 0 && old <= number + 1 - keptNumbers
-    })
-    const abandoned = yield* Effect.filter(names, (name) => isAbandoned(path.join(folder, name)))
-    yield* Effect.forEach([...outdated, ...abandoned], (name) =>
-      Effect.ignore(fileSystem.remove(path.join(folder, name)))
-    )
-    return true
+  }, Effect.uninterruptible)
+
+  const remove = Effect.fnUntraced(function* (key: string) {
+    const folder = folderOf(key)
+    while (true) {
+      const { number, value } = yield* read(folder)
+      if (Option.isSome(value) && !(yield* append(folder, number, ""))) continue
+      yield* clear(folder, Option.isSome(value) ? number + 1 : number, false)
+      return yield* syncFolder(folder)
+    }
   }, Effect.uninterruptible)
 
   return {
     get: (key: string) =>
       Effect.map(read(folderOf(key)), ({ value }) => Option.map(value, (text) => Redacted.make(text))),
-    replace
+    replace,
+    remove,
+    list: Stream.fromIterableEffect(namesIn(directory)).pipe(
+      Stream.filterMap(keyOf),
+      Stream.filterEffect((key) => Effect.map(read(folderOf(key)), ({ value }) => Option.isSome(value)))
+    )
   }
 }

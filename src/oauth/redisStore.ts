@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import * as Redis from "effect/persistence/Redis"
 
 // An absent value is told from an empty one by the second argument.
@@ -15,6 +16,7 @@ return 1
 `
 
 export const make = (redis: Redis.Redis["Service"], prefix: string) => {
+  const pattern = `${prefix.replaceAll(/[\\*?[\]]/g, "\\$&")}*`
   const replace = redis.eval(
     Redis.script(
       (key: string, current: Option.Option<Redacted.Redacted>, next: Redacted.Redacted) => [
@@ -26,12 +28,33 @@ export const make = (redis: Redis.Redis["Service"], prefix: string) => {
       { numberOfKeys: 1, lua: replaceLua }
     ).withReturnType<number>()
   )
+
+  // Redis may return a key twice while it grows its table.
+  const list = Stream.suspend(() => {
+    const seen = new Set<string>()
+    return Stream.paginate("0", (cursor) =>
+      Effect.map(
+        redis.send<[cursor: string, keys: ReadonlyArray<string>]>("SCAN", cursor, "MATCH", pattern, "COUNT", "1000"),
+        ([next, keys]) => {
+          const found = [...new Set(keys)].filter((key) => !seen.has(key))
+          for (const key of found) seen.add(key)
+          return [
+            found.map((key) => key.slice(prefix.length)),
+            next === "0" ? Option.none<string>() : Option.some(next)
+          ] as const
+        }
+      )
+    )
+  })
+
   return {
     get: (key: string) =>
       Effect.map(redis.send<string | null>("GET", prefix + key), (value) =>
         Option.map(Option.fromNullishOr(value), (text) => Redacted.make(text))
       ),
     replace: (key: string, current: Option.Option<Redacted.Redacted>, next: Redacted.Redacted) =>
-      Effect.map(replace(key, current, next), (replaced) => replaced === 1)
+      Effect.map(replace(key, current, next), (replaced) => replaced === 1),
+    remove: (key: string) => Effect.asVoid(redis.send("DEL", prefix + key)),
+    list
   }
 }

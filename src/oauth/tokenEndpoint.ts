@@ -166,7 +166,7 @@ export const make = (options: {
     ) =>
       once(
         getInstalledLocations,
-        { ...query, skip: String(query.skip), isInstalled: true },
+        { ...query, limit: 100, isInstalled: true },
         ({ locations }) => locations ?? undefined,
         companyToken,
         companyToken
