@@ -12,6 +12,8 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { version } from "../client/version.ts"
 import * as ExitCode from "./exitCode.ts"
+import { accounts } from "./accounts.ts"
+import { connect } from "./connect.ts"
 import { enqueue } from "./enqueue.ts"
 import { failures } from "./failures.ts"
 import * as Output from "./output.ts"
@@ -22,7 +24,7 @@ import { work } from "./work.ts"
 
 const root = Command.make("effect-highlevel").pipe(
   Command.withDescription("Update conversations in HighLevel"),
-  Command.withSubcommands([update, updateAll, enqueue, work, failures, sandbox])
+  Command.withSubcommands([update, updateAll, enqueue, work, failures, connect, accounts, sandbox])
 )
 
 // Help that was asked for is output; help after a mistake is not.

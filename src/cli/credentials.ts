@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as AccessToken from "../client/AccessToken.ts"
-import type * as TokenStore from "../oauth/TokenStore.ts"
+import type { ApiVersion } from "../wire/Operation.ts"
 import * as Token from "./token.ts"
 
 const isGiven = (name: string) =>
@@ -14,29 +14,22 @@ const isGiven = (name: string) =>
     Option.exists((text) => text.trim() !== "")
   )
 
-const loaded = Effect.promise(() => import("./storedTokens.ts"))
-
 /**
  * `HIGHLEVEL_TOKEN`; else the app of `HIGHLEVEL_CLIENT_ID` and
- * `HIGHLEVEL_CLIENT_SECRET`, with its customers' tokens in the given store; else
- * what a person at a terminal enters.
+ * `HIGHLEVEL_CLIENT_SECRET`, with its customers' tokens in their store; else what a
+ * person at a terminal enters.
  */
-export const layerStore = <E, R>(
-  options: { readonly baseUrl: Option.Option<string> },
-  store: Layer.Layer<TokenStore.TokenStore, E, R>
-) =>
+export const layer = (server: {
+  readonly baseUrl: Option.Option<string>
+  readonly version: Option.Option<ApiVersion>
+}) =>
   Layer.effect(
     AccessToken.AccessToken,
     Effect.gen(function* () {
       if ((yield* isGiven("HIGHLEVEL_TOKEN")) || !(yield* isGiven("HIGHLEVEL_CLIENT_ID"))) {
         return yield* AccessToken.make({ token: yield* Token.token })
       }
-      const StoredTokens = yield* loaded
-      const tokens = StoredTokens.layer(options).pipe(Layer.provide(store))
-      return Context.get(yield* Layer.build(tokens), AccessToken.AccessToken)
+      const StoredTokens = yield* Effect.promise(() => import("./storedTokens.ts"))
+      return Context.get(yield* Layer.build(StoredTokens.layer(server)), AccessToken.AccessToken)
     })
   )
-
-/** The same, with the tokens in the folder of `HIGHLEVEL_TOKENS`. */
-export const layer = (options: { readonly baseUrl: Option.Option<string> }) =>
-  layerStore(options, Layer.unwrap(Effect.map(loaded, ({ files }) => files)))

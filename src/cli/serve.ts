@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import { createServer } from "node:http"
 import * as Sandbox from "../testing/Sandbox.ts"
 import * as CliFailure from "./failure.ts"
-import * as ExitCode from "./exitCode.ts"
+import * as Listen from "./listen.ts"
 
 const shellWord = (text: string) => (/^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
@@ -45,14 +45,7 @@ export const serve = Effect.fnUntraced(function* (options: {
       )
     ),
     Effect.catchTags({
-      ServeError: (error) =>
-        Effect.fail(
-          new CliFailure.CliFailure({
-            exitCode: ExitCode.failed,
-            text: `Cannot listen on port ${port}: ${String(error.cause)}`,
-            json: { _tag: "ServeError", message: String(error.cause) }
-          })
-        ),
+      ServeError: (error) => Effect.fail(Listen.cannotListen(port, error)),
       ConfigError: (error) => Effect.fail(CliFailure.usage(error.message))
     })
   )

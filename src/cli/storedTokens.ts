@@ -3,19 +3,68 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import type * as AccessToken from "../client/AccessToken.ts"
+import type { InvalidOptions } from "../client/HighLevelError.ts"
 import * as OAuth from "../oauth/OAuth.ts"
 import * as TokenStore from "../oauth/TokenStore.ts"
+import * as ExitCode from "./exitCode.ts"
 import * as CliFailure from "./failure.ts"
+import * as Output from "./output.ts"
+import * as Shared from "./shared.ts"
 
-/** The app of `HIGHLEVEL_CLIENT_ID` and `HIGHLEVEL_CLIENT_SECRET`, over its token store. */
-export const layer = ({ baseUrl }: { readonly baseUrl: Option.Option<string> }) =>
-  OAuth.layerConfig(Option.isSome(baseUrl) ? { baseUrl: Config.succeed(baseUrl.value) } : {})
+const variable = (name: string) => Effect.map(Config.option(Config.String(name)), Option.getOrUndefined)
 
-/** The folder of `HIGHLEVEL_TOKENS`. */
-export const files = Layer.unwrap(
+/** The folder of this user, where none is given. */
+const userFolder = Effect.gen(function* () {
+  const path = yield* Path.Path
+  const home = (yield* variable("HOME")) ?? (yield* variable("USERPROFILE"))
+  const folder = (yield* variable("XDG_CONFIG_HOME")) ?? (yield* variable("APPDATA"))
+  if (folder === undefined && home === undefined) {
+    return yield* CliFailure.usage("No token store: set HIGHLEVEL_TOKENS to a folder.")
+  }
+  return path.join(folder ?? path.join(home ?? "", ".config"), "effect-highlevel", "tokens")
+})
+
+/** The folder of `HIGHLEVEL_TOKENS`; else the Redis of `HIGHLEVEL_REDIS_URL`; else a folder of this user. */
+const store = Layer.unwrap(
   Effect.gen(function* () {
-    const directory = yield* Config.option(Config.String("HIGHLEVEL_TOKENS"))
-    if (Option.isSome(directory) && directory.value !== "") return TokenStore.layerFile({ directory: directory.value })
-    return yield* CliFailure.usage("No token store: set HIGHLEVEL_TOKENS to the folder with your customers' tokens.")
+    const directory = yield* variable("HIGHLEVEL_TOKENS")
+    if (directory === undefined && (yield* variable("HIGHLEVEL_REDIS_URL")) !== undefined) {
+      const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
+      return TokenStore.layerRedis().pipe(Layer.provide(RedisConnection.layer))
+    }
+    return TokenStore.layerFile({ directory: directory ?? (yield* userFolder) })
   })
 )
+
+/** The app of `HIGHLEVEL_CLIENT_ID` and `HIGHLEVEL_CLIENT_SECRET`, over its token store. */
+export const layer = (server: Parameters<typeof Shared.clientOptions>[0]) =>
+  OAuth.layerConfig(Shared.clientOptions(server)).pipe(Layer.provide(store))
+
+/** Turns what OAuth fails with into the failure of a command. */
+export const catchErrors = <A, R>(
+  effect: Effect.Effect<
+    A,
+    | CliFailure.CliFailure
+    | Config.ConfigError
+    | InvalidOptions
+    | AccessToken.AccessTokenError
+    | OAuth.AuthorizationFailed,
+    R
+  >
+): Effect.Effect<A, CliFailure.CliFailure, R> =>
+  effect.pipe(
+    Effect.catchTags({
+      AccessTokenError: (error) => Effect.fail(failed(error, error.reason === "Unreachable")),
+      AuthorizationFailed: (error) => Effect.fail(failed(error, error.reason === "Unreachable"))
+    }),
+    CliFailure.catchErrors
+  )
+
+const failed = (error: AccessToken.AccessTokenError | OAuth.AuthorizationFailed, isTemporary: boolean) =>
+  new CliFailure.CliFailure({
+    exitCode: isTemporary ? ExitCode.temporary : ExitCode.unauthorized,
+    text: Output.printable(error.message),
+    json: { _tag: error._tag, reason: error.reason, message: error.message }
+  })

@@ -11,7 +11,6 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as HighLevelClient from "../client/HighLevelClient.ts"
 import * as UpdateQueue from "../jobs/UpdateQueue.ts"
-import * as TokenStore from "../oauth/TokenStore.ts"
 import * as RateLimiter from "../rateLimit/RateLimiter.ts"
 import * as Credentials from "./credentials.ts"
 import * as CliFailure from "./failure.ts"
@@ -54,10 +53,7 @@ export const work = Command.make(
       HighLevelClient.layerConfig({
         ...Shared.clientOptions(server),
         transformClient: report.watch
-      }).pipe(
-        Layer.provide(Credentials.layerStore(server, TokenStore.layerRedis())),
-        Layer.provide(RateLimiter.layerRedis())
-      ),
+      }).pipe(Layer.provide(Credentials.layer(server)), Layer.provide(RateLimiter.layerRedis())),
       UpdateQueue.layerRedis({ lease: Duration.seconds(lease) })
     ).pipe(Layer.provide(RedisConnection.layer))
 

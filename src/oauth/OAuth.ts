@@ -249,9 +249,12 @@ export const layer = (
 ): Layer.Layer<OAuth | AccessToken.AccessToken, InvalidOptions, HttpClient.HttpClient | TokenStore.TokenStore> =>
   Layer.effectContext(make(options))
 
+const optional = (name: string) => Config.String(name).pipe(Config.withDefault(undefined))
+
 /**
  * The same, with options from `Config`: `HIGHLEVEL_CLIENT_ID`, `HIGHLEVEL_CLIENT_SECRET`,
- * and, where set, `HIGHLEVEL_BASE_URL` and `HIGHLEVEL_API_VERSION`.
+ * and, where set, `HIGHLEVEL_APP_VERSION_ID`, `HIGHLEVEL_MARKETPLACE_URL`,
+ * `HIGHLEVEL_BASE_URL` and `HIGHLEVEL_API_VERSION`.
  */
 export const layerConfig = (
   options?: Omit<Options, "clientId" | "clientSecret" | "baseUrl" | "version"> & {
@@ -275,6 +278,8 @@ export const layerConfig = (
         ...options,
         clientId: yield* options?.clientId ?? Config.String("HIGHLEVEL_CLIENT_ID"),
         clientSecret: yield* options?.clientSecret ?? Config.Redacted("HIGHLEVEL_CLIENT_SECRET"),
+        versionId: options?.versionId ?? (yield* optional("HIGHLEVEL_APP_VERSION_ID")),
+        marketplaceUrl: options?.marketplaceUrl ?? (yield* optional("HIGHLEVEL_MARKETPLACE_URL")),
         ...(yield* OptionsCheck.server({ baseUrl: options?.baseUrl, version: options?.version }))
       })
     })
