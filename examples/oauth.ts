@@ -48,7 +48,7 @@ const Routes = Layer.unwrap(
     const redirectUri = `${origin}/callback`
     // The sandbox serves the page, too, and its customer says yes at once.
     const page = Option.getOrElse(
-      Option.map(baseUrl, (url) => `${url}/oauth/chooselocation`),
+      Option.map(baseUrl, (url) => `${url}/v2/oauth/chooselocation?version_id=sandbox`),
       () => OAuth.defaultPage
     )
 
