@@ -62,7 +62,13 @@ export const AccessTokenResponse = Lenient.struct({
   approvedLocations: Lenient.field(Schema.Array(Schema.String)),
   userId: Lenient.field(Schema.String),
   /** Of the plan that was subscribed to, in a paid app. */
-  planId: Lenient.field(Schema.String)
+  planId: Lenient.field(Schema.String),
+  /** Whether an agency installed the app in several locations at once. */
+  isBulkInstallation: Lenient.field(Schema.Boolean),
+  /** Whether a location that the agency adds later has the app, too. */
+  installToFutureLocations: Lenient.field(Schema.Boolean),
+  /** Whether the agency approved all of its locations. */
+  approveAllLocations: Lenient.field(Schema.Boolean)
 })
 
 /**
