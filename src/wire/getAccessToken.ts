@@ -26,18 +26,6 @@ export const AccessTokenRequest = Schema.Struct({
   redirect_uri: Schema.optionalKey(Schema.String)
 })
 
-/** The same as JSON, which is documented for `v3`. */
-export const AccessTokenRequestJson = AccessTokenRequest.pipe(
-  Schema.encodeKeys({
-    client_id: "clientId",
-    client_secret: "clientSecret",
-    grant_type: "grantType",
-    refresh_token: "refreshToken",
-    user_type: "userType",
-    redirect_uri: "redirectUri"
-  })
-)
-
 const seconds = Schema.Union([Schema.Finite, Schema.FiniteFromString])
 
 /**
