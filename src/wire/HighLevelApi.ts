@@ -1,4 +1,5 @@
 /** HighLevel's API as one `HttpApi` value, as far as this package knows it. */
+import * as Schema from "effect/Schema"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
@@ -46,7 +47,18 @@ const documented = (operation: Declaration, summary: string) =>
   OpenApi.annotations({ identifier: operation.name, summary, externalDocs: { url: operation.documentation } })
 
 const asForm = HttpApiSchema.asFormUrlEncoded()
-const token = { ...getAccessToken, payload: asForm(getAccessToken.payload) }
+// At `v3` the token endpoint takes JSON as well, in camel case.
+const tokenJson = getAccessToken.payload.pipe(
+  Schema.encodeKeys({
+    client_id: "clientId",
+    client_secret: "clientSecret",
+    grant_type: "grantType",
+    refresh_token: "refreshToken",
+    user_type: "userType",
+    redirect_uri: "redirectUri"
+  })
+)
+const token = { ...getAccessToken, payload: [asForm(getAccessToken.payload), tokenJson] as const }
 const locationToken = { ...getLocationAccessToken, payload: asForm(getLocationAccessToken.payload) }
 
 /** The conversations of a location. */
@@ -87,6 +99,8 @@ export class OAuth extends HttpApiGroup.make("oauth")
       .middleware(AgencyAuthorization)
       .annotateMerge(documented(getInstalledLocations, "Get Location where app is installed"))
   )
+  .annotateEndpoints(HttpApi.PayloadParseOptions, { onExcessProperty: "error", errors: "all" })
+  .annotateEndpoints(HttpApi.QueryParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({ title: "OAuth 2.0" })) {}
 
 /**

@@ -19,7 +19,7 @@ const Secret = Schema.RedactedFromValue(Schema.String)
 export const AccessTokenRequest = Schema.Struct({
   client_id: Schema.String,
   client_secret: Secret,
-  grant_type: Schema.Literals(["authorization_code", "refresh_token"]),
+  grant_type: Schema.Literals(["authorization_code", "refresh_token", "client_credentials"]),
   code: Schema.optionalKey(Secret),
   refresh_token: Schema.optionalKey(Secret),
   user_type: Schema.optionalKey(UserType),
@@ -50,7 +50,13 @@ export const AccessTokenResponse = Lenient.struct({
   approvedLocations: Lenient.field(Schema.Array(Schema.String)),
   userId: Lenient.field(Schema.String),
   /** Of the plan that was subscribed to, in a paid app. */
-  planId: Lenient.field(Schema.String)
+  planId: Lenient.field(Schema.String),
+  /** Whether an agency installed the app in several locations at once. */
+  isBulkInstallation: Lenient.field(Schema.Boolean),
+  /** Whether a location that the agency adds later has the app, too. */
+  installToFutureLocations: Lenient.field(Schema.Boolean),
+  /** Whether the agency approved all of its locations. */
+  approveAllLocations: Lenient.field(Schema.Boolean)
 })
 
 /**
