@@ -218,7 +218,7 @@ describe("a token store in files", () => {
             }
           }
         }
-      assert.isAbove(places, 100)
+        assert.isAbove(places, 100)
       }).pipe(Effect.provide(NodeServices.layer)),
     60_000
   )
