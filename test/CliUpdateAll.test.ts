@@ -248,6 +248,22 @@ describe("effect-highlevel update-all", () => {
   )
 
   it.live(
+    "knows how many lines there are in a file once it is read, comments and empty lines aside, and not in a pipe",
+    () =>
+      Effect.gen(function* () {
+        const text = `# ids\n\nconversationId\nc0\nc1\n\n{oops`
+        const args = ["--location-id", "l0", "--unread-count", "0", "--dry-run", "--json"]
+        const fromFile = yield* run(["--input", file(text), ...args])
+        assert.deepInclude(JSON.parse(fromFile.stderr), { lines: 3, ids: 2, total: 3 })
+        const piped = yield* run(args, {}, text)
+        assert.deepInclude(JSON.parse(piped.stderr), { lines: 3, ids: 2, total: null })
+        const nothing = yield* run(["--input", file(), ...args])
+        assert.deepInclude(JSON.parse(nothing.stderr), { lines: 0, total: null })
+      }).pipe(Effect.provide(sandboxWith(1))),
+    20_000
+  )
+
+  it.live(
     "stops after --max-failures, and reads CSV",
     () =>
       Effect.gen(function* () {

@@ -2,7 +2,8 @@ import { assert, describe, it } from "vitest"
 import * as Progress from "../src/cli/progress.ts"
 
 const state = (over: Partial<Progress.State> = {}): Progress.State => ({
-  ...Progress.make(0, 1000),
+  ...Progress.make(0, () => 1),
+  read: 1000,
   applied: 240,
   failed: 7,
   invalid: 3,
@@ -36,9 +37,29 @@ describe("the progress bar", () => {
   })
 
   it("has no bar and no end where the total is not known", () => {
+    const piped = state({ readPart: () => undefined })
+    const text = "250 done  10 failed  9.9/s  quota 37/100  day 199750"
+    assert.strictEqual(Progress.bar(piped, 25_000, 120, false), text)
+    assert.strictEqual(Progress.line(piped, 25_000), text.replaceAll("  ", ", "))
+    assert.isNull(Progress.json(piped, 25_000).total)
+  })
+
+  it("knows about how many lines there are by the part that is read", () => {
+    const half = state({ read: 1003, readPart: () => 0.5 })
     assert.strictEqual(
-      Progress.line({ ...state(), total: undefined } as Progress.State, 25_000),
-      "250 done, 10 failed, 9.9/s, quota 37/100, day 199750"
+      Progress.bar(half, 25_000, 120, false),
+      "[===                           ] 250/~2006  10 failed  9.9/s  2 min 58 s left  quota 37/100  day 199750"
+    )
+    assert.strictEqual(Progress.json(half, 25_000).total, 2006)
+  })
+
+  it.each([0, Number.NaN])("has no total where nothing is read (%d)", (part) => {
+    assert.strictEqual(
+      Progress.line(
+        Progress.make(0, () => part),
+        25_000
+      ),
+      "0 done"
     )
   })
 
