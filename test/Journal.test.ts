@@ -316,6 +316,8 @@ describe("a journal", () => {
         journal.end({ _tag: "Applied", row: 1, update: read(0), attempts: 1, response: Option.none() })
       )
       assert.deepStrictEqual([error.reason, error.message.includes("process 8 on web-2")], ["InUse", true])
+      // Nothing more is sent.
+      assert.strictEqual(yield* Effect.flip(journal.begin(read(1))), error)
       rmSync(`${path}.lock`)
     }).pipe(Effect.scoped, Effect.provide(layer))
   )

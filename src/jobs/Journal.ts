@@ -145,6 +145,7 @@ export const open = Effect.fnUntraced(function* (options: {
     isApplied: (update) => Effect.sync(() => fields.matches(update)),
     begin: (update) =>
       Effect.suspend(() => {
+        if (broken !== undefined) return Effect.fail(broken)
         if (!fields.isKnown(update)) return Effect.void
         fields.forget(update)
         // Only the names are read again: feedback may be too deep for JSON, and the client says so.
