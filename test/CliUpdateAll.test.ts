@@ -5,10 +5,13 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
-import { readFileSync, writeFileSync } from "node:fs"
+import { execFile } from "node:child_process"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { promisify } from "node:util"
 import { inputOf, type OutcomeLine, outcomeLines, sandboxWith, temporaryFiles, token, unread } from "./bulk.ts"
 import { layerOAuth } from "./oauth.ts"
 import * as Cli from "./cli.ts"
+import { bundleOf } from "./programs.ts"
 
 const { file, newPath } = temporaryFiles()
 
@@ -25,6 +28,37 @@ const outcomes = (stdout: string) =>
   outcomeLines(stdout)
     .toSorted((one, other) => one.line - other.line)
     .map(({ line, outcome }) => `${line} ${outcome}`)
+
+// It runs a command on a terminal of its own; that of BSD takes other arguments.
+const script = "/usr/bin/script"
+const hasTerminal = process.platform === "linux" && existsSync(script)
+if (!hasTerminal) console.warn("there is no script of util-linux: the test of the bar on a terminal is SKIPPED")
+
+describe.skipIf(!hasTerminal)("on a terminal", () => {
+  it.live(
+    "has a bar, also where the outcomes go to a file",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        yield* sandbox.fault({ kind: "slow-headers", delay: "500 millis", times: Infinity })
+        const input = file(`${inputOf(0, 0)}\n${inputOf(0, 1)}`)
+        const outcomes = newPath()
+        const command = `stty cols 100; ${process.execPath} ${bundleOf("src/cli/main.ts")} update-all --input ${input} > ${outcomes}`
+        const env = {
+          PATH: process.env["PATH"],
+          NO_COLOR: "1",
+          HIGHLEVEL_TOKEN: token,
+          HIGHLEVEL_BASE_URL: yield* Sandbox.url
+        }
+        const run = promisify(execFile)(script, ["-qec", command, "/dev/null"], { env })
+        const { stdout } = yield* Effect.promise(() => run)
+        assert.match(stdout, /\[=+ +\] 1\/2 {2}/)
+        assert.match(stdout, /2 lines: 2 applied in \d+ s/)
+        assert.strictEqual(readFileSync(outcomes, "utf8").trim().split("\n").length, 2)
+      }).pipe(Effect.provide(sandboxWith(1))),
+    20_000
+  )
+})
 
 describe("effect-highlevel update-all", () => {
   it.live(

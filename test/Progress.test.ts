@@ -17,7 +17,7 @@ describe("the progress bar", () => {
   it("says done, failed, total, rate, time to finish and quota", () => {
     assert.strictEqual(
       Progress.bar(state(), 25_000, 120, false),
-      "[=======                       ] 250/1000  10 failed  9.9/s  1 min 16 s left  quota 37/100  day 199750"
+      "[=======                       ] 250/1,000  10 failed  9.9/s  1 min 16 s left  quota 37/100  day 199,750"
     )
   })
 
@@ -26,9 +26,9 @@ describe("the progress bar", () => {
       const text = plain(Progress.bar(state(), 25_000, columns, true))
       assert.isBelow(text.length, Math.max(columns, 2), `${columns}: ${text}`)
     }
-    assert.strictEqual(Progress.bar(state(), 25_000, 40, false), "[==        ] 250/1000  10 failed  9.9/s")
-    assert.strictEqual(Progress.bar(state(), 25_000, 30, false), "250/1000  10 failed  9.9/s")
-    assert.strictEqual(Progress.bar(state(), 25_000, 15, false), "250/1000")
+    assert.strictEqual(Progress.bar(state(), 25_000, 40, false), "[==       ] 250/1,000  10 failed  9.9/s")
+    assert.strictEqual(Progress.bar(state(), 25_000, 30, false), "250/1,000  10 failed  9.9/s")
+    assert.strictEqual(Progress.bar(state(), 25_000, 15, false), "250/1,000")
   })
 
   it("has colors only where they are wanted", () => {
@@ -38,7 +38,7 @@ describe("the progress bar", () => {
 
   it("has no bar and no end where the total is not known", () => {
     const piped = state({ readPart: () => undefined })
-    const text = "250 done  10 failed  9.9/s  quota 37/100  day 199750"
+    const text = "250 done  10 failed  9.9/s  quota 37/100  day 199,750"
     assert.strictEqual(Progress.bar(piped, 25_000, 120, false), text)
     assert.strictEqual(Progress.line(piped, 25_000), text.replaceAll("  ", ", "))
     assert.isNull(Progress.json(piped, 25_000).total)
@@ -48,7 +48,7 @@ describe("the progress bar", () => {
     const half = state({ read: 1003, readPart: () => 0.5 })
     assert.strictEqual(
       Progress.bar(half, 25_000, 120, false),
-      "[===                           ] 250/~2006  10 failed  9.9/s  2 min 58 s left  quota 37/100  day 199750"
+      "[===                           ] 250/~2,006  10 failed  9.9/s  2 min 58 s left  quota 37/100  day 199,750"
     )
     assert.strictEqual(Progress.json(half, 25_000).total, 2006)
   })
@@ -65,7 +65,7 @@ describe("the progress bar", () => {
 
   it("counts what was skipped as done, and not as speed", () => {
     const skipped = state({ applied: 0, failed: 0, invalid: 0, skipped: 500, quota: {} })
-    assert.strictEqual(Progress.line(skipped, 10), "500/1000")
+    assert.strictEqual(Progress.line(skipped, 10), "500/1,000")
     assert.strictEqual(Progress.summary(skipped, 10), "500 lines: 0 applied, 500 skipped in 0 s")
   })
 

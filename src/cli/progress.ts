@@ -1,4 +1,5 @@
 /** How far a job is: a bar on a terminal, else a line every few seconds. */
+import * as Output from "./output.ts"
 
 /** What a job knows of itself, and which part of its input has been read, from 0 to 1, if that is known. */
 export const make = (startedAt: number, readPart: () => number | undefined = () => undefined) => {
@@ -37,6 +38,8 @@ const perSecond = (state: State, now: number) => {
   return made === 0 || now <= state.startedAt ? 0 : (made * 1000) / (now - state.startedAt)
 }
 
+const some = (count: number, what: string) => (count === 0 ? [] : [`${Output.count(count)} ${what}`])
+
 const facts = (state: State, now: number): ReadonlyArray<string> => {
   const done = doneOf(state)
   const total = totalOf(state)
@@ -44,15 +47,17 @@ const facts = (state: State, now: number): ReadonlyArray<string> => {
   const { daily, max, remaining } = state.quota
   const bad = state.failed + state.invalid
   return [
-    total === undefined ? `${done} done` : `${done}/${total.isExact ? "" : "~"}${total.lines}`,
-    ...(bad === 0 ? [] : [`${bad} failed`]),
-    ...(state.notSent === 0 ? [] : [`${state.notSent} not sent`]),
+    total === undefined
+      ? `${Output.count(done)} done`
+      : `${Output.count(done)}/${total.isExact ? "" : "~"}${Output.count(total.lines)}`,
+    ...some(bad, "failed"),
+    ...some(state.notSent, "not sent"),
     ...(rate === 0 ? [] : [`${rate.toFixed(1)}/s`]),
     ...(rate === 0 || total === undefined || done >= total.lines
       ? []
       : [`${span(((total.lines - done) * 1000) / rate)} left`]),
     ...(remaining === undefined ? [] : [`quota ${remaining}${max === undefined ? "" : `/${max}`}`]),
-    ...(daily === undefined ? [] : [`day ${daily}`])
+    ...(daily === undefined ? [] : [`day ${Output.count(daily)}`])
   ]
 }
 
@@ -84,17 +89,18 @@ export const bar = (state: State, now: number, columns: number, colors: boolean)
 export const summary = (state: State, now: number): string => {
   const { applied, failed, ids, invalid, notSent, planned, skipped, unreadable } = state
   const parts = [
-    ...(planned > 0 ? [`${planned} to apply`] : [`${applied} applied`]),
-    ...(unreadable > 0 ? [`${unreadable} of them with an unreadable response`] : []),
-    ...(skipped > 0 ? [`${skipped} skipped`] : []),
-    ...(failed > 0 ? [`${failed} failed`] : []),
-    ...(notSent > 0 ? [`${notSent} not sent`] : []),
-    ...(invalid > 0 ? [`${invalid} invalid`] : [])
+    planned > 0 ? `${Output.count(planned)} to apply` : `${Output.count(applied)} applied`,
+    ...some(unreadable, "of them with an unreadable response"),
+    ...some(skipped, "skipped"),
+    ...some(failed, "failed"),
+    ...some(notSent, "not sent"),
+    ...some(invalid, "invalid")
   ]
   const rate = perSecond(state, now)
   const speed = rate === 0 ? "" : ` (${rate.toFixed(1)}/s)`
-  const read = ids === 0 ? "" : ` (${ids} of them conversation ids)`
-  return `${doneOf(state)} lines${read}: ${parts.join(", ")} in ${span(now - state.startedAt)}${speed}`
+  const read =
+    ids === 0 ? "" : ` (${Output.count(ids)} of them ${ids === 1 ? "a conversation id" : "conversation ids"})`
+  return `${Output.counted(doneOf(state), "line")}${read}: ${parts.join(", ")} in ${span(now - state.startedAt)}${speed}`
 }
 
 export const json = (state: State, now: number) => ({

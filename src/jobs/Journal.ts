@@ -5,9 +5,9 @@
  * update that would change nothing is skipped, so the input may be sorted, cut,
  * extended or made by another query between runs: the last values of the input win.
  * A line that was taken out of the input is not undone. An input that sets a field of a
- * conversation to several values one after the other sends them again in every run:
- * which of them is the last is not known before the input ends. What somebody else changes in
- * HighLevel, such as a new message, a journal does not know: start a new one for it.
+ * conversation to several values has them sent again in every run: which of them is the
+ * last is not known before the input ends. What somebody else changes in HighLevel, such
+ * as a new message, a journal does not know: start a new one for it.
  */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
