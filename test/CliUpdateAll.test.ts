@@ -3,7 +3,8 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { OAuth, TokenStore } from "effect-highlevel"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { HighLevelClient, Journal, OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { execFile } from "node:child_process"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
@@ -168,6 +169,38 @@ describe("effect-highlevel update-all", () => {
         assert.strictEqual(result.code, code)
         assert.strictEqual(result.stdout, "")
       }).pipe(Effect.provide(sandboxWith(1))),
+    20_000
+  )
+
+  it.live(
+    "does not use the journal of another server, or one that another run uses",
+    () =>
+      Effect.gen(function* () {
+        const journal = newPath()
+        writeFileSync(journal, `{"journal":1,"server":"https://sandbox.example"}\n`)
+        const input = file(inputOf(0, 0))
+        const args = ["--input", input, "--journal", journal]
+        const other = yield* run([...args, "--json"])
+        const message = `The journal ${journal} is of https://sandbox.example, and this job is for ${yield* Sandbox.url}. Nothing was sent`
+        assert.deepStrictEqual(
+          [other.code, JSON.parse(other.stderr)],
+          [64, { _tag: "JournalError", reason: "OtherServer", message }]
+        )
+        writeFileSync(journal, "")
+        yield* Journal.open({ path: journal, owner: "process 7 on web-1" }).pipe(
+          Effect.provide(
+            HighLevelClient.layer({ token: Redacted.make(token), baseUrl: yield* Sandbox.url }).pipe(
+              Layer.provide(FetchHttpClient.layer),
+              Layer.merge(NodeServices.layer)
+            )
+          )
+        )
+        const used = yield* run(args)
+        assert.strictEqual(used.code, 75)
+        assert.match(used.stderr, /^The journal \S+ is in use by process 7 on web-1, since \S+\n$/)
+        const sandbox = yield* Sandbox.Sandbox
+        assert.deepStrictEqual(yield* sandbox.requests, [])
+      }).pipe(Effect.scoped, Effect.provide(sandboxWith(1))),
     20_000
   )
 

@@ -371,6 +371,19 @@ describe("a journal", () => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
+  it.effect("in a KeyValueStore that fails ends the job with its error, in words", () =>
+    Effect.gen(function* () {
+      const store = yield* KeyValueStore.KeyValueStore
+      const cause = new KeyValueStore.KeyValueStoreError({ message: "connection lost", method: "get" })
+      const failing = Layer.succeed(KeyValueStore.KeyValueStore, { ...store, get: () => Effect.fail(cause) })
+      const error = yield* Effect.flip(Effect.provide(runOver(Journal.fromKeyValueStore, [read(0)]), failing))
+      assert(error._tag === "JournalError")
+      assert.deepInclude(error, { reason: "Unavailable", cause })
+      assert.isUndefined(error.path)
+      assert.strictEqual(error.message, "The journal in the KeyValueStore cannot be read or written: connection lost")
+    }).pipe(Effect.provide([layer, KeyValueStore.layerMemory]))
+  )
+
   it.effect("in a KeyValueStore keeps two servers apart", () =>
     Effect.gen(function* () {
       const inputs = [read(0), read(1)]
