@@ -26,7 +26,7 @@ const unauthorized = (locationId: string) =>
     attempts: 1,
     status: 401,
     reason: "InvalidToken",
-    messages: ["Expired"],
+    messages: ["Expired\u001b[0m"],
     body: ""
   })
 
@@ -61,7 +61,7 @@ describe("what update-all prints at its end", () => {
         [
           "2 lines: 0 applied, 2 not sent in 0 s",
           "Location l\\u001b[2J: nothing more was sent. Unauthorized: " +
-            "Conversations.update of conversation c0: Expired (status 401). " +
+            "Conversations.update of conversation c0: Expired\\u001b[0m (status 401). " +
             HighLevelError.advice(unauthorized("l"))
         ].join("\n")
       )

@@ -63,6 +63,13 @@ describe("the progress bar", () => {
     )
   })
 
+  it("says how many were not sent", () => {
+    assert.strictEqual(
+      Progress.line(state({ notSent: 3, quota: {} }), 25_000),
+      "253/1,000, 10 failed, 3 not sent, 9.9/s, 1 min 16 s left"
+    )
+  })
+
   it("counts what was skipped as done, and not as speed", () => {
     const skipped = state({ applied: 0, failed: 0, invalid: 0, skipped: 500, quota: {} })
     assert.strictEqual(Progress.line(skipped, 10), "500/1,000")
