@@ -45,7 +45,7 @@ export const work = Command.make(
   Effect.fnUntraced(function* ({ concurrency, idle, json, lease, queue, ...server }) {
     // Loaded when it is used, since Redis takes its time.
     const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
-    const state = Progress.make(yield* Clock.currentTimeMillis, undefined)
+    const state = Progress.make(yield* Clock.currentTimeMillis)
     const report = yield* Report.make(state, json)
     const worked = WorkReport.make(state)
     const stop = yield* Deferred.make<void>()
