@@ -30,7 +30,9 @@ export const work = Command.make(
     concurrency: Shared.concurrencyFlag("Maximum requests in flight (64, and 16 of one location)"),
     idle: Flag.Int("idle").pipe(
       Flag.withSchema(seconds),
-      Flag.withDescription("End when nothing was to be sent for so many seconds; stopped locations are not waited for"),
+      Flag.withDescription(
+        "End when nothing was to be sent for so many seconds; locations that it has stopped are not waited for"
+      ),
       Flag.withMetavar("seconds"),
       Flag.optional
     ),
