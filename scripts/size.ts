@@ -94,7 +94,7 @@ const programs = [
   },
   {
     title: "against `Sandbox.layer`, as in a test",
-    budget: 123_000,
+    budget: 126_000,
     code: `${fetching}
       import * as Conversations from "effect-highlevel/Conversations"
       import * as HighLevelClient from "effect-highlevel/HighLevelClient"
