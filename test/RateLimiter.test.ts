@@ -405,6 +405,32 @@ describe("a client against a server that enforces its limits", () => {
     )
   )
 
+  it.effect.each([
+    ["reset-body", 1000],
+    ["disconnect", 2000]
+  ] as const)(
+    "after a %s the next request waits %s ms: what was cut off has begun, what is lost may still arrive",
+    ([kind, millis]) =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        yield* Conversations.update({ ...ids, starred: true })
+        yield* TestClock.adjust("1 second")
+        yield* sandbox.fault({ kind })
+        const fiber = yield* Effect.forkChild(Conversations.update({ ...ids, starred: false }))
+        yield* TestClock.adjust(millis - 1)
+        assert.lengthOf(yield* sandbox.requests, 2)
+        yield* TestClock.adjust(1)
+        yield* Fiber.join(fiber)
+        assert.lengthOf(yield* sandbox.requests, 3)
+      }).pipe(
+        Effect.provide(
+          HighLevelClient.layer({ token: Redacted.make("sandbox-token"), retry: { baseDelay: "1 millis" } }).pipe(
+            Layer.provideMerge(Sandbox.layer({ rateLimit: { max: 1, intervalMillis: 1000 } }))
+          )
+        )
+      )
+  )
+
   it.effect("a location's backlog does not delay another's", () =>
     Effect.gen(function* () {
       const backlog = yield* Effect.forkChild(updateAll(seeded(200, "busy")))

@@ -27,7 +27,7 @@ const userFolder = Effect.gen(function* () {
 })
 
 /** The folder of `HIGHLEVEL_TOKENS`; else the Redis of `HIGHLEVEL_REDIS_URL`; else a folder of this user. */
-const store = Layer.unwrap(
+const plainStore = Layer.unwrap(
   Effect.gen(function* () {
     const directory = yield* variable("HIGHLEVEL_TOKENS")
     if (directory === undefined && (yield* variable("HIGHLEVEL_REDIS_URL")) !== undefined) {
@@ -35,6 +35,16 @@ const store = Layer.unwrap(
       return TokenStore.layerRedis().pipe(Layer.provide(RedisConnection.layer))
     }
     return TokenStore.layerFile({ directory: directory ?? (yield* userFolder) })
+  })
+)
+
+/** The same, encrypted where there is a `HIGHLEVEL_TOKENS_KEY`. */
+const store = Layer.unwrap(
+  Effect.gen(function* () {
+    const key = yield* Config.option(Config.Redacted("HIGHLEVEL_TOKENS_KEY"))
+    return Option.isSome(key)
+      ? TokenStore.layerEncrypted({ key: key.value }).pipe(Layer.provide(plainStore))
+      : plainStore
   })
 )
 

@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Tracer from "effect/Tracer"
@@ -252,7 +253,11 @@ export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
   const received = yield* Effect.exit(inFlight(exchanged))
   if (requestSlot !== undefined) yield* requestSlot.release
   if (Exit.isFailure(received)) {
-    yield* rateLimiter.release(bucket, permit, unknown)
+    const broken = Exit.findErrorOption(received)
+    const status = Option.isSome(broken) && broken.value._tag === "Broken" ? broken.value.status : undefined
+    // A response that was cut off has begun: its request is no longer in flight.
+    const observation = status === undefined ? unknown : RateLimitHeaders.cutOff(status)
+    yield* rateLimiter.release(bucket, permit, observation)
     const failure = yield* Effect.flip(Exit.failCause(received.cause))
     const error = failure._tag === "Broken" ? call.broken(failure, subject, token.value) : failure
     HighLevelMetrics.count(HighLevelMetrics.attempts, operation, error._tag, context)

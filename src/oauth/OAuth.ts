@@ -11,8 +11,10 @@
  * One {@link layer} serves the locations that have connected by themselves, and those
  * of any number of agencies.
  */
+import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
@@ -26,7 +28,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as AccessToken from "../client/AccessToken.ts"
 import type { InvalidOptions } from "../client/HighLevelError.ts"
 import * as OptionsCheck from "../client/options.ts"
-import { ApiVersion } from "../wire/Operation.ts"
+import type { ApiVersion } from "../wire/Operation.ts"
 import {
   type Account,
   AuthorizationFailed,
@@ -66,6 +68,9 @@ const areEqual = (expected: Redacted.Redacted, received: string) =>
   Mac.timingSafeEqual(bytesOf(Redacted.value(expected)), bytesOf(received))
 
 const scopesOf = (scope = "") => scope.split(" ").filter((name) => name !== "")
+
+const timeOf = (date: DateTime.DateTime | undefined) =>
+  date === undefined ? Clock.currentTimeMillis : Effect.succeed(DateTime.toEpochMillis(date))
 
 /** What a grant connects; nothing if it names neither a location nor a company. */
 const connectedOf = ({
@@ -197,7 +202,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     }
     if (connected.userType === "Location") return connected
     const { companyId } = connected
-    const add = ({ locationId }: { readonly locationId: string }) => manager.addLocation(companyId, locationId)
+    const now = yield* Clock.currentTimeMillis
+    const add = ({ locationId }: { readonly locationId: string }) => manager.addLocation(companyId, locationId, now)
     const locations = yield* installedLocations({ companyId }).pipe(
       Stream.mapEffect((location) => Effect.as(add(location), location), { concurrency: 16 }),
       Stream.runCollect,
@@ -223,9 +229,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         Effect.mapError((error) => new AccessToken.AccessTokenError({ reason: "Refused", messages: [error.message] })),
         Effect.flatMap((trimmed) => manager.importRefreshToken(accountOf(account), trimmed))
       ),
-    addLocation: ({ companyId, locationId }) => manager.addLocation(companyId, locationId),
+    addLocation: ({ companyId, installedAt, locationId }) =>
+      Effect.flatMap(timeOf(installedAt), (millis) => manager.addLocation(companyId, locationId, millis)),
     installedLocations,
-    disconnect: (account) => manager.disconnect(accountOf(account)),
+    disconnect: (account, { uninstalledAt } = {}) =>
+      Effect.flatMap(timeOf(uninstalledAt), (millis) => manager.disconnect(accountOf(account), millis)),
     list: Stream.concat(listed("Company"), listed("Location")),
     isConnected: (account) => manager.isConnected(accountOf(account)),
     token: (account) => manager.get(accountOf(account)),

@@ -1,6 +1,7 @@
 /**
  * Where OAuth tokens are kept: in memory ({@link layerMemory}), in files
- * ({@link layerFile}), in Redis ({@link layerRedis}), or where you say.
+ * ({@link layerFile}), in Redis ({@link layerRedis}), or where you say; and in each
+ * of them encrypted ({@link layerEncrypted}).
  *
  * A store keeps one text under a key and replaces it in one step, if nobody else
  * did in between. Everything else (who refreshes, until when, and what becomes of
@@ -16,8 +17,13 @@ import * as Path from "effect/Path"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as Redis from "effect/persistence/Redis"
+import type { InvalidOptions } from "../client/HighLevelError.ts"
+import * as Redaction from "../client/redaction.ts"
+import * as SafeCause from "../client/safeCause.ts"
+import * as TokenEncryption from "./encryption.ts"
 import * as TokenFile from "./fileStore.ts"
 import * as TokenRedis from "./redisStore.ts"
+import { secretsIn } from "./storedTokens.ts"
 
 /** The store cannot be reached, or does not do what it is asked for. */
 export class TokenStoreError extends Data.TaggedError("TokenStoreError")<{ readonly cause: unknown }> {}
@@ -102,6 +108,8 @@ const over = <E>(store: Service<E>): Service => ({
   list: Stream.mapError(store.list, (cause) => new TokenStoreError({ cause }))
 })
 
+const textOf = (text: Option.Option<Redacted.Redacted>) => Option.getOrUndefined(Option.map(text, Redacted.value))
+
 /** Tokens in the memory of this process. */
 export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
   const texts = new Map<string, Redacted.Redacted>()
@@ -109,11 +117,7 @@ export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
     get: (key) => Effect.sync(() => Option.fromNullishOr(texts.get(key))),
     replace: (key, current, next) =>
       Effect.sync(() => {
-        const held = texts.get(key)
-        const isCurrent =
-          held === undefined
-            ? Option.isNone(current)
-            : Option.isSome(current) && Redacted.value(held) === Redacted.value(current.value)
+        const isCurrent = textOf(Option.fromNullishOr(texts.get(key))) === textOf(current)
         if (isCurrent) texts.set(key, next)
         return isCurrent
       }),
@@ -158,4 +162,106 @@ export const layerRedis = (options?: {
   Layer.effect(
     TokenStore,
     Effect.map(Redis.Redis, (redis) => over(TokenRedis.make(redis, options?.prefix ?? "effect-highlevel:tokens:")))
+  )
+
+const encrypted = (store: Service, { decrypt, encrypt }: TokenEncryption.Encryption): Service => {
+  const load = Effect.fnUntraced(function* (key: string) {
+    const stored = yield* store.get(key)
+    if (Option.isNone(stored)) return { stored, plain: stored, isOutdated: false }
+    const { isOutdated, plain } = yield* failing(decrypt(key, stored.value))
+    return { stored, plain: Option.some(plain), isOutdated }
+  })
+
+  /** `false` if another text is stored by now. */
+  const replaceStored = (key: string, stored: Option.Option<Redacted.Redacted>, plain: Redacted.Redacted) =>
+    Effect.flatMap(failing(encrypt(key, plain)), (next) => store.replace(key, stored, next))
+
+  return {
+    get: Effect.fnUntraced(function* (key) {
+      const { isOutdated, plain, stored } = yield* load(key)
+      if (isOutdated && Option.isSome(plain)) {
+        yield* Effect.catch(replaceStored(key, stored, plain.value), ({ cause }) => {
+          const redact = Redaction.make(...secretsIn(plain.value))
+          return Effect.logWarning(
+            `The tokens of ${key} could not be encrypted under the current key`,
+            SafeCause.make(cause, redact)
+          )
+        })
+      }
+      return plain
+    }),
+    replace: Effect.fnUntraced(function* (key, current, next) {
+      while (true) {
+        const { plain, stored } = yield* load(key)
+        if (textOf(plain) !== textOf(current)) return false
+        // Somebody may have encrypted the same tokens again in between.
+        if (yield* replaceStored(key, stored, next)) return true
+      }
+    }),
+    remove: store.remove,
+    list: store.list
+  }
+}
+
+/**
+ * Encrypts the tokens of the store that it is provided with, by AES-256-GCM. The key
+ * is 32 random bytes in base64, as `openssl rand -base64 32` prints them; keep it
+ * where your other secrets are, and not beside the tokens. Fails with
+ * `InvalidOptions` where a key is something else.
+ *
+ * Tokens under a previous key, and those that were stored without encryption, are
+ * read, and encrypted under the current key when they are read. Tokens that none of
+ * the keys decrypts, and those of another account, fail with `TokenStoreError`.
+ *
+ * **Gotchas**
+ *
+ * A process that lacks a key cannot read what is encrypted under it. Where the
+ * processes are not all replaced at once, give them the new key as one of
+ * `previousKeys` first, and as `key` when all of them have it.
+ *
+ * It keeps tokens from those who can read the store. Those who can write to it can
+ * still put back what was there before, or tokens of their own that are not encrypted.
+ *
+ * **Example** (Encrypted tokens, and a new key for them)
+ *
+ * ```ts
+ * import { TokenStore } from "effect-highlevel"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import * as Option from "effect/Option"
+ * import * as Redacted from "effect/Redacted"
+ * import * as Stream from "effect/Stream"
+ *
+ * // openssl rand -base64 32
+ * const key = Redacted.make("Ws0mv7Pj3wwvGpRWRsWwUqJvsGoUd5Bm2yYB6hSFKl4=")
+ * const newKey = Redacted.make("0oXl2ubDnJj2nPqYwXTEhVq7v7jkYyhCkJBrlFCXoUo=")
+ *
+ * // In its place `TokenStore.layerRedis()`, or `TokenStore.layerFile({ directory: "tokens" })`.
+ * const memory = Layer.succeed(TokenStore.TokenStore, await Effect.runPromise(TokenStore.makeMemory))
+ * const before = TokenStore.layerEncrypted({ key }).pipe(Layer.provide(memory))
+ * const during = TokenStore.layerEncrypted({ key: newKey, previousKeys: [key] }).pipe(Layer.provide(memory))
+ * const after = TokenStore.layerEncrypted({ key: newKey }).pipe(Layer.provide(memory))
+ *
+ * const write = TokenStore.TokenStore.use((store) => store.replace("location:one", Option.none(), Redacted.make("tokens")))
+ * // What is read is encrypted under the new key. Unless a warning is logged, the previous one is no longer needed.
+ * const rotate = TokenStore.TokenStore.use((store) => Stream.runForEach(store.list, store.get))
+ * const read = TokenStore.TokenStore.use((store) => store.get("location:one"))
+ *
+ * await Effect.runPromise(Effect.provide(write, before)) // => true
+ * await Effect.runPromise(Effect.provide(rotate, during))
+ * const tokens = await Effect.runPromise(Effect.provide(read, after))
+ * Option.map(tokens, Redacted.value) // => Option.some("tokens")
+ * ```
+ */
+export const layerEncrypted = (options: {
+  /** 32 random bytes in base64. Under it tokens are written. */
+  readonly key: Redacted.Redacted
+  /** Keys under which tokens are read, too. @default [] */
+  readonly previousKeys?: ReadonlyArray<Redacted.Redacted> | undefined
+}): Layer.Layer<TokenStore, InvalidOptions, TokenStore> =>
+  Layer.effect(
+    TokenStore,
+    Effect.gen(function* () {
+      return encrypted(yield* TokenStore, yield* TokenEncryption.make(options))
+    })
   )

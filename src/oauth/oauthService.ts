@@ -1,5 +1,6 @@
 /** The OAuth service and its options. */
 import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
@@ -189,6 +190,8 @@ export interface Service {
   readonly addLocation: (options: {
     readonly companyId: string
     readonly locationId: string
+    /** When the app was installed there. @default now */
+    readonly installedAt?: DateTime.DateTime | undefined
   }) => Effect.Effect<void, AccessToken.AccessTokenError>
 
   /** The locations in which an agency has installed the app. Needs its scope `oauth.readonly`. */
@@ -201,7 +204,13 @@ export interface Service {
    * serves. A refresh in progress does not bring them back. Other processes see it within a
    * minute. HighLevel is not told: the customer uninstalls the app there.
    */
-  readonly disconnect: (account: Account) => Effect.Effect<void, AccessToken.AccessTokenError>
+  readonly disconnect: (
+    account: Account,
+    options?: {
+      /** When the customer uninstalled the app: an account that has connected since stays. @default now */
+      readonly uninstalledAt?: DateTime.DateTime | undefined
+    }
+  ) => Effect.Effect<void, AccessToken.AccessTokenError>
 
   /** The accounts that are connected, in any order, without their tokens. */
   readonly list: Stream.Stream<Connected, AccessToken.AccessTokenError>

@@ -40,6 +40,8 @@ const TokenRecord = Schema.Struct({
   tokens: Schema.optionalKey(Tokens),
   /** The company whose token is exchanged for this location's. */
   agency: Schema.optionalKey(Schema.String),
+  /** In epoch milliseconds: an uninstall before it is of an earlier connection. */
+  connectedAt: Schema.optionalKey(Schema.Finite),
   /** Set where the agency of a location is still connected, and would serve it. */
   disconnected: Schema.optionalKey(Schema.Literal(true)),
   /** The process that renews the tokens, and when it said so: nobody else does meanwhile. */

@@ -78,7 +78,8 @@ export const make = Effect.fnUntraced(function* (options: {
       const startedAt = yield* Clock.currentTimeMillis
       const exchanged = yield* Effect.result(exchange(companyId, account.id))
       if (exchanged._tag === "Success") {
-        const record = { tokens: tokensOf(exchanged.success, startedAt), agency: companyId }
+        const tokens = tokensOf(exchanged.success, startedAt)
+        const record = { tokens, agency: companyId, connectedAt: startedAt }
         const isStored = yield* records.replace(keyOf(account), Option.none(), record)
         // The agency may have been disconnected meanwhile.
         const agency = yield* records.get(keyOf(accountOf("Company", companyId)))
@@ -112,11 +113,11 @@ export const make = Effect.fnUntraced(function* (options: {
   })
 
   /** Serves a location by the token of an agency, unless it has tokens of its own. */
-  const addLocation = (companyId: string, locationId: string) =>
+  const addLocation = (companyId: string, locationId: string, connectedAt: number) =>
     change(accountOf("Location", locationId), (record) =>
       isConnected(record) && (record.agency === undefined || record.agency === companyId)
         ? undefined
-        : { agency: companyId }
+        : { agency: companyId, connectedAt }
     )
 
   /** The accounts that are connected, with their records. */
@@ -157,8 +158,12 @@ export const make = Effect.fnUntraced(function* (options: {
           const key = keyOf(account)
           const tokens = tokensOf(grant, startedAt)
           const stored = Effect.gen(function* () {
-            const current = yield* records.get(key)
-            return (yield* records.replace(key, current, { tokens })) ? Option.some(true) : Option.none()
+            // What cannot be read, because its key is lost, does not keep a customer from reconnecting.
+            const current = yield* Effect.catch(records.get(key), () =>
+              Effect.as(records.remove(key), Option.none<Redacted.Redacted>())
+            )
+            const record = { tokens, connectedAt: startedAt }
+            return (yield* records.replace(key, current, record)) ? Option.some(true) : Option.none()
           })
           yield* records.persist(key, stored)
           yield* sessions.forget(account)
@@ -176,23 +181,33 @@ export const make = Effect.fnUntraced(function* (options: {
         return change(account, (record) => {
           const imported = record?.imported ?? []
           if (isConnected(record) && (record.imported === undefined || imported.includes(hash))) return undefined
-          return { tokens: { refreshToken, obtainedAt }, imported: [hash, ...imported].slice(0, maximumImports) }
+          return {
+            tokens: { refreshToken, obtainedAt },
+            connectedAt: obtainedAt,
+            imported: [hash, ...imported].slice(0, maximumImports)
+          }
         })
       }),
 
     isConnected: (account: Account) => Effect.map(records.load(keyOf(account)), ({ record }) => isConnected(record)),
 
-    /** Removes the tokens of an account; of an agency, those of the locations that it serves, too. */
-    disconnect: Effect.fnUntraced(function* (account: Account): Effect.fn.Return<void, AccessTokenError> {
-      if (account.userType === "Location") {
-        const agency = (yield* records.load(keyOf(account))).record?.agency
-        if (agency === undefined) return yield* remove(account)
-        // Its agency would serve it again.
-        return yield* change(account, () => ({ agency, disconnected: true }))
-      }
+    /**
+     * Removes the tokens of an account; of an agency, those of the locations that it serves,
+     * too. Nothing where the account was connected after the given time.
+     */
+    disconnect: Effect.fnUntraced(function* (
+      account: Account,
+      uninstalledAt: number
+    ): Effect.fn.Return<void, AccessTokenError> {
+      const { record } = yield* records.load(keyOf(account))
+      if ((record?.connectedAt ?? 0) > uninstalledAt) return
+      const agency = record?.agency
+      // Its agency would serve it again.
+      if (agency !== undefined) return yield* change(account, () => ({ agency, disconnected: true }))
       yield* remove(account)
-      yield* Stream.runForEach(list("Location"), ({ id, record }) =>
-        record.agency === account.id ? remove(accountOf("Location", id)) : Effect.void
+      if (account.userType === "Location") return
+      yield* Stream.runForEach(list("Location"), ({ id, record: { agency } }) =>
+        agency === account.id ? remove(accountOf("Location", id)) : Effect.void
       )
     })
   }

@@ -37,8 +37,8 @@ export interface Responded {
 }
 
 /**
- * How a request ended. `Unknown` is timed out, interrupted or cut off: it may still
- * be in flight. `Unused` was never sent.
+ * How a request ended. `Unknown` has no response, not even the head of one: it may
+ * still be in flight. `Unused` was never sent.
  */
 export type Observation = Responded | { readonly _tag: "Unknown" } | { readonly _tag: "Unused" }
 

@@ -73,3 +73,10 @@ export const read = (
     dailyResetMillis: integer("x-ratelimit-daily-reset", 1, maximumResetMillis)
   }
 }
+
+/** What a response tells that was cut off after its head: that its request has ended. */
+export const cutOff = (status: number): Responded => ({
+  _tag: "Responded",
+  isHighLevel: false,
+  isLimited: status === 429
+})

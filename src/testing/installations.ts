@@ -58,7 +58,7 @@ export const make = (seeded: () => ReadonlyArray<string>) => {
 
     /** A location that approves by itself has the app; an agency keeps what it has, or installs it everywhere. */
     approve: ({ companyId = defaultCompany, locationId, locationIds, userType }: Model.Choice, now: number) => {
-      const company = companyOf(companyId)
+      const company = companyOf(companyId, locationIds === undefined)
       const hasApp = company.toFutureLocations || [...company.locations.values()].some(({ isInstalled }) => isInstalled)
       if (locationIds !== undefined) install({ companyId, locationIds }, now)
       else if (userType === "Company" && !hasApp) install({ companyId }, now)
