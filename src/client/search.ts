@@ -8,7 +8,7 @@ import * as SearchCursor from "./searchCursor.ts"
 
 /** A search that is sorted by a date. */
 export interface SearchQuery extends Omit<ConversationQuery, "sortBy" | "sortScoreProfile"> {
-  readonly sortBy?: Exclude<ConversationQuery["sortBy"], "score_profile">
+  readonly sortBy?: Exclude<ConversationQuery["sortBy"], "score_profile" | undefined>
 }
 
 const isRefusal = ({ _tag }: HighLevelError) => _tag === "BadRequest" || _tag === "Unprocessable"
