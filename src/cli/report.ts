@@ -39,15 +39,7 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
   const colors = Option.isNone(noColor) || noColor.value === ""
   // A slow reader slows the job, and not its memory.
   const toStdout = (text: string) =>
-    Effect.mapError(
-      Stream.run(Stream.make(text), stdout()),
-      (error) =>
-        new CliFailure.CliFailure({
-          exitCode: ExitCode.failed,
-          text: `Cannot write outcomes: ${error.message}`,
-          json: { _tag: "WriteFailed", message: error.message }
-        })
-    )
+    Effect.mapError(Stream.run(Stream.make(text), stdout()), (error) => CliFailure.cannotWrite("outcomes", error))
   // Nobody needs to read progress.
   const toStderr = (text: string) => Effect.ignore(Stream.run(Stream.make(text), stderr()))
 

@@ -79,7 +79,9 @@ export const clientOptions = ({
 /** Where updates come from. */
 export const inputFlags = {
   input: Flag.String("input").pipe(
-    Flag.withDescription("Updates as JSON objects or conversation ids, one a line, or CSV; - is stdin"),
+    Flag.withDescription(
+      "Updates or conversations as JSON objects, or conversation ids, one a line, or CSV; - is stdin"
+    ),
     Flag.withMetavar("file"),
     Flag.withDefault("-")
   ),
