@@ -226,11 +226,11 @@ describe("the scopes", () => {
       yield* Effect.provide(Conversations.searchPage({ locationId }), readonly)
       yield* Effect.provide(Conversations.update({ ...ids, starred: true }), write)
       for (const [call, scope] of [
-        [Effect.provide(Conversations.searchPage({ locationId }), write), "conversations.readonly"],
-        [Effect.provide(Conversations.get(ids), write), "conversations.readonly"],
-        [Effect.provide(Conversations.update({ ...ids, starred: true }), readonly), "conversations.write"]
+        [Effect.asVoid(Conversations.searchPage({ locationId })), "conversations.readonly"],
+        [Effect.asVoid(Conversations.get(ids)), "conversations.readonly"],
+        [Effect.asVoid(Conversations.update({ ...ids, starred: true })), "conversations.write"]
       ] as const) {
-        const error = yield* Effect.flip(call)
+        const error = yield* call.pipe(Effect.provide(scope === "conversations.write" ? readonly : write), Effect.flip)
         assert(error._tag === "Unauthorized")
         assert.deepStrictEqual(error.messages, ["The token is not authorized for this scope."])
         assert.include(HighLevelError.advice(error), `the scope ${scope} to`)
