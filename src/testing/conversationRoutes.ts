@@ -14,7 +14,8 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Authorization } from "../wire/HighLevelApi.ts"
 import * as RequestErrors from "./requestErrors.ts"
 import type { Refusal } from "./SandboxModel.ts"
-import { type StoredConversation, withoutFound } from "./conversationState.ts"
+import { withoutFound } from "./conversationState.ts"
+import type { StoredConversation } from "./searchIndex.ts"
 import * as SearchIndex from "./searchIndex.ts"
 import { State } from "./state.ts"
 
@@ -126,11 +127,11 @@ const documentedItem = ({ lastMessageDate, ...conversation }: StoredConversation
 })
 
 // Recorded ones have no body, but nulls and undocumented fields.
-const observedItem = ({ lastMessageBody: _, ...conversation }: StoredConversation): object => {
+const observedItem = (conversation: StoredConversation): object => {
   const { assignedTo = null, contactName = null, email = null, lastMessageDate, phone = null } = conversation
   const millis = lastMessageDate == null ? null : DateTime.toEpochMillis(lastMessageDate)
   return {
-    ...Struct.omit(conversation, ["inbox", "deleted", "userId"]),
+    ...Struct.omit(conversation, ["inbox", "deleted", "userId", "lastMessageBody"]),
     assignedTo,
     contactName,
     email,
