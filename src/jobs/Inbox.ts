@@ -91,7 +91,8 @@ const newestIn = Effect.fnUntraced(function* (locationId: string) {
  * - It searches and updates at the same time, from the oldest message on, under the rate
  *   limit of the location and in constant memory.
  * - A conversation that gets a message during the job stays unread, or is marked as unread
- *   again, and has a `Newer`. Where it was marked as read before, that is its second outcome.
+ *   again, and is `Newer`. One that was marked as read before the message arrived may be
+ *   found again: then `Newer` is its second outcome.
  * - To continue after a stop, call it again: what was read is not found any more, except
  *   for the last seconds. There is no journal, which would skip what became unread again.
  * - Stopping waits for requests in flight, and for marking as unread again. A process that is
@@ -161,13 +162,10 @@ export const markRead = (
           onSome: ({ conversation }) => millisOf(conversation.lastMessageDate)
         })
         if (date === undefined || date <= latest) return undefined
-        const unread = {
-          conversationId: update.conversationId,
-          locationId,
-          unreadCount: (row.unreadCount ?? 0) + 1,
-          ...(starred === undefined || row.starred == null ? {} : { starred: row.starred })
+        return {
+          update: { conversationId: update.conversationId, locationId, unreadCount: (row.unreadCount ?? 0) + 1 },
+          left: { _tag: "Newer", row, restored: true } as const
         }
-        return { update: unread, left: { _tag: "Newer", row, restored: true } as const }
       }
       const outcomes = RunUpdates.run(
         Search.stream(query, { once: false }),
