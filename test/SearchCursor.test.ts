@@ -83,10 +83,11 @@ const server = (search: Omit<typeof Search.Type, "limit">) => {
       const total = { all: stored.size, remaining: after.length, missing: undefined }[search.total]
       return {
         total,
-        conversations: after.slice(0, Math.min(limit, search.cap)).map(({ date, id }) => ({
-          id,
-          ...(search.hasSort ? { sort: [date] } : { lastMessageDate: DateTime.makeUnsafe(date) })
-        }))
+        conversations: after
+          .slice(0, Math.min(limit, search.cap))
+          .map(({ date, id }) =>
+            search.hasSort ? { id, sort: [date] } : { id, lastMessageDate: DateTime.makeUnsafe(date) }
+          )
       }
     })
   return { fetchPage, stored, started, moved, tiesAtMost: () => tiesAtMost, pages: () => pages }

@@ -86,7 +86,7 @@ export const searchPage = /* @__PURE__ */ call(searchConversations)
  * **Gotchas**
  *
  * The search index lags behind by seconds: what was just changed may not be found, or as
- * it was before. The ids are kept in memory, about 100 bytes each.
+ * it was before. The ids are kept in memory: 61 to 67 bytes each, measured with 1,000,000 and 100,000.
  *
  * **Example** (Whose conversations are unread)
  *

@@ -1,6 +1,6 @@
 /** A search as a stream, over the client. */
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import { type ConversationQuery, type FoundConversation, searchConversations } from "../wire/searchConversations.ts"
 import { type CallOptions, HighLevelClient } from "./HighLevelClient.ts"
 import type { HighLevelError } from "./HighLevelError.ts"

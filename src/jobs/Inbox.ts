@@ -2,12 +2,13 @@
  * The inbox of a location, marked as read.
  *
  * HighLevel has no call for it, and an update has no precondition: a message that
- * arrives between search and update would be marked as read unseen, and a lead be lost.
- * {@link markRead} leaves every conversation alone whose last message is newer than a
- * given time.
+ * arrives between search and update is marked as read unseen. {@link markRead} leaves
+ * conversations alone whose last message is newer than a given time, and marks one as
+ * unread again if the response to its update shows such a message.
  */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { type CallOptions, HighLevelClient } from "../client/HighLevelClient.ts"
 import type { HighLevelError, InvalidOptions } from "../client/HighLevelError.ts"
@@ -18,13 +19,15 @@ import { type FoundConversation, searchConversations } from "../wire/searchConve
 import type * as Bulk from "./Bulk.ts"
 import * as RunUpdates from "./runUpdates.ts"
 
-/** Nothing was sent: its last message is newer than `before`, or has no date. */
+/** The conversation is left unread: its last message is newer than `before`, or has no date. */
 export interface Newer {
   readonly _tag: "Newer"
   readonly row: FoundConversation
+  /** Whether it was marked as read first, and as unread again once the response showed the newer message. */
+  readonly restored: boolean
 }
 
-/** Nothing was sent: it has no unread message, although the search found it. */
+/** Nothing was sent: the conversation was read since the search. Only with `recheck`. */
 export interface AlreadyRead {
   readonly _tag: "AlreadyRead"
   readonly row: FoundConversation
@@ -39,9 +42,9 @@ export interface Options
     Omit<Search.SearchQuery, "status" | "sort" | "sortBy" | "startAfterDate" | "limit">,
     Pick<Bulk.Options, "concurrency" | "concurrencyPerLocation" | "stop" | "maxFailures" | "dryRun"> {
   /**
-   * Conversations whose last message came later are left alone.
+   * Conversations whose last message is newer are left unread.
    *
-   * @default the time of the location's newest message when the job starts, by HighLevel's clock
+   * @default the date of the location's newest message when the job starts, by HighLevel's clock
    */
   readonly before?: DateTime.DateTime | undefined
 
@@ -49,37 +52,52 @@ export interface Options
   readonly starred?: boolean | undefined
 
   /**
-   * Whether each conversation is read right before its update, which costs a second
-   * request, and left alone if it has changed. Without it a message is missed that arrives
-   * while the update waits, or that the search does not show yet: it lags some seconds.
+   * Whether each conversation is read right before its update, which doubles the requests,
+   * and left alone if a newer message has arrived.
+   *
+   * **Details**
+   *
+   * A search shows messages some seconds late, and what it found then waits for the rate
+   * limit: at 100 requests per 10 seconds 10 to 20 seconds. A conversation that gets a
+   * message in this time is marked as read, and as unread again by the next request. With
+   * `recheck` the time is that of one request, or up to 10 seconds for the few
+   * conversations that are read with the last requests of the rate limit.
    *
    * @default false
    */
   readonly recheck?: boolean | undefined
 }
 
-// Found, and not sent yet: the fewer, the less time for a message to arrive.
+// More than a page: a search waits for the rate limit behind the calls before it, so that what it finds is recent.
 const readAhead = 200
 
-const dateOf = ({ lastMessageDate, sort }: FoundConversation): number | undefined =>
-  sort?.[0] ?? (lastMessageDate ? DateTime.toEpochMillis(lastMessageDate) : undefined)
+const millisOf = (date: DateTime.DateTime | null | undefined) => (date ? DateTime.toEpochMillis(date) : undefined)
+const dateOf = ({ lastMessageDate, sort }: FoundConversation) => sort?.[0] ?? millisOf(lastMessageDate)
 
-/** The date of the newest message of a location; none where there is no conversation. */
+/** The date of the newest message of a location, if there is one. */
 const newestIn = Effect.fnUntraced(function* (locationId: string) {
   const client = yield* HighLevelClient
   const query = { locationId, sort: "desc", sortBy: "last_message_date", limit: 1 } as const
   const { output } = yield* client.execute(searchConversations, query)
-  return output.conversations.map(dateOf)[0]
+  return output.conversations.map(dateOf)[0] ?? -Infinity
 })
 
 /**
- * Marks the unread conversations of a location as read, and emits the outcome of each.
+ * Marks the unread conversations of a location as read, and emits the outcome of each, in
+ * the order in which they end.
  *
  * **Details**
  *
- * It searches and updates at once, under the rate limit of the location and in constant
- * memory, from the conversation that has waited longest. What was stopped is continued by
- * the same call: what was read is not found any more, but for the last seconds.
+ * - It searches and updates at the same time, from the oldest message on, under the rate
+ *   limit of the location and in constant memory.
+ * - A conversation that gets a message during the job stays unread, or is marked as unread
+ *   again, and is `Newer`. One that was marked as read before the message arrived may be
+ *   found again: then `Newer` is its second outcome.
+ * - To continue after a stop, call it again: what was read is not found any more, except
+ *   for the last seconds. There is no journal, which would skip what became unread again.
+ * - Stopping waits for requests in flight, and for marking as unread again. A process that is
+ *   killed between these two requests leaves that conversation marked as read.
+ * - When a search fails, so does the stream, after the outcomes of what was found before.
  *
  * The token needs `conversations.readonly` and `conversations.write`.
  *
@@ -123,18 +141,32 @@ export const markRead = (
     Effect.gen(function* () {
       const client = yield* HighLevelClient
       const latest = before === undefined ? yield* newestIn(locationId) : DateTime.toEpochMillis(before)
-      if (latest === undefined) return Stream.empty
 
       const leave = (row: FoundConversation): Newer | AlreadyRead | undefined => {
-        const date = dateOf(row)
-        if (date === undefined || date > latest) return { _tag: "Newer", row }
+        if ((dateOf(row) ?? Infinity) > latest) return { _tag: "Newer", row, restored: false }
         return row.unreadCount === 0 && starred === undefined ? { _tag: "AlreadyRead", row } : undefined
       }
       const reread = (row: FoundConversation, callOptions: CallOptions) =>
         Effect.map(
           client.execute(getConversation, { conversationId: row.id ?? "", locationId }, callOptions),
-          ({ output: { type: _, ...conversation } }): FoundConversation => conversation
+          ({ output: { type: _, ...conversation } }): FoundConversation => ({
+            ...row,
+            ...conversation,
+            // Where it comes without a date, that of the search counts.
+            ...(conversation.lastMessageDate ? { sort: null } : { lastMessageDate: row.lastMessageDate ?? null })
+          })
         )
+      const undo = ({ response, row, update }: Bulk.Applied<FoundConversation>) => {
+        const date = Option.match(response, {
+          onNone: () => undefined,
+          onSome: ({ conversation }) => millisOf(conversation.lastMessageDate)
+        })
+        if (date === undefined || date <= latest) return undefined
+        return {
+          update: { conversationId: update.conversationId, locationId, unreadCount: (row.unreadCount ?? 0) + 1 },
+          left: { _tag: "Newer", row, restored: true } as const
+        }
+      }
       const outcomes = RunUpdates.run(
         Search.stream(query, { once: false }),
         ({ id }) => ({
@@ -152,6 +184,7 @@ export const markRead = (
           readAhead,
           stop,
           leave,
+          undo,
           ...(recheck === true ? { reread, begunPerLocation: concurrencyPerLocation } : {})
         }
       )

@@ -94,7 +94,7 @@ export const make = Effect.fnUntraced(function* (settings: {
     const { locationId } = base.update
     const reason = reasonAt(locationId, yield* Clock.currentTimeMillis)
     if (reason !== undefined) return { ...base, _tag: "NotSent" as const, reason }
-    const sent = yield* SendUpdate.make(client, base, { requestSlot })
+    const sent = yield* SendUpdate.make(client, base, { requestSlot, finishInFlight: true })
     const now = yield* Clock.currentTimeMillis
     const resumes = sent._tag === "Applied" ? undefined : stopEnd(sent, now)
     if (stoppedLocations.stops(sent) && resumes !== undefined) resumesAt.set(locationId, resumes)

@@ -12,7 +12,7 @@ import * as Request from "../client/request.ts"
 import { type ConversationUpdate, updateConversation } from "../wire/updateConversation.ts"
 import * as Calls from "./calls.ts"
 import type { Journal, JournalError } from "./Journal.ts"
-import type { Base, NotSent, Planned, Sent, Skipped } from "./Outcome.ts"
+import type { Applied, Base, NotSent, Planned, Sent, Skipped } from "./Outcome.ts"
 import * as SendUpdate from "./sendUpdate.ts"
 
 /** The outcome of a row. */
@@ -52,13 +52,15 @@ export interface Options {
   readonly dryRun?: boolean | undefined
 }
 
-/** What a job may decide of a row besides. */
+/** What a job decides about a row, apart from its update. */
 export interface Decisions<Row, Left> {
   /** The outcome of a row that is left alone. */
   readonly leave?: (row: Row) => Left | undefined
-  /** Reads a row again, right before its update: it may be left alone by now. */
+  /** Reads a row again before its update, when `leave` is asked once more. */
   readonly reread?: ((row: Row, options: CallOptions) => Effect.Effect<Row, HighLevelError>) | undefined
-  /** Calls of one location that have begun: what waits for a retry lets so many others pass. @default 128 */
+  /** The update that undoes one whose response shows that the row should have been left alone, and its outcome. */
+  readonly undo?: (applied: Applied<Row>) => { readonly update: ConversationUpdate; readonly left: Left } | undefined
+  /** How many calls of one location wait or are in flight at once. Others pass one that waits for a retry. @default 128 */
   readonly begunPerLocation?: number | undefined
 }
 
@@ -77,7 +79,8 @@ export const run = <Row, E, R, Left = never>(
 ): Stream.Stream<Outcome<Row> | Left, E | InvalidOptions | JournalError, R | HighLevelClient> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const { begunPerLocation = 128, dryRun = false, journal, leave: leaveAlone = () => undefined, reread } = options
+      const { begunPerLocation = 128, dryRun = false, journal, reread } = options
+      const { leave: leaveAlone = () => undefined, undo = () => undefined } = options
       const concurrency = yield* OptionsCheck.count(options.concurrency ?? 64, "concurrency")
       const perLocation = yield* OptionsCheck.count(options.concurrencyPerLocation ?? 16, "concurrencyPerLocation")
       const readAhead = yield* OptionsCheck.count(options.readAhead ?? 10_000, "readAhead")
@@ -122,10 +125,14 @@ export const run = <Row, E, R, Left = never>(
           if (left !== undefined) return left
         }
         if (journal !== undefined) yield* journal.begin(ticket.update)
-        const sent = calls.ended(yield* SendUpdate.make(client, ticket, { requestSlot }))
+        const sent = calls.ended(yield* SendUpdate.make(client, ticket, { requestSlot, finishInFlight: true }))
         if (journal !== undefined)
           yield* Effect.catch(journal.end(sent), (error) => Deferred.fail(journalFailed, error))
-        return sent
+        const undone = sent._tag === "Applied" ? undo(sent) : undefined
+        if (undone === undefined) return sent
+        // A stop does not end its waits.
+        const undoing = yield* SendUpdate.make(client, { row: sent.row, update: undone.update }, { requestSlot })
+        return undoing._tag === "Applied" ? undone.left : calls.ended(undoing)
       })
 
       /** The outcome, or none of an update that was stopped before it was sent. */

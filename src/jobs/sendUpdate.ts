@@ -16,13 +16,13 @@ export const failed = <Row>({ row, update }: Base<Row>, error: HighLevelError.Hi
   error
 })
 
-/** To be forked as uninterruptible: an interruption ends its waits, and lets its request finish. */
+/** To be forked as uninterruptible: with `finishInFlight` an interruption ends its waits, and lets its request finish. */
 export const make = <Row>(
   client: Service,
   { row, update }: Base<Row>,
-  options?: Omit<CallOptions, "finishInFlight">
+  options: CallOptions
 ): Effect.Effect<Sent<Row>> =>
-  client.execute(updateConversation, update, { ...options, finishInFlight: true }).pipe(
+  client.execute(updateConversation, update, options).pipe(
     Effect.match({
       onSuccess: ({ attempts, output }): Sent<Row> => ({
         _tag: "Applied",

@@ -14,7 +14,8 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Authorization } from "../wire/HighLevelApi.ts"
 import * as RequestErrors from "./requestErrors.ts"
 import type { Refusal } from "./SandboxModel.ts"
-import { type StoredConversation, withoutFound } from "./conversationState.ts"
+import { withoutFound } from "./conversationState.ts"
+import type { StoredConversation } from "./searchIndex.ts"
 import * as SearchIndex from "./searchIndex.ts"
 import { State } from "./state.ts"
 
@@ -80,8 +81,9 @@ const refuse = (refusal: Refusal) => {
 const notFound = (conversationId: string) => `Conversation with id ${conversationId} not found`
 
 // The recorded response of 2026-07-17 carried these fields and no others.
-const observedUpdate = (conversation: StoredConversation, traceId: string, now: number) =>
-  HttpServerResponse.jsonUnsafe({
+const observedUpdate = (conversation: StoredConversation, traceId: string, now: number) => {
+  const { lastMessageDate } = conversation
+  return HttpServerResponse.jsonUnsafe({
     success: true,
     conversation: {
       id: conversation.id,
@@ -89,13 +91,14 @@ const observedUpdate = (conversation: StoredConversation, traceId: string, now: 
       deleted: conversation.deleted,
       contactId: conversation.contactId,
       locationId: conversation.locationId,
-      lastMessageDate: "2026-07-17T10:22:59.598Z",
+      lastMessageDate: lastMessageDate == null ? "2026-07-17T10:22:59.598Z" : DateTime.formatIso(lastMessageDate),
       lastMessageType: 100,
       dateUpdated: new Date(now).toISOString(),
       starred: conversation.starred
     },
     traceId
   })
+}
 
 // Recorded reads leave out `inbox` and `starred`, and have dates of another encoding.
 const observedGet = ({ lastMessageDate, ...conversation }: StoredConversation) => {
@@ -126,11 +129,11 @@ const documentedItem = ({ lastMessageDate, ...conversation }: StoredConversation
 })
 
 // Recorded ones have no body, but nulls and undocumented fields.
-const observedItem = ({ lastMessageBody: _, ...conversation }: StoredConversation): object => {
+const observedItem = (conversation: StoredConversation): object => {
   const { assignedTo = null, contactName = null, email = null, lastMessageDate, phone = null } = conversation
   const millis = lastMessageDate == null ? null : DateTime.toEpochMillis(lastMessageDate)
   return {
-    ...Struct.omit(conversation, ["inbox", "deleted", "userId"]),
+    ...Struct.omit(conversation, ["inbox", "deleted", "userId", "lastMessageBody"]),
     assignedTo,
     contactName,
     email,

@@ -2,11 +2,12 @@
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import * as Struct from "effect/Struct"
-import type { Conversation } from "../wire/Conversation.ts"
 import type { ConversationQuery } from "../wire/searchConversations.ts"
 import type { Changes } from "../wire/updateConversation.ts"
 import type * as Model from "./SandboxModel.ts"
 import * as SearchIndex from "./searchIndex.ts"
+
+type StoredConversation = SearchIndex.StoredConversation
 
 export const documentedConversation: Model.Seed = {
   id: "tDtDnQdgm2LXpyiqYvZ6",
@@ -22,9 +23,6 @@ export const documentedConversation: Model.Seed = {
   starred: false,
   deleted: false
 }
-
-/** A conversation of the sandbox. */
-export type StoredConversation = Model.Seed & Conversation
 
 /** What of a conversation only a search returns. */
 const found = [

@@ -4,7 +4,11 @@
  */
 import * as DateTime from "effect/DateTime"
 import type { ConversationQuery } from "../wire/searchConversations.ts"
-import type { StoredConversation } from "./conversationState.ts"
+import type { Conversation } from "../wire/Conversation.ts"
+import type { Seed } from "./SandboxModel.ts"
+
+/** A conversation of the sandbox. */
+export type StoredConversation = Seed & Conversation
 
 interface Entry {
   conversation: StoredConversation
