@@ -14,7 +14,7 @@ export const timeFlag = (name: string, description: string) =>
   Flag.String(name).pipe(
     Flag.filterMap(
       (given) => (isTime.test(given) ? DateTime.make(given) : Option.none()),
-      () => "expected a time with its zone, such as 2026-11-24T09:00:00Z"
+      () => "a time with its zone, such as 2026-11-24T09:00:00Z"
     ),
     Flag.withDescription(description),
     Flag.withMetavar("time"),
