@@ -57,7 +57,8 @@ export const updateAll = Command.make(
   Effect.fnUntraced(function* ({ concurrency, dryRun, json, maxFailures, ...given }) {
     const { found, readPart } = yield* Shared.open(given)
     const path = Option.getOrUndefined(given.journal)
-    const state = Progress.make(yield* Clock.currentTimeMillis, readPart)
+    let read = 0
+    const state = Progress.make(yield* Clock.currentTimeMillis, () => Progress.extrapolate(read, readPart()))
     const report = yield* Report.make(state, json)
     const lines = LineReport.make(state, path)
     const stop = yield* Deferred.make<void>()
@@ -72,8 +73,8 @@ export const updateAll = Command.make(
             )
       const counted = Stream.mapArrayEffect(found, (reads) =>
         Effect.sync(() => {
-          state.read += reads.length
-          state.ids += reads.filter(({ isId }) => isId).length
+          read += reads.length
+          lines.countIds(reads.filter(({ isId }) => isId).length)
           return reads
         })
       )
