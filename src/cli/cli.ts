@@ -18,6 +18,7 @@ import { enqueue } from "./enqueue.ts"
 import { failures } from "./failures.ts"
 import * as Output from "./output.ts"
 import { get } from "./get.ts"
+import { markRead } from "./markRead.ts"
 import { search } from "./search.ts"
 import { sandbox } from "./sandbox.ts"
 import { update } from "./update.ts"
@@ -26,7 +27,19 @@ import { work } from "./work.ts"
 
 const root = Command.make("effect-highlevel").pipe(
   Command.withDescription("Find, read and update conversations in HighLevel"),
-  Command.withSubcommands([update, get, search, updateAll, enqueue, work, failures, connect, accounts, sandbox])
+  Command.withSubcommands([
+    update,
+    get,
+    search,
+    markRead,
+    updateAll,
+    enqueue,
+    work,
+    failures,
+    connect,
+    accounts,
+    sandbox
+  ])
 )
 
 // Help that was asked for is output; help after a mistake is not.

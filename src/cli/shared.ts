@@ -139,3 +139,9 @@ export const concurrencyFlag = (description: string) =>
     Flag.withDescription(description),
     Flag.optional
   )
+
+export const maxFailuresFlag = Flag.Int("max-failures").pipe(
+  Flag.withSchema(Schema.Int.check(Schema.isGreaterThan(0))),
+  Flag.withDescription("Stop after so many failures (none)"),
+  Flag.optional
+)

@@ -4,7 +4,6 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -46,11 +45,7 @@ export const updateAll = Command.make(
       Flag.withDescription("Send nothing; print the updates that would be sent"),
       Flag.withDefault(false)
     ),
-    maxFailures: Flag.Int("max-failures").pipe(
-      Flag.withSchema(Schema.Int.check(Schema.isGreaterThan(0))),
-      Flag.withDescription("Stop after so many failures (none)"),
-      Flag.optional
-    ),
+    maxFailures: Shared.maxFailuresFlag,
     concurrency: Shared.concurrencyFlag("Maximum requests in flight (64, and 16 in a location)"),
     json: Shared.jsonFlag
   },
