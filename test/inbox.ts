@@ -6,7 +6,7 @@ import { ids } from "./harness.ts"
 export const { locationId } = ids
 
 /** The date of the newest message. */
-export const newest = 2_000_000_000_000
+export const newest = 1_700_000_000_000
 
 /** Of the unread ones, 250 share a millisecond, and the 250 after them have one each, and so on. */
 export const seedsOf = (count: number): ReadonlyArray<Sandbox.Seed> => {

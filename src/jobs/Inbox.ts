@@ -40,11 +40,11 @@ export type Outcome = Bulk.Outcome<FoundConversation> | Newer | AlreadyRead
 export interface Options
   extends
     Omit<Search.SearchQuery, "status" | "sort" | "sortBy" | "startAfterDate" | "limit">,
-    Pick<Bulk.Options, "concurrency" | "concurrencyPerLocation" | "stop" | "maxFailures" | "dryRun"> {
+    Pick<Bulk.Options, "stop" | "maxFailures" | "dryRun"> {
   /**
    * Conversations whose last message is newer are left unread.
    *
-   * @default the date of the location's newest message when the job starts, by HighLevel's clock
+   * @default {@link newestMessageDate} when the job starts
    */
   readonly before?: DateTime.DateTime | undefined
 
@@ -57,29 +57,42 @@ export interface Options
    *
    * **Details**
    *
-   * A search shows messages some seconds late, and what it found then waits for the rate
-   * limit: at 100 requests per 10 seconds 10 to 20 seconds. A conversation that gets a
-   * message in this time is marked as read, and as unread again by the next request. With
-   * `recheck` the time is that of one request, or up to 10 seconds for the few
-   * conversations that are read with the last requests of the rate limit.
+   * Without it, a conversation may be marked as read for some seconds: a search shows
+   * messages about 5 seconds late, and what it found waits for the rate limit, 10 to 20
+   * seconds at 100 requests per 10 seconds. If a message arrives in this time, the response
+   * to the update shows its date, and the next request marks the conversation as unread
+   * again. With `recheck` this time is that of one request, or, for one conversation in
+   * twelve, up to 10 seconds more, if the rate limit is exhausted between its two requests.
    *
    * @default false
    */
   readonly recheck?: boolean | undefined
+
+  /** Maximum requests in flight. @default 16 */
+  readonly concurrency?: number | undefined
 }
 
 // More than a page: a search waits for the rate limit behind the calls before it, so that what it finds is recent.
 const readAhead = 200
 
+// The fewer, the fewer are read when the rate limit is exhausted, and wait with their update.
+const recheckedAtOnce = 8
+
 const millisOf = (date: DateTime.DateTime | null | undefined) => (date ? DateTime.toEpochMillis(date) : undefined)
 const dateOf = ({ lastMessageDate, sort }: FoundConversation) => sort?.[0] ?? millisOf(lastMessageDate)
 
-/** The date of the newest message of a location, if there is one. */
-const newestIn = Effect.fnUntraced(function* (locationId: string) {
+/**
+ * The date of the newest message of a location, by HighLevel's clock. As the `before` of
+ * {@link markRead} it is the same cut-off in every run.
+ */
+export const newestMessageDate = Effect.fnUntraced(function* (
+  locationId: string
+): Effect.fn.Return<Option.Option<DateTime.Utc>, HighLevelError, HighLevelClient> {
   const client = yield* HighLevelClient
   const query = { locationId, sort: "desc", sortBy: "last_message_date", limit: 1 } as const
   const { output } = yield* client.execute(searchConversations, query)
-  return output.conversations.map(dateOf)[0] ?? -Infinity
+  const date = output.conversations.map(dateOf)[0]
+  return date === undefined ? Option.none() : DateTime.make(date)
 })
 
 /**
@@ -93,8 +106,9 @@ const newestIn = Effect.fnUntraced(function* (locationId: string) {
  * - A conversation that gets a message during the job stays unread, or is marked as unread
  *   again, and is `Newer`. One that was marked as read before the message arrived may be
  *   found again: then `Newer` is its second outcome.
- * - To continue after a stop, call it again: what was read is not found any more, except
- *   for the last seconds. There is no journal, which would skip what became unread again.
+ * - To continue after a stop, call it again with the same `before`, such as that of
+ *   {@link newestMessageDate}: the default is a later one by then. What was read is not found
+ *   any more, except for the last seconds; reading it again changes nothing.
  * - Stopping waits for requests in flight, and for marking as unread again. A process that is
  *   killed between these two requests leaves that conversation marked as read.
  * - When a search fails, so does the stream, after the outcomes of what was found before.
@@ -124,23 +138,15 @@ const newestIn = Effect.fnUntraced(function* (locationId: string) {
 export const markRead = (
   options: Options
 ): Stream.Stream<Outcome, HighLevelError | SearchIncomplete | InvalidOptions, HighLevelClient> => {
-  const {
-    before,
-    concurrency,
-    concurrencyPerLocation = 16,
-    dryRun,
-    maxFailures,
-    recheck,
-    starred,
-    stop,
-    ...filters
-  } = options
+  const { before, concurrency = 16, dryRun, maxFailures, recheck, starred, stop, ...filters } = options
   const { locationId } = filters
   const query = { ...filters, status: "unread", sort: "asc", sortBy: "last_message_date" } as const
   return Stream.unwrap(
     Effect.gen(function* () {
       const client = yield* HighLevelClient
-      const latest = before === undefined ? yield* newestIn(locationId) : DateTime.toEpochMillis(before)
+      const cutOff = before ?? Option.getOrUndefined(yield* newestMessageDate(locationId))
+      // Where no conversation has a date, all are left alone.
+      const latest = millisOf(cutOff) ?? -Infinity
 
       const leave = (row: FoundConversation): Newer | AlreadyRead | undefined => {
         if ((dateOf(row) ?? Infinity) > latest) return { _tag: "Newer", row, restored: false }
@@ -178,14 +184,14 @@ export const markRead = (
         }),
         {
           concurrency,
-          concurrencyPerLocation,
+          concurrencyPerLocation: concurrency,
           dryRun,
           maxFailures,
           readAhead,
           stop,
           leave,
           undo,
-          ...(recheck === true ? { reread, begunPerLocation: concurrencyPerLocation } : {})
+          ...(recheck === true ? { reread, begunPerLocation: recheckedAtOnce } : {})
         }
       )
       // There is no journal.
