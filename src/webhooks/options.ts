@@ -1,0 +1,25 @@
+/** The options of webhooks. */
+import type * as Duration from "effect/Duration"
+
+/** Which deliveries are accepted. */
+export interface VerifyOptions {
+  /**
+   * The id of your app: the part of its client id before the hyphen. HighLevel signs the
+   * events of every app with one key, so those of another app are refused.
+   */
+  readonly appId: string
+
+  /** The public keys that may have signed: Ed25519, SPKI in base64. Several, while one replaces another. @default HighLevel's */
+  readonly keys?: ReadonlyArray<string> | undefined
+
+  /**
+   * How old an event with a timestamp may be, and for how long it is remembered as handled.
+   * HighLevel delivers again for some hours.
+   *
+   * @default "24 hours"
+   */
+  readonly maxAge?: Duration.Input | undefined
+
+  /** How large a body may be, in bytes. @default 1_048_576 */
+  readonly maxBytes?: number | undefined
+}
