@@ -136,11 +136,14 @@ describe("a location without a record", () => {
       const error = yield* Effect.flip(star)
       assert.deepStrictEqual([error._tag, (yield* sandbox.requests).length], ["ReconnectRequired", 0])
       yield* TestClock.adjust("1 second")
-      for (const id of ["first", "second"]) {
+      for (const [id, locationIds] of [
+        ["first", []],
+        ["second", [locationId]]
+      ] as const) {
+        yield* sandbox.install({ companyId: id, locationIds })
         const { refreshToken } = yield* sandbox.issue({ userType: "Company", companyId: id })
         yield* oauth.importRefreshToken({ companyId: id }, refreshToken)
       }
-      yield* sandbox.refuse({ status: 400, message: "not here", operation: "locationToken" })
       yield* star
       assert.strictEqual(JSON.parse(yield* stored()).agency, "second")
       assert.isTrue(yield* oauth.isConnected({ locationId }))
@@ -150,16 +153,15 @@ describe("a location without a record", () => {
   it.effect("that no agency has says what each of them answered", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.install({ companyId, locationIds: [] })
       yield* connect({ companyId }, "Company")
-      yield* sandbox.refuse({ status: 400, message: "not here", operation: "locationToken" })
       const error = yield* Effect.flip(star)
       assert(error._tag === "ReconnectRequired")
-      assert.deepStrictEqual(error.messages, [
-        `no tokens are stored for sandbox-app:location:${locationId}`,
-        `agency ${companyId}: Refused: not here`
-      ])
+      const [missing, refusal] = error.messages
+      assert.strictEqual(missing, `no tokens are stored for sandbox-app:location:${locationId}`)
+      assert.include(refusal, `agency ${companyId}: Refused: `)
       yield* TestClock.adjust("1 second")
-      yield* sandbox.refuse({ status: 503, operation: "locationToken" })
+      yield* sandbox.fault({ kind: "disconnect", operation: "locationToken" })
       assert.strictEqual((yield* Effect.flip(star))._tag, "TokenUnavailable")
     }).pipe(Effect.provide(Helper.layer()))
   )

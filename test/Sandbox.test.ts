@@ -29,6 +29,7 @@ const raw = (
 
 const good = { token: Sandbox.defaultToken, version: "2021-07-28" }
 
+// The version is looked at before the token.
 const refusals: ReadonlyArray<
   readonly [title: string, request: Parameters<typeof raw>[1], status: number, body: unknown]
 > = [
@@ -61,6 +62,18 @@ const refusals: ReadonlyArray<
     { ...good, version: "1999-01-01" },
     400,
     { statusCode: 400, message: "Invalid API version segment '1999-01-01' at position 0", error: "Bad Request" }
+  ],
+  [
+    "neither version nor token",
+    {},
+    401,
+    { statusCode: 401, message: "version header was not found.", error: "Unauthorized" }
+  ],
+  [
+    "an unknown version without a token",
+    { version: "x" },
+    400,
+    { statusCode: 400, message: "Invalid API version segment 'x' at position 0", error: "Bad Request" }
   ],
   [
     "an unknown key",

@@ -184,65 +184,71 @@ describe("a token store in files", () => {
     ]
   ]
 
-  it.effect("is right whenever a process is held up, and keeps no text but the last one", () =>
-    Effect.gen(function* () {
-      let places = 0
-      for (const call of calls) {
-        for (const others of meanwhile) {
+  it.effect(
+    "is right whenever a process is held up, and keeps no text but the last one",
+    () =>
+      Effect.gen(function* () {
+        let places = 0
+        for (const call of calls) {
+          for (const others of meanwhile) {
+            for (let at = 0; ; at++) {
+              const isOver = yield* Effect.scoped(
+                Effect.gen(function* () {
+                  const { directory, store } = yield* started
+                  const { events, record } = Stores.history()
+                  const held = yield* interrupted(
+                    directory,
+                    at,
+                    Effect.forEach(others, (other) => record(store, "key", other))
+                  )
+                  yield* record(held.store, "key", call)
+                  const last = yield* record(store, "key", { _tag: "get" })
+                  assert.isTrue(Stores.isSequential(events, "secret one"), JSON.stringify({ at, events }, undefined, 1))
+                  const kept = Stores.bytesIn(directory).match(/secret \w+/g) ?? []
+                  assert.deepStrictEqual(
+                    [...kept],
+                    last === undefined ? [] : [String(last)],
+                    JSON.stringify({ at, call })
+                  )
+                  return held.isOver()
+                })
+              )
+              if (isOver) break
+              places++
+            }
+          }
+        }
+        assert.isAbove(places, 100)
+      }).pipe(Effect.provide(NodeServices.layer)),
+    60_000
+  )
+
+  it.effect(
+    "keeps no text after a removal, wherever another process died before it",
+    () =>
+      Effect.gen(function* () {
+        for (const call of [replaceOne, { _tag: "remove" } as const]) {
           for (let at = 0; ; at++) {
             const isOver = yield* Effect.scoped(
               Effect.gen(function* () {
                 const { directory, store } = yield* started
-                const { events, record } = Stores.history()
-                const held = yield* interrupted(
-                  directory,
-                  at,
-                  Effect.forEach(others, (other) => record(store, "key", other))
-                )
-                yield* record(held.store, "key", call)
-                const last = yield* record(store, "key", { _tag: "get" })
-                assert.isTrue(Stores.isSequential(events, "secret one"), JSON.stringify({ at, events }, undefined, 1))
-                const kept = Stores.bytesIn(directory).match(/secret \w+/g) ?? []
-                assert.deepStrictEqual(
-                  [...kept],
-                  last === undefined ? [] : [String(last)],
-                  JSON.stringify({ at, call })
-                )
-                return held.isOver()
+                const died = Latch.makeUnsafe()
+                const dies = yield* interrupted(directory, at, Effect.andThen(died.open, Effect.never))
+                const dying = yield* Effect.forkDetach(Stores.perform(dies.store, "key", call))
+                yield* Effect.raceFirst(died.await, Fiber.await(dying))
+                const left = yield* Stores.perform(store, "key", { _tag: "get" })
+                assert.include(["secret one", "secret two", undefined], left)
+                yield* store.remove("key")
+                assert.isUndefined(yield* Stores.perform(store, "key", { _tag: "get" }))
+                assert.notInclude(Stores.bytesIn(directory), "secret", JSON.stringify({ at, call }))
+                return dies.isOver()
               })
             )
             if (isOver) break
-            places++
           }
         }
-      }
-      assert.isAbove(places, 100)
-    }).pipe(Effect.provide(NodeServices.layer))
-  )
-
-  it.effect("keeps no text after a removal, wherever another process died before it", () =>
-    Effect.gen(function* () {
-      for (const call of [replaceOne, { _tag: "remove" } as const]) {
-        for (let at = 0; ; at++) {
-          const isOver = yield* Effect.scoped(
-            Effect.gen(function* () {
-              const { directory, store } = yield* started
-              const died = Latch.makeUnsafe()
-              const dies = yield* interrupted(directory, at, Effect.andThen(died.open, Effect.never))
-              const dying = yield* Effect.forkDetach(Stores.perform(dies.store, "key", call))
-              yield* Effect.raceFirst(died.await, Fiber.await(dying))
-              const left = yield* Stores.perform(store, "key", { _tag: "get" })
-              assert.include(["secret one", "secret two", undefined], left)
-              yield* store.remove("key")
-              assert.isUndefined(yield* Stores.perform(store, "key", { _tag: "get" }))
-              assert.notInclude(Stores.bytesIn(directory), "secret", JSON.stringify({ at, call }))
-              return dies.isOver()
-            })
-          )
-          if (isOver) break
-        }
-      }
-    }).pipe(Effect.provide(NodeServices.layer))
+      }).pipe(Effect.provide(NodeServices.layer)),
+    60_000
   )
 
   it.effect("has a removal on the disk when it returns", () =>

@@ -243,7 +243,7 @@ const encrypted = (store: Service, { decrypt, encrypt }: TokenEncryption.Encrypt
  * const after = TokenStore.layerEncrypted({ key: newKey }).pipe(Layer.provide(memory))
  *
  * const write = TokenStore.TokenStore.use((store) => store.replace("location:one", Option.none(), Redacted.make("tokens")))
- * // What is read is encrypted under the new key: after this, the previous one can be thrown away.
+ * // What is read is encrypted under the new key. Unless a warning is logged, the previous one is no longer needed.
  * const rotate = TokenStore.TokenStore.use((store) => Stream.runForEach(store.list, store.get))
  * const read = TokenStore.TokenStore.use((store) => store.get("location:one"))
  *

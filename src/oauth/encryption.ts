@@ -70,9 +70,9 @@ export const make = Effect.fnUntraced(function* (options: {
     const unreadable = (reason: string, cause?: unknown) =>
       Effect.fail(new Error(`The tokens stored for ${storeKey} cannot be decrypted: ${reason}`, { cause }))
     const [, number = "", id = "", sealed = ""] = text.split(":")
-    if (number !== version) return yield* unreadable(`format ${number} is not known; a newer release wrote it`)
+    if (number !== version) return yield* unreadable("their format is not known, a newer release wrote them")
     const key = keys.get(id)
-    if (key === undefined) return yield* unreadable(`${id}, the id of their key, is of none of the given keys`)
+    if (key === undefined) return yield* unreadable(`no given key has the id ${id}`)
     const bytes = Result.getOrElse(Base64Url.decode(sealed), () => new Uint8Array())
     const plain = yield* Effect.catch(
       aead.decrypt(key, bytes.subarray(nonceBytes), {

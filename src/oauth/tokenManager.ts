@@ -158,7 +158,10 @@ export const make = Effect.fnUntraced(function* (options: {
           const key = keyOf(account)
           const tokens = tokensOf(grant, startedAt)
           const stored = Effect.gen(function* () {
-            const current = yield* records.get(key)
+            // What cannot be read, because its key is lost, does not keep a customer from reconnecting.
+            const current = yield* Effect.catch(records.get(key), () =>
+              Effect.as(records.remove(key), Option.none<Redacted.Redacted>())
+            )
             const record = { tokens, connectedAt: startedAt }
             return (yield* records.replace(key, current, record)) ? Option.some(true) : Option.none()
           })

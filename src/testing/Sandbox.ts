@@ -23,17 +23,20 @@ import * as Routes from "./routes.ts"
 import * as State from "./state.ts"
 
 export type {
+  AddedLocation,
   AppliedUpdate,
   Choice,
   Fault,
   Grant,
+  Installation,
   Issued,
   Operation,
   RateLimit,
   ReceivedRequest,
   Refusal,
   Seed,
-  Service
+  Service,
+  Uninstallation
 } from "./SandboxModel.ts"
 
 /**
@@ -100,13 +103,13 @@ export interface Options {
 
 /** How the sandbox's OAuth server behaves. */
 export interface OAuthOptions {
-  /** @default "sandbox-app" */
+  /** The id of the app is its part before the hyphen. @default "sandbox-app" */
   readonly clientId?: string | undefined
 
   /** @default "sandbox-secret" */
   readonly clientSecret?: Redacted.Redacted | undefined
 
-  /** How long an access token lives, in seconds. @default 86_399 */
+  /** How long an access token lives, in seconds or a fraction of one. @default 86_399 */
   readonly expiresIn?: number | undefined
 
   /**
@@ -117,7 +120,7 @@ export interface OAuthOptions {
    */
   readonly grace?: Duration.Input | undefined
 
-  /** `access_token`, or `accessToken` as where the version is `v3`. @default "snake_case" */
+  /** `access_token` or `accessToken`. @default `camelCase` where the version is `v3`, else `snake_case` */
   readonly spelling?: "snake_case" | "camelCase" | undefined
 }
 
@@ -154,7 +157,7 @@ const layerState = (options: Options = {}) =>
         clientSecret: Redacted.value(options.oauth?.clientSecret ?? defaultApp.clientSecret),
         expiresIn: options.oauth?.expiresIn ?? 86_399,
         graceMillis: Duration.toMillis(Duration.fromInputUnsafe(options.oauth?.grace ?? "30 seconds")),
-        spelling: options.oauth?.spelling ?? "snake_case"
+        spelling: options.oauth?.spelling
       }
     })
   )

@@ -55,7 +55,7 @@ export interface Refusal {
 }
 
 /** The operations of the sandbox. */
-export type Operation = "update" | "get" | "token" | "locationToken"
+export type Operation = "update" | "get" | "token" | "locationToken" | "installedLocations"
 
 /** What a token is good for. */
 export interface Grant {
@@ -71,7 +71,7 @@ export interface Grant {
   /** @default ["conversations.readonly", "conversations.write"] */
   readonly scopes?: ReadonlyArray<string> | undefined
 
-  /** How long the access tokens live, in seconds. @default that of the sandbox */
+  /** How long the access tokens live, in seconds or a fraction of one. @default that of the sandbox */
   readonly expiresIn?: number | undefined
 
   /**
@@ -85,10 +85,48 @@ export interface Grant {
 
 /** What a customer chooses on HighLevel's page. */
 export interface Choice {
-  /** @default the location of the first conversation */
+  /**
+   * Who approves. An agency gets a `Company` token even where the exchange asks
+   * for a `Location`.
+   *
+   * @default what the exchange asks for
+   */
+  readonly userType?: UserType | undefined
+  /** Of a `Location`. @default the location of the first conversation */
   readonly locationId?: string | undefined
   /** @default "sandbox-company" */
   readonly companyId?: string | undefined
+  /** Of a `Company`: where it installs the app. @default where it is installed, or everywhere if that is nowhere */
+  readonly locationIds?: ReadonlyArray<string> | undefined
+  /** Whether the customer began in HighLevel's marketplace: the redirect then has no `state`. @default false */
+  readonly fromMarketplace?: boolean | undefined
+}
+
+/** An agency installs the app in its own panel, without a redirect. */
+export interface Installation {
+  /** @default "sandbox-company" */
+  readonly companyId?: string | undefined
+  /** In addition to the locations that have it. @default every location of the agency */
+  readonly locationIds?: ReadonlyArray<string> | undefined
+  /** Whether a location that is added later has the app. @default whether `locationIds` is left out */
+  readonly toFutureLocations?: boolean | undefined
+}
+
+/** The app is removed from a location, or from an agency with all of its locations. */
+export interface Uninstallation {
+  /** @default "sandbox-company" */
+  readonly companyId?: string | undefined
+  /** @default every location of the agency, and the agency itself */
+  readonly locationId?: string | undefined
+}
+
+/** A location that an agency adds. */
+export interface AddedLocation {
+  /** @default "sandbox-company" */
+  readonly companyId?: string | undefined
+  readonly locationId: string
+  /** @default "Location " and its id */
+  readonly name?: string | undefined
 }
 
 /** A pair of tokens. */
@@ -173,6 +211,12 @@ export interface Service {
   readonly issue: (grant: Grant) => Effect.Effect<Issued>
   /** Completes an authorization: what HighLevel's redirect brings. */
   readonly approve: (url: string, choice?: Choice) => Effect.Effect<{ readonly code: string; readonly state?: string }>
+  /** Installs the app, without a redirect. An agency that the sandbox does not know yet has it in every location. */
+  readonly install: (installation?: Installation) => Effect.Effect<void>
+  /** Removes the app: the tokens that were issued for it are invalid for good. */
+  readonly uninstall: (uninstallation?: Uninstallation) => Effect.Effect<void>
+  /** Adds a location to an agency; it has the app where the agency installed it in future locations, too. */
+  readonly addLocation: (location: AddedLocation) => Effect.Effect<void>
   /** Disables a location: its tokens cannot be refreshed or exchanged. */
   readonly deactivate: (locationId: string) => Effect.Effect<void>
   /** Invalidates a token: an access token, a refresh token, a Private Integration token. */

@@ -1,26 +1,38 @@
-/** HighLevel's OAuth server, and its page on which a customer chooses. */
+/** HighLevel's OAuth server. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type { InstalledLocationsRequest } from "../wire/getInstalledLocations.ts"
 import { AgencyAuthorization } from "../wire/HighLevelApi.ts"
+import type { Location } from "./installations.ts"
 import * as OAuthState from "./oauthState.ts"
 import { badRequest, SandboxApi, unauthorized } from "./requestErrors.ts"
 import { State } from "./state.ts"
 
-const respondWith = ({ accessToken, holder, refreshToken }: OAuthState.Pair, { spelling }: OAuthState.Settings) => {
+const respondWith = (
+  { accessToken, holder, refreshToken }: OAuthState.Pair,
+  oauth: OAuthState.OAuthState,
+  version: string | undefined
+) => {
+  const { spelling = version === "v3" ? "camelCase" : "snake_case" } = oauth.settings
+  const { locations, toFutureLocations } = oauth.installations.ofCompany(holder.companyId)
   const scope = holder.scopes.join(" ")
   const facts = {
     scope,
     userType: holder.userType,
     companyId: holder.companyId,
     userId: "sandbox-user",
-    ...(holder.locationId === undefined ? {} : { locationId: holder.locationId })
+    ...(holder.userType === "Location"
+      ? { locationId: holder.locationId }
+      : {
+          approvedLocations: locations.filter(({ isInstalled }) => isInstalled).map(({ id }) => id),
+          isBulkInstallation: true,
+          installToFutureLocations: toFutureLocations
+        })
   }
   return HttpServerResponse.jsonUnsafe(
     spelling === "camelCase"
@@ -41,38 +53,84 @@ const refuse = ({ error, message, status }: OAuthState.Refused) =>
     { status }
   )
 
-const respond = (result: OAuthState.Pair | OAuthState.Refused, settings: OAuthState.Settings) =>
-  OAuthState.isRefused(result) ? refuse(result) : respondWith(result, settings)
+const respond = (result: OAuthState.Pair | OAuthState.Refused, oauth: OAuthState.OAuthState, version?: string) =>
+  OAuthState.isRefused(result) ? refuse(result) : respondWith(result, oauth, version)
+
+/** The agency whose token came, which is to be that of the request. */
+const agencyOf = Effect.fnUntraced(function* (oauth: OAuthState.OAuthState, companyId: string, now: number) {
+  const { headers } = yield* HttpServerRequest.HttpServerRequest
+  const agency = oauth.holder((headers["authorization"] ?? "").replace(/^Bearer /, ""), now)
+  if (agency === undefined || agency.companyId !== companyId) {
+    return yield* Effect.fail(badRequest("Company not found"))
+  }
+  return agency
+})
+
+const documentedDate = Date.parse("2024-01-15T10:30:00.000Z")
+
+const documentedLocation = ({ id, installedAt = documentedDate, isInstalled, name }: Location, appId: string) => ({
+  _id: id,
+  name,
+  address: "47 W 13th St, New York, NY 10011, USA",
+  isInstalled,
+  ...(isInstalled ? { versionId: appId, installedAt: new Date(installedAt).toISOString() } : {})
+})
+
+/** What the query asks for, of an agency's locations. */
+const installedLocations = ({ appId, installations }: OAuthState.OAuthState, query: InstalledLocationsRequest) => {
+  const { companyId, isInstalled, limit = 20, locationId, query: name = "", skip = 0 } = query
+  const { locations, toFutureLocations } = installations.ofCompany(companyId)
+  const found = locations.filter(
+    (location) =>
+      (locationId === undefined || location.id === locationId) &&
+      (isInstalled === undefined || location.isInstalled === isInstalled) &&
+      location.name.toLowerCase().includes(name.toLowerCase())
+  )
+  return {
+    locations: found.slice(skip, skip + limit).map((location) => documentedLocation(location, appId)),
+    count: found.length,
+    installToFutureLocations: toFutureLocations
+  }
+}
 
 export const handlers = HttpApiBuilder.group(SandboxApi, "oauth", (handlers) =>
   Effect.map(State, ({ oauth }) =>
     handlers
-      .handle("token", ({ payload }) =>
-        Effect.map(Clock.currentTimeMillis, (now) => {
+      .handle("token", ({ payload, request }) =>
+        Effect.gen(function* () {
+          const now = yield* Clock.currentTimeMillis
           if (!oauth.isClient(payload.client_id, payload.client_secret)) {
             return refuse({ status: 401, error: "invalid_client", message: "Client authentication failed" })
           }
           const { code, refresh_token: refreshToken, user_type: userType = "Location" } = payload
-          return respond(
-            payload.grant_type === "authorization_code"
-              ? oauth.exchange(code === undefined ? "" : Redacted.value(code), payload.redirect_uri, userType, now)
-              : oauth.refresh(refreshToken === undefined ? "" : Redacted.value(refreshToken), now),
-            oauth.settings
-          )
+          const secret = (value: Redacted.Redacted | undefined) => (value === undefined ? "" : Redacted.value(value))
+          const { version } = request.headers
+          switch (payload.grant_type) {
+            case "authorization_code":
+              return respond(oauth.exchange(secret(code), payload.redirect_uri, userType, now), oauth, version)
+            case "refresh_token":
+              return respond(oauth.refresh(secret(refreshToken), now), oauth, version)
+            case "client_credentials":
+              return yield* Effect.fail(badRequest("Grant type client_credentials is not supported"))
+          }
         })
       )
       .handle("locationToken", ({ payload }) =>
         Effect.gen(function* () {
           const now = yield* Clock.currentTimeMillis
-          const { headers } = yield* HttpServerRequest.HttpServerRequest
-          const agency = oauth.holder((headers["authorization"] ?? "").replace(/^Bearer /, ""), now)
-          if (agency === undefined || agency.companyId !== payload.companyId) {
-            return yield* Effect.fail(badRequest("Company not found"))
-          }
-          return respond(oauth.locationToken(agency, payload.locationId, now), oauth.settings)
+          const agency = yield* agencyOf(oauth, payload.companyId, now)
+          return respond(oauth.locationToken(agency, payload.locationId, now), oauth)
         })
       )
-      .handle("installedLocations", () => Effect.succeed({ locations: [], count: 0 }))
+      .handle("installedLocations", ({ query }) =>
+        Effect.gen(function* () {
+          yield* agencyOf(oauth, query.companyId, yield* Clock.currentTimeMillis)
+          if (query.appId !== oauth.appId) {
+            return yield* Effect.fail(badRequest(`No integration found with the id: ${query.appId}`))
+          }
+          return installedLocations(oauth, query)
+        })
+      )
   )
 )
 
@@ -82,8 +140,11 @@ export const agencyAuthorization = Layer.effect(
     AgencyAuthorization.of({
       agency: (httpEffect, { credential }) =>
         Effect.gen(function* () {
-          const holder = oauth.holder(Redacted.value(credential), yield* Clock.currentTimeMillis)
+          const token = Redacted.value(credential)
+          if (token === "") return yield* Effect.fail(unauthorized("No Authorization header found for authentication!"))
+          const holder = oauth.holder(token, yield* Clock.currentTimeMillis)
           if (holder === undefined) return yield* Effect.fail(unauthorized("Invalid JWT"))
+          if (holder.refusedWith !== undefined) return yield* Effect.fail(unauthorized(holder.refusedWith))
           if (holder.userType !== "Company") {
             return yield* Effect.fail(
               unauthorized("This authClass type is not allowed to access this scope. Please reach out to support.")
@@ -92,40 +153,5 @@ export const agencyAuthorization = Layer.effect(
           return yield* httpEffect
         })
     })
-  )
-)
-
-const Query = Schema.Struct({
-  client_id: Schema.String,
-  redirect_uri: Schema.String,
-  scope: Schema.String,
-  state: Schema.optionalKey(Schema.String),
-  location_id: Schema.optionalKey(Schema.String)
-})
-
-const pagePath = "/oauth/chooselocation"
-
-/** The page, and a customer who agrees at once. */
-export const page = Layer.unwrap(
-  Effect.map(State, ({ approve }) =>
-    HttpRouter.add(
-      "GET",
-      pagePath,
-      HttpServerRequest.schemaSearchParams(Query).pipe(
-        Effect.map((query) => {
-          const { code, state } = approve(
-            { redirectUri: query.redirect_uri, scope: query.scope, state: query.state },
-            query.location_id === undefined ? {} : { locationId: query.location_id }
-          )
-          const target = new URL(query.redirect_uri)
-          target.searchParams.set("code", code)
-          if (state !== undefined) target.searchParams.set("state", state)
-          return HttpServerResponse.redirect(target)
-        }),
-        Effect.catchTag("SchemaError", (error) =>
-          Effect.succeed(HttpServerResponse.text(error.message, { status: 400 }))
-        )
-      )
-    )
   )
 )

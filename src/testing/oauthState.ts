@@ -1,6 +1,7 @@
-/** What the sandbox's OAuth server stores: codes, refresh tokens, access tokens. */
+/** What the sandbox's OAuth server stores: codes, refresh tokens, access tokens, installations. */
 import * as Redacted from "effect/Redacted"
 import type { UserType } from "../wire/getAccessToken.ts"
+import * as Installations from "./installations.ts"
 import type * as Model from "./SandboxModel.ts"
 
 export interface Settings {
@@ -10,8 +11,12 @@ export interface Settings {
   readonly expiresIn: number
   /** For how long a used refresh token brings the same pair again. */
   readonly graceMillis: number
-  readonly spelling: "snake_case" | "camelCase"
+  /** By default, that of the version that was asked for. */
+  readonly spelling: "snake_case" | "camelCase" | undefined
 }
+
+/** The id of an app is the first part of its client id. */
+export const appIdOf = (clientId: string) => clientId.split("-")[0] ?? clientId
 
 export interface Holder {
   readonly userType: UserType
@@ -40,19 +45,36 @@ const invalidGrant = (what: string): Refused => ({
   message: `Invalid grant: ${what} is invalid`
 })
 
-const inactive: Refused = { status: 400, error: "Bad Request", message: "Location is not active" }
+const badRequest = (message: string): Refused => ({ status: 400, error: "Bad Request", message })
+const inactive = badRequest("Location is not active")
 
 export const isRefused = (result: Pair | Refused): result is Refused => "status" in result
 
 export type OAuthState = ReturnType<typeof make>
 
-export const make = (settings: Settings) => {
-  const codes = new Map<string, { readonly holder: Omit<Holder, "userType">; readonly redirectUri: string }>()
-  const refreshTokens = new Map<
-    string,
-    { readonly holder: Holder; used: { readonly at: number; readonly pair: Pair } | undefined }
-  >()
-  const accessTokens = new Map<string, { readonly holder: Holder; readonly expiresAt: number }>()
+interface Code {
+  readonly holder: Omit<Holder, "userType">
+  /** That of the token, where it is not the one that the exchange asks for. */
+  readonly userType: UserType | undefined
+  readonly redirectUri: string
+}
+
+interface RefreshToken {
+  readonly holder: Holder
+  used: { readonly at: number; readonly pair: Pair } | undefined
+}
+
+interface AccessToken {
+  readonly holder: Holder
+  readonly expiresAt: number
+}
+
+/** `seeded` are the locations of the conversations. */
+export const make = (settings: Settings, seeded: () => ReadonlyArray<string>) => {
+  const installations = Installations.make(seeded)
+  const codes = new Map<string, Code>()
+  const refreshTokens = new Map<string, RefreshToken>()
+  const accessTokens = new Map<string, AccessToken>()
   const revoked = new Set<string>()
   const inactiveLocations = new Set<string>()
   // Not reset: what was issued once is not issued again.
@@ -72,6 +94,8 @@ export const make = (settings: Settings) => {
 
   return {
     settings,
+    appId: appIdOf(settings.clientId),
+    installations,
     isClient: (clientId: string, clientSecret: Redacted.Redacted) =>
       clientId === settings.clientId && Redacted.value(clientSecret) === settings.clientSecret,
 
@@ -80,7 +104,7 @@ export const make = (settings: Settings) => {
         {
           userType: grant.userType ?? "Location",
           locationId: grant.userType === "Company" ? undefined : grant.locationId,
-          companyId: grant.companyId ?? "sandbox-company",
+          companyId: grant.companyId ?? Installations.defaultCompany,
           scopes: grant.scopes ?? ["conversations.readonly", "conversations.write"],
           expiresIn: grant.expiresIn ?? settings.expiresIn,
           refusedWith: grant.refusedWith
@@ -89,19 +113,26 @@ export const make = (settings: Settings) => {
       ),
 
     /** The customer has chosen; the code that HighLevel's redirect brings. */
-    approve: (choice: Model.Choice & { readonly scopes: ReadonlyArray<string>; readonly redirectUri: string }) => {
+    approve: (
+      choice: Model.Choice,
+      { redirectUri, scopes }: { readonly scopes: ReadonlyArray<string>; readonly redirectUri: string },
+      now: number
+    ) => {
+      installations.approve(choice, now)
       const code = `sandbox-code-${++issued}`
-      const { companyId = "sandbox-company", locationId, redirectUri, scopes } = choice
+      const { companyId = Installations.defaultCompany, locationId, userType } = choice
       const holder = { locationId, companyId, scopes, expiresIn: settings.expiresIn, refusedWith: undefined }
-      codes.set(code, { holder, redirectUri })
+      codes.set(code, { holder, userType, redirectUri })
       return code
     },
 
-    exchange: (code: string, redirectUri: string | undefined, userType: UserType, now: number): Pair | Refused => {
+    exchange: (code: string, redirectUri: string | undefined, asked: UserType, now: number): Pair | Refused => {
       const found = codes.get(code)
       codes.delete(code)
-      if (found === undefined || found.redirectUri !== redirectUri) return invalidGrant("authorization code")
-      const { holder } = found
+      if (found === undefined || (redirectUri !== undefined && found.redirectUri !== redirectUri)) {
+        return invalidGrant("authorization code")
+      }
+      const { holder, userType = asked } = found
       return issue({ ...holder, userType, locationId: userType === "Company" ? undefined : holder.locationId }, now)
     },
 
@@ -118,6 +149,9 @@ export const make = (settings: Settings) => {
 
     locationToken: (agency: Holder, locationId: string, now: number): Pair | Refused => {
       if (inactiveLocations.has(locationId)) return inactive
+      if (!installations.isInstalled(agency.companyId, locationId)) {
+        return badRequest(`The app is not installed in location ${locationId}`)
+      }
       return issue({ ...agency, userType: "Location", locationId }, now, false)
     },
 
@@ -125,6 +159,18 @@ export const make = (settings: Settings) => {
     holder: (accessToken: string, now: number): Holder | undefined => {
       const entry = accessTokens.get(accessToken)
       return entry === undefined || revoked.has(accessToken) || now >= entry.expiresAt ? undefined : entry.holder
+    },
+
+    uninstall: (uninstallation: Model.Uninstallation) => {
+      const { companyId = Installations.defaultCompany, locationId } = uninstallation
+      installations.uninstall(uninstallation)
+      const loses = ({ holder }: { readonly holder: Omit<Holder, "userType"> }) =>
+        locationId === undefined ? holder.companyId === companyId : holder.locationId === locationId
+      for (const [code, entry] of codes) if (loses(entry)) codes.delete(code)
+      for (const [token, entry] of refreshTokens) if (loses(entry)) refreshTokens.delete(token)
+      for (const [token, entry] of accessTokens) {
+        if (loses(entry)) accessTokens.set(token, { ...entry, holder: { ...entry.holder, refusedWith: "Invalid JWT" } })
+      }
     },
 
     revoke: (token: string) => void revoked.add(token),
@@ -135,6 +181,7 @@ export const make = (settings: Settings) => {
       accessTokens.clear()
       revoked.clear()
       inactiveLocations.clear()
+      installations.reset()
     }
   }
 }

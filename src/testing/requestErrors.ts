@@ -1,10 +1,17 @@
 /** The responses to requests that do not fit their declaration, in HighLevel's words. */
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
+import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiError from "effect/http-api/HttpApiError"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import type * as Headers from "effect/http/Headers"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as ErrorResponse from "../wire/ErrorResponse.ts"
+import { AccessTokenRequest, UserType } from "../wire/getAccessToken.ts"
 import { HighLevelApi } from "../wire/HighLevelApi.ts"
+import { ApiVersion } from "../wire/Operation.ts"
 
 export const unauthorized = (message: string) =>
   ErrorResponse.Unauthorized.make({ statusCode: 401, message, error: "Unauthorized" })
@@ -22,11 +29,26 @@ export class RequestErrors extends HttpApiMiddleware.Service<RequestErrors>()(
 export const SandboxApi = HighLevelApi.middleware(RequestErrors)
 
 // HighLevel validates with class-validator and responds in its words.
+const text = "must be a string"
+const oneOf = (values: ReadonlyArray<string>) => `must be one of the following values: ${values.join(", ")}`
 const expectation: Record<string, string> = {
-  locationId: "must be a string",
+  locationId: text,
   unreadCount: "must be a number conforming to the specified constraints",
   starred: "must be a boolean value",
-  feedback: "must be an object"
+  feedback: "must be an object",
+  companyId: text,
+  appId: text,
+  skip: "must be a number string",
+  limit: "must be a number string",
+  isInstalled: "must be a boolean string",
+  client_id: text,
+  client_secret: text,
+  clientId: text,
+  clientSecret: text,
+  grant_type: oneOf(AccessTokenRequest.fields.grant_type.literals),
+  grantType: oneOf(AccessTokenRequest.fields.grant_type.literals),
+  user_type: oneOf(UserType.literals),
+  userType: oneOf(UserType.literals)
 }
 const unexpected = "should not exist"
 const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1({
@@ -40,23 +62,34 @@ const validationMessages = (issue: SchemaIssue.Issue) =>
     return Object.hasOwn(expectation, top) ? `${field} ${expectation[top]}` : `${field} ${message}`.trim()
   })
 
-export const layer = HttpApiMiddleware.layerSchemaErrorTransform(RequestErrors, (error) => {
-  switch (error.kind) {
-    case "Headers":
-      return Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
-        Effect.fail(
-          headers["version"] === undefined
-            ? unauthorized("version header was not found.")
-            : badRequest(`Invalid API version segment '${headers["version"]}' at position 0`)
-        )
-      )
-    case "Payload":
-      return Effect.fail(
-        error.cause.issue._tag === "InvalidValue"
-          ? badRequest("Unexpected token in JSON")
-          : unprocessable(validationMessages(error.cause.issue))
-      )
-    default:
-      return Effect.fail(badRequest(validationMessages(error.cause.issue).join("; ")))
+const isVersion = Schema.is(ApiVersion)
+const isForm = (headers: Headers.Headers) =>
+  headers["content-type"]?.startsWith("application/x-www-form-urlencoded") === true
+
+/** What is wrong with the headers, whatever else is wrong: HighLevel looks at the version before the token. */
+const headerError = (headers: Headers.Headers, endpoint: HttpApiEndpoint.Top) => {
+  const { version } = headers
+  if (endpoint.headers !== undefined && version === undefined) return unauthorized("version header was not found.")
+  if (endpoint.headers !== undefined && !isVersion(version)) {
+    return badRequest(`Invalid API version segment '${version}' at position 0`)
   }
-})
+  // As JSON, the token request is documented for v3 alone.
+  return endpoint.identifier === "token" && !isForm(headers) && version !== "v3"
+    ? badRequest("Expected the content type application/x-www-form-urlencoded")
+    : undefined
+}
+
+const inWords = ({ cause: { issue }, kind }: HttpApiError.HttpApiSchemaError) =>
+  kind === "Payload" && issue._tag === "InvalidValue"
+    ? badRequest("Unexpected token in JSON")
+    : unprocessable(validationMessages(issue))
+
+export const layer = Layer.succeed(RequestErrors, (httpEffect, { endpoint }) =>
+  Effect.gen(function* () {
+    const { headers } = yield* HttpServerRequest.HttpServerRequest
+    const error = headerError(headers, endpoint)
+    if (error !== undefined) return yield* Effect.fail(error)
+    const response = yield* httpEffect
+    return response.status === 415 ? yield* Effect.fail(badRequest("Unsupported content type")) : response
+  }).pipe(Effect.mapError((error) => (HttpApiError.HttpApiSchemaError.is(error) ? inWords(error) : error)))
+)

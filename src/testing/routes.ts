@@ -12,6 +12,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as ConversationRoutes from "./conversationRoutes.ts"
 import * as OAuthRoutes from "./oauthRoutes.ts"
+import * as Page from "./page.ts"
 import * as ProviderStates from "./providerStates.ts"
 import * as RequestErrors from "./requestErrors.ts"
 import type { Fault, Operation } from "./SandboxModel.ts"
@@ -26,9 +27,11 @@ const notFound = HttpRouter.add("*", "*", ({ method, url }) =>
   )
 )
 
-const operationOf = (method: string, url: string): Operation => {
-  if (url.startsWith("/oauth/")) return url.startsWith("/oauth/locationToken") ? "locationToken" : "token"
-  return method === "GET" ? "get" : "update"
+const operationOf = (method: string, url: string): Operation | undefined => {
+  const [, group, name] = /^\/(\w+)\/(\w+)/.exec(url) ?? []
+  if (group === "conversations") return method === "GET" ? "get" : "update"
+  if (group !== "oauth") return undefined
+  return name === "token" || name === "locationToken" || name === "installedLocations" ? name : undefined
 }
 
 // Through the request's source, since servers differ and this must not import Node.
@@ -89,12 +92,13 @@ const recorded = HttpRouter.middleware(
         const receivedAt = yield* Clock.currentTimeMillis
         const { headers, method, url } = request
         const entry = state.receive({ method, path: url, headers, body, receivedAt })
-        const { delay = "1 second", kind } = state.takeFault(operationOf(method, url)) ?? {}
+        const operation = operationOf(method, url)
+        const { delay = "1 second", kind } = (operation && state.takeFault(operation)) ?? {}
         // An error would become a response: the connection just ends, and in memory the
         // client's request with it.
         if (kind === "disconnect") return yield* Effect.orDie(disconnect(request))
         // The rate limit is that of the API; nothing is known of one of the OAuth server.
-        const consumed = url.startsWith("/oauth/")
+        const consumed = /^\/(v2\/)?oauth\//.test(url)
           ? { isAllowed: true, headers: {} }
           : state.consume(ConversationRoutes.locationOf(state, url, body), receivedAt)
         const handled = consumed.isAllowed
@@ -114,7 +118,7 @@ export const layer = Layer.mergeAll(
     Layer.provide([ConversationRoutes.handlers, OAuthRoutes.handlers]),
     Layer.provide([ConversationRoutes.authorization, OAuthRoutes.agencyAuthorization])
   ),
-  OAuthRoutes.page,
+  Page.layer,
   notFound,
   recorded
 ).pipe(Layer.provide(RequestErrors.layer), Layer.provide(HttpServer.layerServices))

@@ -97,12 +97,18 @@ export const make = (settings: Settings) =>
     const applied: Array<Model.AppliedUpdate> = []
     const usages = new Map<string, Usage>()
     let rateLimit = settings.rateLimit
-    const oauth = OAuthState.make(settings.oauth)
+    const oauth = OAuthState.make(settings.oauth, () => [
+      ...new Set(Array.from(conversations.values(), ({ locationId }) => locationId))
+    ])
 
-    const approve = ({ redirectUri, scope, state }: Asked, choice: Model.Choice) => {
+    const approve = ({ redirectUri, scope, state }: Asked, choice: Model.Choice, now: number) => {
       const [first] = conversations.values()
-      const code = oauth.approve({ locationId: first?.locationId, ...choice, scopes: scope.split(" "), redirectUri })
-      return { code, ...(state === undefined ? {} : { state }) }
+      const code = oauth.approve(
+        { locationId: first?.locationId, ...choice },
+        { scopes: scope.split(" "), redirectUri },
+        now
+      )
+      return { code, ...(state === undefined || choice.fromMarketplace === true ? {} : { state }) }
     }
 
     const seed = (conversation: Model.Seed) => {
@@ -172,7 +178,7 @@ export const make = (settings: Settings) =>
           return { accessToken: Redacted.make(accessToken), refreshToken: Redacted.make(refreshToken) }
         }),
       approve: (url, choice = {}) =>
-        Effect.sync(() => {
+        Effect.map(Clock.currentTimeMillis, (now) => {
           const query = new URL(url).searchParams
           return approve(
             {
@@ -180,9 +186,15 @@ export const make = (settings: Settings) =>
               scope: query.get("scope") ?? "",
               state: query.get("state") ?? undefined
             },
-            choice
+            choice,
+            now
           )
         }),
+      install: (installation = {}) =>
+        Effect.map(Clock.currentTimeMillis, (now) => oauth.installations.install(installation, now)),
+      uninstall: (uninstallation = {}) => Effect.sync(() => oauth.uninstall(uninstallation)),
+      addLocation: (location) =>
+        Effect.map(Clock.currentTimeMillis, (now) => oauth.installations.addLocation(location, now)),
       deactivate: (locationId) => Effect.sync(() => oauth.deactivate(locationId)),
       revoke: (token) =>
         Effect.sync(() => {

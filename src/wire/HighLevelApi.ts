@@ -7,7 +7,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as ErrorResponse from "./ErrorResponse.ts"
-import { getAccessToken } from "./getAccessToken.ts"
+import { AccessTokenRequestJson, getAccessToken } from "./getAccessToken.ts"
 import { getConversation } from "./getConversation.ts"
 import { getInstalledLocations } from "./getInstalledLocations.ts"
 import { getLocationAccessToken } from "./getLocationAccessToken.ts"
@@ -45,7 +45,7 @@ const documented = (operation: Declaration, summary: string) =>
   OpenApi.annotations({ identifier: operation.name, summary, externalDocs: { url: operation.documentation } })
 
 const asForm = HttpApiSchema.asFormUrlEncoded()
-const token = { ...getAccessToken, payload: asForm(getAccessToken.payload) }
+const token = { ...getAccessToken, payload: [asForm(getAccessToken.payload), AccessTokenRequestJson] as const }
 const locationToken = { ...getLocationAccessToken, payload: asForm(getLocationAccessToken.payload) }
 
 /** The conversations of a location. */
@@ -81,6 +81,8 @@ export class OAuth extends HttpApiGroup.make("oauth")
       .middleware(AgencyAuthorization)
       .annotateMerge(documented(getInstalledLocations, "Get Location where app is installed"))
   )
+  .annotateEndpoints(HttpApi.PayloadParseOptions, { onExcessProperty: "error", errors: "all" })
+  .annotateEndpoints(HttpApi.QueryParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({ title: "OAuth 2.0" })) {}
 
 /**

@@ -19,12 +19,24 @@ const Secret = Schema.RedactedFromValue(Schema.String)
 export const AccessTokenRequest = Schema.Struct({
   client_id: Schema.String,
   client_secret: Secret,
-  grant_type: Schema.Literals(["authorization_code", "refresh_token"]),
+  grant_type: Schema.Literals(["authorization_code", "refresh_token", "client_credentials"]),
   code: Schema.optionalKey(Secret),
   refresh_token: Schema.optionalKey(Secret),
   user_type: Schema.optionalKey(UserType),
   redirect_uri: Schema.optionalKey(Schema.String)
 })
+
+/** The same as JSON, which is documented for `v3`. */
+export const AccessTokenRequestJson = AccessTokenRequest.pipe(
+  Schema.encodeKeys({
+    client_id: "clientId",
+    client_secret: "clientSecret",
+    grant_type: "grantType",
+    refresh_token: "refreshToken",
+    user_type: "userType",
+    redirect_uri: "redirectUri"
+  })
+)
 
 const seconds = Schema.Union([Schema.Finite, Schema.FiniteFromString])
 
