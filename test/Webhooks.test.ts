@@ -1,0 +1,279 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
+import * as Schema from "effect/Schema"
+import { TestClock } from "effect/testing"
+import type * as Headers from "effect/http/Headers"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as Persistence from "effect/persistence/Persistence"
+import { Webhooks } from "effect-highlevel"
+import { appId, bytesOf, makeSigner, unreadUpdate } from "./webhooks.ts"
+
+const { key, sign } = await Effect.runPromise(makeSigner)
+
+const reasonOf = (headers: Headers.Input, bytes: Uint8Array, options: Partial<Webhooks.VerifyOptions> = {}) =>
+  Effect.match(Webhooks.verify(headers, bytes, { appId, keys: [key], ...options }), {
+    onSuccess: () => "accepted",
+    onFailure: (error) => (error._tag === "WebhookRejected" ? error.reason : error._tag)
+  })
+
+const signed = Effect.fnUntraced(function* (text: string) {
+  const bytes = bytesOf(text)
+  return { bytes, headers: { "x-ghl-signature": yield* sign(bytes) } }
+})
+
+/** A server in memory with the route, whose handler can be steered. */
+const serve = <E>(
+  handler: (event: Webhooks.Event) => Effect.Effect<unknown, E>,
+  options: Partial<Webhooks.Options<E, never>> = {}
+) =>
+  Effect.gen(function* () {
+    const handle = yield* HttpRouter.toHttpEffect(
+      Webhooks.layer({ appId, keys: [key], path: "/webhooks", handler, ...options })
+    )
+    return Effect.fnUntraced(function* (headers: Headers.Input, bytes: Uint8Array) {
+      const request = HttpClientRequest.post("http://localhost/webhooks", {
+        headers
+      }).pipe(HttpClientRequest.bodyUint8Array(bytes, "application/json"))
+      const { status } = yield* handle.pipe(
+        Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromClientRequest(request)),
+        Effect.scoped
+      )
+      return status
+    })
+  })
+
+describe("a delivery", () => {
+  it.effect("that HighLevel has signed is accepted over its raw bytes, however its JSON is written", () =>
+    Effect.gen(function* () {
+      for (const text of [
+        JSON.stringify(unreadUpdate()),
+        `{ "unreadCount": 1.0,\r\n "type":"ConversationUnreadUpdate", "appId":"${appId}" }`,
+        '{"type":"ConversationUnreadUpdate","id":"\\u0061\\/b","starred":null}'
+      ]) {
+        const { bytes, headers } = yield* signed(text)
+        const event = yield* Webhooks.verify(headers, bytes, { appId, keys: [key] })
+        assert.strictEqual(event._tag, "ConversationUnreadUpdate")
+        // Written again, it would be another text.
+        if (text.includes("1.0")) {
+          assert.strictEqual(yield* reasonOf(headers, bytesOf(JSON.stringify(JSON.parse(text)))), "InvalidSignature")
+        }
+      }
+    })
+  )
+
+  it.effect("is not HighLevel's where it is not signed by its key", () =>
+    Effect.gen(function* () {
+      const { bytes, headers } = yield* signed(JSON.stringify(unreadUpdate()))
+      const signature = headers["x-ghl-signature"]
+      assert.strictEqual(yield* reasonOf({}, bytes), "Unsigned")
+      assert.strictEqual(yield* reasonOf({ "x-wh-signature": signature }, bytes), "Unsigned")
+      assert.strictEqual(yield* reasonOf({ "X-GHL-Signature": signature }, bytes), "accepted")
+      for (const wrong of ["", "N/A", "AAAA", signature.slice(4), `${signature}AAAA`]) {
+        assert.strictEqual(yield* reasonOf({ "x-ghl-signature": wrong }, bytes), "InvalidSignature")
+      }
+      assert.strictEqual(yield* reasonOf(headers, bytesOf("{}")), "InvalidSignature")
+      assert.strictEqual(yield* reasonOf(headers, bytes, { keys: [Webhooks.highLevelKey] }), "InvalidSignature")
+      assert.strictEqual(yield* reasonOf(headers, bytes, { keys: [Webhooks.highLevelKey, key] }), "accepted")
+    })
+  )
+
+  it.effect("is refused if it is for another app, too old, of the future, too large or no object", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("20000 days")
+      const now = yield* Clock.currentTimeMillis
+      const iso = (millis: number) => new Date(now + millis).toISOString()
+      const hour = 3_600_000
+      for (const [document, expected] of [
+        [unreadUpdate({ appId: "another" }), "OtherApp"],
+        [unreadUpdate({ appId }), "accepted"],
+        [unreadUpdate(), "accepted"],
+        [{ type: "INSTALL", locationId: "l" }, "OtherApp"],
+        [{ type: "UNINSTALL", locationId: "l", appId: null }, "OtherApp"],
+        [{ type: "UNINSTALL", locationId: "l", appId }, "accepted"],
+        [{ type: "ContactCreate", appId: "another" }, "OtherApp"],
+        [unreadUpdate({ timestamp: iso(-25 * hour) }), "Stale"],
+        [unreadUpdate({ timestamp: now - 25 * hour }), "Stale"],
+        [unreadUpdate({ timestamp: iso(-23 * hour) }), "accepted"],
+        [unreadUpdate({ timestamp: iso(hour) }), "Stale"],
+        [unreadUpdate({ timestamp: "yesterday" }), "Malformed"],
+        [{ type: "ContactCreate", timestamp: iso(-25 * hour) }, "Stale"],
+        [{ type: "ContactCreate", timestamp: "yesterday" }, "Malformed"],
+        [[unreadUpdate()], "Malformed"],
+        [null, "Malformed"],
+        [unreadUpdate({ body: "x".repeat(2000) }), "TooLarge"]
+      ] as const) {
+        const { bytes, headers } = yield* signed(JSON.stringify(document))
+        assert.strictEqual(yield* reasonOf(headers, bytes, { maxBytes: 2000 }), expected, JSON.stringify(document))
+      }
+      const broken = yield* signed("{")
+      assert.strictEqual(yield* reasonOf(broken.headers, broken.bytes), "Malformed")
+    })
+  )
+
+  it.effect("needs options that can work", () =>
+    Effect.gen(function* () {
+      for (const options of [{ keys: ["nope"] }, { keys: ["AAAA"] }, { maxAge: 0 }, { maxBytes: 0 }]) {
+        const { bytes, headers } = yield* signed("{}")
+        assert.strictEqual(yield* reasonOf(headers, bytes, options), "InvalidOptions")
+      }
+    })
+  )
+})
+
+describe("an event", () => {
+  it.effect("is typed by what HighLevel documents, and open for the rest", () =>
+    Effect.gen(function* () {
+      const read = Effect.fnUntraced(function* (document: object) {
+        const { bytes, headers } = yield* signed(JSON.stringify(document))
+        return yield* Webhooks.verify(headers, bytes, { appId, keys: [key] })
+      })
+      const unread = yield* read(unreadUpdate({ starred: "yes", tags: ["vip"] }))
+      assert(unread._tag === "ConversationUnreadUpdate")
+      assert.deepStrictEqual(
+        [unread.unreadCount, unread.unrecognized, unread["tags"]],
+        [3, { starred: "yes" }, ["vip"]]
+      )
+      const message = yield* read({ type: "InboundMessage", body: "urgent", conversationId: "c", direction: "inbound" })
+      assert(message._tag === "InboundMessage")
+      assert.strictEqual(message.body, "urgent")
+      const other = yield* read({ type: "ContactCreate", id: "c" })
+      assert.deepStrictEqual(other, {
+        _tag: "Unknown",
+        type: "ContactCreate",
+        document: { type: "ContactCreate", id: "c" }
+      })
+      assert.strictEqual((yield* read({ type: "__proto__" }))._tag, "Unknown")
+      assert.strictEqual((yield* read({ type: 3 }))._tag, "Unknown")
+    })
+  )
+})
+
+describe("the route", () => {
+  const post = (document: object) => signed(JSON.stringify(document))
+
+  it.effect("hands an event on once, by its id or by its bytes", () => {
+    const events: Array<string> = []
+    return Effect.gen(function* () {
+      const deliver = yield* serve((event) => Effect.sync(() => events.push(event._tag)))
+      const one = yield* post(unreadUpdate({ webhookId: "w-1" }))
+      // The same event, written in another way.
+      const again = yield* post({ webhookId: "w-1", ...unreadUpdate() })
+      const without = yield* post(unreadUpdate())
+      for (const { bytes, headers } of [one, one, again, without, without]) {
+        assert.strictEqual(yield* deliver(headers, bytes), 200)
+      }
+      assert.lengthOf(events, 2)
+      yield* TestClock.adjust("23 hours")
+      yield* deliver(one.headers, one.bytes)
+      assert.lengthOf(events, 2)
+    }).pipe(Effect.scoped, Effect.provide(Persistence.layerMemory))
+  })
+
+  it.effect("asks for the event again when its handler fails, dies or takes too long", () => {
+    let outcome: Effect.Effect<void, string> = Effect.fail("not today")
+    let handled = 0
+    return Effect.gen(function* () {
+      const deliver = yield* serve(() =>
+        Effect.andThen(
+          Effect.suspend(() => outcome),
+          Effect.sync(() => void handled++)
+        )
+      )
+      const { bytes, headers } = yield* post(unreadUpdate())
+      assert.strictEqual(yield* deliver(headers, bytes), 500)
+      outcome = Effect.die(new Error("a bug"))
+      assert.strictEqual(yield* deliver(headers, bytes), 500)
+      const began = yield* Deferred.make<void>()
+      outcome = Effect.andThen(Deferred.succeed(began, undefined), Effect.never)
+      const slow = yield* Effect.forkChild(deliver(headers, bytes))
+      yield* Deferred.await(began)
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(yield* Fiber.join(slow), 500)
+      outcome = Effect.void
+      assert.strictEqual(yield* deliver(headers, bytes), 200)
+      assert.strictEqual(yield* deliver(headers, bytes), 200)
+      assert.strictEqual(handled, 1)
+    }).pipe(Effect.scoped, Effect.provide(Persistence.layerMemory))
+  })
+
+  it.effect("handles an event once that is delivered twice at the same moment", () => {
+    let handled = 0
+    return Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const began = yield* Deferred.make<void>()
+      const deliver = yield* serve(() =>
+        Effect.andThen(
+          Effect.andThen(Deferred.succeed(began, undefined), Deferred.await(gate)),
+          Effect.sync(() => void handled++)
+        )
+      )
+      const { bytes, headers } = yield* post(unreadUpdate())
+      const both = yield* Effect.forkChild(
+        Effect.all([deliver(headers, bytes), deliver(headers, bytes)], { concurrency: "unbounded" })
+      )
+      yield* Deferred.await(began)
+      yield* Deferred.succeed(gate, undefined)
+      assert.deepStrictEqual(yield* Fiber.join(both), [200, 200])
+      assert.strictEqual(handled, 1)
+    }).pipe(Effect.scoped, Effect.provide(Persistence.layerMemory))
+  })
+
+  it.effect("refuses what is not HighLevel's without calling the handler, and counts it", () => {
+    let called = 0
+    return Effect.gen(function* () {
+      const deliver = yield* serve(() => Effect.sync(() => void called++), { maxBytes: 1000 })
+      const { bytes, headers } = yield* post(unreadUpdate())
+      assert.strictEqual(yield* deliver({}, bytes), 401)
+      assert.strictEqual(yield* deliver(headers, bytesOf("{}")), 401)
+      const large = yield* post(unreadUpdate({ body: "x".repeat(2000) }))
+      assert.strictEqual(yield* deliver(large.headers, large.bytes), 413)
+      const broken = yield* signed("[]")
+      assert.strictEqual(yield* deliver(broken.headers, broken.bytes), 400)
+      assert.strictEqual(called, 0)
+      assert.strictEqual(yield* deliver(headers, bytes), 200)
+      assert.strictEqual(yield* deliver(headers, bytes), 200)
+      const snapshot = yield* Metric.snapshot
+      const counts = snapshot.flatMap(({ attributes, id, state }) =>
+        id === "highlevel_webhooks" && "count" in state ? [[attributes?.["outcome"], Number(state.count)]] : []
+      )
+      assert.deepStrictEqual(Object.fromEntries(counts), {
+        Unsigned: 1,
+        InvalidSignature: 1,
+        TooLarge: 1,
+        Malformed: 1,
+        Handled: 1,
+        Duplicate: 1
+      })
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Persistence.layerMemory),
+      Effect.provideService(Metric.MetricRegistry, new Map())
+    )
+  })
+})
+
+describe("handlers", () => {
+  class Refused extends Schema.TaggedError<Refused>()("Refused", {}) {}
+
+  it.effect("are composed by the type of the event; what has none is ignored", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      const handler = Webhooks.on({
+        InboundMessage: ({ body }) => Effect.sync(() => seen.push(`message ${body}`)),
+        UNINSTALL: () => new Refused()
+      })
+      yield* handler({ _tag: "InboundMessage", body: "hello" })
+      yield* handler({ _tag: "OutboundMessage" })
+      yield* handler({ _tag: "Unknown", type: "ContactCreate", document: {} })
+      const error: Refused = yield* Effect.flip(handler({ _tag: "UNINSTALL" }))
+      assert.strictEqual(error._tag, "Refused")
+      assert.deepStrictEqual(seen, ["message hello"])
+    })
+  )
+})
