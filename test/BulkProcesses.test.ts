@@ -5,12 +5,12 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
-import type { ChildProcess } from "node:child_process"
+import { type ChildProcess, execFileSync } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { inputOf, sandboxWith, token, unread } from "./bulk.ts"
+import { inputOf, outcomeLines, sandboxWith, token, unread } from "./bulk.ts"
 import { layerOAuth } from "./oauth.ts"
 import * as Cli from "./cli.ts"
 import * as Process from "./process.ts"
@@ -83,6 +83,65 @@ describe("a job that is killed", () => {
         assert.isAtMost(repeated, kills * (concurrency + 1 + twice * 2) + twice * 2)
       }).pipe(Effect.provide(sandboxWith(100 + kills * 60))),
     60_000 + kills * 15_000
+  )
+})
+
+/** A small disk, for as long as the scope; its path. */
+const smallDisk = Effect.acquireRelease(
+  Effect.sync(() => {
+    const path = mkdtempSync(join(directory, "disk-"))
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", path])
+    return path
+  }),
+  (path) => Effect.sync(() => execFileSync("umount", [path]))
+)
+
+const cannotMount = process.platform !== "linux" || process.getuid?.() !== 0
+if (cannotMount) console.warn("not root on Linux: the test of a full disk is SKIPPED")
+
+describe.skipIf(cannotMount)("a job whose disk gets full", () => {
+  it.live(
+    "ends and says so; once there is space, the same command finishes it",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        const disk = yield* smallDisk
+        const filler = join(disk, "filler")
+        writeFileSync(filler, new Uint8Array(32 * 1024))
+        const conversations = 250
+        const input = join(directory, "full.ndjson")
+        const lines = [
+          ...Array.from({ length: conversations }, (_, index) => inputOf(index, 0)),
+          ...Array.from({ length: 10 }, (_, index) => inputOf(index, 7))
+        ]
+        writeFileSync(input, lines.join("\n"))
+        const args = ["--input", input, "--journal", join(disk, "journal")]
+        const env = { HIGHLEVEL_TOKEN: token, HIGHLEVEL_BASE_URL: yield* Sandbox.url }
+        const run = Effect.promise(() => Process.run(cli, ["update-all", ...args], env))
+
+        const full = yield* run
+        assert.strictEqual(full.code, 70)
+        assert.include(full.stderr, `journal cannot be read or written: no space is left on the disk\n`)
+        const sent = (yield* sandbox.applied).length
+        const reported = outcomeLines(full.stdout)
+
+        rmSync(filler)
+        const finished = yield* run
+        assert.strictEqual(finished.code, 0, finished.stderr)
+        const outcomes = new Map(outcomeLines(finished.stdout).map(({ line, outcome }) => [line, outcome]))
+        assert.strictEqual(outcomes.size, lines.length)
+        // Whatever was sent was reported, also what the journal could not take any more.
+        assert.strictEqual(reported.length, sent)
+        for (const { outcome } of reported) assert.strictEqual(outcome, "Applied")
+        // The half line was removed: the journal can be read again.
+        assert.strictEqual((yield* run).code, 0)
+        console.log(`${sent} sent and reported before the disk was full`)
+        assert.deepStrictEqual(
+          yield* unread(conversations),
+          Array.from({ length: conversations }, (_, index) => (index < 10 ? 7 : 0))
+        )
+      }).pipe(Effect.scoped, Effect.provide(sandboxWith(250))),
+    60_000
   )
 })
 

@@ -3,12 +3,16 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { OAuth, TokenStore } from "effect-highlevel"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { HighLevelClient, Journal, OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
-import { readFileSync, writeFileSync } from "node:fs"
+import { execFile } from "node:child_process"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { promisify } from "node:util"
 import { inputOf, type OutcomeLine, outcomeLines, sandboxWith, temporaryFiles, token, unread } from "./bulk.ts"
 import { layerOAuth } from "./oauth.ts"
 import * as Cli from "./cli.ts"
+import { bundleOf } from "./programs.ts"
 
 const { file, newPath } = temporaryFiles()
 
@@ -25,6 +29,37 @@ const outcomes = (stdout: string) =>
   outcomeLines(stdout)
     .toSorted((one, other) => one.line - other.line)
     .map(({ line, outcome }) => `${line} ${outcome}`)
+
+// It runs a command on a terminal of its own; that of BSD takes other arguments.
+const script = "/usr/bin/script"
+const hasTerminal = process.platform === "linux" && existsSync(script)
+if (!hasTerminal) console.warn("there is no script of util-linux: the test of the bar on a terminal is SKIPPED")
+
+describe.skipIf(!hasTerminal)("on a terminal", () => {
+  it.live(
+    "has a bar, also where the outcomes go to a file",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        yield* sandbox.fault({ kind: "slow-headers", delay: "500 millis", times: Infinity })
+        const input = file(`${inputOf(0, 0)}\n${inputOf(0, 1)}`)
+        const outcomes = newPath()
+        const command = `stty cols 100; ${process.execPath} ${bundleOf("src/cli/main.ts")} update-all --input ${input} > ${outcomes}`
+        const env = {
+          PATH: process.env["PATH"],
+          NO_COLOR: "1",
+          HIGHLEVEL_TOKEN: token,
+          HIGHLEVEL_BASE_URL: yield* Sandbox.url
+        }
+        const run = promisify(execFile)(script, ["-qec", command, "/dev/null"], { env })
+        const { stdout } = yield* Effect.promise(() => run)
+        assert.match(stdout, /\[=+ +\] 1\/2 {2}/)
+        assert.match(stdout, /2 lines: 2 applied in \d+ s/)
+        assert.strictEqual(readFileSync(outcomes, "utf8").trim().split("\n").length, 2)
+      }).pipe(Effect.provide(sandboxWith(1))),
+    20_000
+  )
+})
 
 describe("effect-highlevel update-all", () => {
   it.live(
@@ -138,6 +173,38 @@ describe("effect-highlevel update-all", () => {
   )
 
   it.live(
+    "does not use the journal of another server, or one that another run uses",
+    () =>
+      Effect.gen(function* () {
+        const journal = newPath()
+        writeFileSync(journal, `{"journal":1,"server":"https://sandbox.example"}\n`)
+        const input = file(inputOf(0, 0))
+        const args = ["--input", input, "--journal", journal]
+        const other = yield* run([...args, "--json"])
+        const message = `The journal ${journal} is of https://sandbox.example, and this job is for ${yield* Sandbox.url}. Nothing was sent`
+        assert.deepStrictEqual(
+          [other.code, JSON.parse(other.stderr)],
+          [64, { _tag: "JournalError", reason: "OtherServer", message }]
+        )
+        writeFileSync(journal, "")
+        yield* Journal.open({ path: journal, owner: "process 7 on web-1" }).pipe(
+          Effect.provide(
+            HighLevelClient.layer({ token: Redacted.make(token), baseUrl: yield* Sandbox.url }).pipe(
+              Layer.provide(FetchHttpClient.layer),
+              Layer.merge(NodeServices.layer)
+            )
+          )
+        )
+        const used = yield* run(args)
+        assert.strictEqual(used.code, 75)
+        assert.match(used.stderr, /^The journal \S+ is in use by process 7 on web-1, since \S+\n$/)
+        const sandbox = yield* Sandbox.Sandbox
+        assert.deepStrictEqual(yield* sandbox.requests, [])
+      }).pipe(Effect.scoped, Effect.provide(sandboxWith(1))),
+    20_000
+  )
+
+  it.live(
     "takes the tokens that an app has stored of its customers, and so does update",
     () =>
       Effect.gen(function* () {
@@ -245,6 +312,22 @@ describe("effect-highlevel update-all", () => {
         assert.include(again.stderr, `Nothing was sent: ${journal} has all of them as applied.`)
       }).pipe(Effect.provide(sandboxWith(1001))),
     30_000
+  )
+
+  it.live(
+    "knows how many lines there are in a file once it is read, comments and empty lines aside, and not in a pipe",
+    () =>
+      Effect.gen(function* () {
+        const text = `# ids\n\nconversationId\nc0\nc1\n\n{oops`
+        const args = ["--location-id", "l0", "--unread-count", "0", "--dry-run", "--json"]
+        const fromFile = yield* run(["--input", file(text), ...args])
+        assert.deepInclude(JSON.parse(fromFile.stderr), { lines: 3, ids: 2, total: 3 })
+        const piped = yield* run(args, {}, text)
+        assert.deepInclude(JSON.parse(piped.stderr), { lines: 3, ids: 2, total: null })
+        const nothing = yield* run(["--input", file(), ...args])
+        assert.deepInclude(JSON.parse(nothing.stderr), { lines: 0, total: null })
+      }).pipe(Effect.provide(sandboxWith(1))),
+    20_000
   )
 
   it.live(

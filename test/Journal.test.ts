@@ -6,6 +6,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as PlatformError from "effect/PlatformError"
+import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as KeyValueStore from "effect/persistence/KeyValueStore"
 import * as TestClock from "effect/testing/TestClock"
@@ -181,15 +182,79 @@ describe("a journal", () => {
         writeFileSync(path, foreign)
         const error = yield* Effect.flip(runWith(path, [read(0)]))
         assert(error._tag === "JournalError")
-        assert.strictEqual(error.reason, "NotAJournal")
-        assert.include(error.message, `line ${line} `)
+        assert.deepInclude(error, { reason: "NotAJournal", path, line })
+        assert.strictEqual(
+          error.message,
+          `${path} is not a journal: line ${line} is not a valid entry. Nothing was sent`
+        )
         assert.strictEqual(readFileSync(path, "utf8"), foreign)
       }
-      const folder = yield* Effect.flip(runWith(directory, []))
-      assert.include(folder.message, "it is a folder")
-      const nowhere = yield* Effect.flip(runWith(join(directory, "missing", "journal"), []))
-      assert.include(nowhere.message, "there is no such file or folder")
     }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("is not begun, and no file is left, where a file cannot be", () =>
+    Effect.gen(function* () {
+      for (const [path, problem] of [
+        [directory, "it is a folder"],
+        ["/dev/null", "it is not a file"],
+        [join(directory, "missing", "journal"), "there is no such file or folder"]
+      ] as const) {
+        const error = yield* Effect.flip(runWith(path, []))
+        assert.deepInclude(error, { _tag: "JournalError", reason: "Unavailable", path })
+        assert.strictEqual(error.message, `The journal ${path} cannot be read or written: ${problem}`)
+      }
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("creates no lock beside what is something else by its first bytes", () =>
+    Effect.gen(function* () {
+      const fileSystem = yield* FileSystem.FileSystem
+      const written: Array<string> = []
+      const recording = Layer.succeed(FileSystem.FileSystem, {
+        ...fileSystem,
+        writeFileString: (path, ...rest) => {
+          written.push(path)
+          return fileSystem.writeFileString(path, ...rest)
+        }
+      })
+      const foreign = newPath()
+      writeFileSync(foreign, "id,unread\n1,2\n")
+      for (const path of [foreign, directory, "/dev/null"]) {
+        yield* Effect.flip(Effect.provide(runWith(path, []), recording))
+      }
+      assert.deepStrictEqual(written, [])
+      const path = newPath()
+      yield* Effect.provide(runWith(path, []), recording)
+      assert.deepStrictEqual(written, [`${path}.lock`])
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("leaves it to the client to refuse feedback that is too deep for JSON", () =>
+    Effect.gen(function* () {
+      let feedback: Schema.JsonObject = {}
+      for (let depth = 0; depth < 100_000; depth++) feedback = { feedback }
+      const inputs = [{ ...ids(0), feedback: "positive" as const }, { ...ids(0), feedback }, read(0)]
+      assert.deepStrictEqual(yield* runWith(newPath(), inputs), ["Applied", "Failed", "Applied"])
+      assert.deepStrictEqual(
+        yield* Effect.provide(runOver(Journal.fromKeyValueStore, inputs), KeyValueStore.layerMemory),
+        ["Applied", "Failed", "Applied"]
+      )
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("ends with an error that names the field if it is given what JSON cannot write", () =>
+    Effect.gen(function* () {
+      const journal = yield* Journal.open({ path: newPath() })
+      const update = { ...ids(0), feedback: { stars: 5n } as never }
+      const error = yield* Effect.flip(
+        journal.end({ _tag: "Applied", row: 1, update, attempts: 1, response: Option.none() })
+      )
+      assert.deepInclude(error, { _tag: "JournalError", reason: "Unavailable" })
+      assert.include(error.message, `Expected JSON value\n  at ["update"]["feedback"]["stars"]`)
+      // It is not half a line: the journal is still used.
+      yield* journal.end({ _tag: "Applied", row: 1, update: read(0), attempts: 1, response: Option.none() })
+      assert.isTrue(yield* journal.isApplied(read(0)))
+    }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
   it.effect("of another server is refused", () =>
@@ -199,8 +264,11 @@ describe("a journal", () => {
       writeFileSync(path, readFileSync(path, "utf8").replace("services.leadconnectorhq.com", "sandbox.example"))
       const error = yield* Effect.flip(runWith(path, [read(0)]))
       assert(error._tag === "JournalError")
-      assert.strictEqual(error.reason, "OtherServer")
-      assert.include(error.message, "https://sandbox.example")
+      assert.deepInclude(error, { reason: "OtherServer", path })
+      assert.strictEqual(
+        error.message,
+        `The journal ${path} is of https://sandbox.example, and this job is for ${HighLevelClient.defaultBaseUrl}. Nothing was sent`
+      )
     }).pipe(Effect.provide(layer))
   )
 
@@ -220,8 +288,8 @@ describe("a journal", () => {
       }
       const error = yield* Fiber.join(second)
       assert(error._tag === "JournalError")
-      assert.strictEqual(error.reason, "InUse")
-      assert.include(error.message, "process 7 on web-1, since 1970-01-01T")
+      assert.deepInclude(error, { reason: "InUse", path })
+      assert.match(error.message, / is in use by process 7 on web-1, since 1970-01-01T[\d:.]+Z$/)
       // As a kill leaves it.
       const lock = readFileSync(`${path}.lock`)
       yield* Fiber.interrupt(journal)
@@ -248,6 +316,8 @@ describe("a journal", () => {
         journal.end({ _tag: "Applied", row: 1, update: read(0), attempts: 1, response: Option.none() })
       )
       assert.deepStrictEqual([error.reason, error.message.includes("process 8 on web-2")], ["InUse", true])
+      // Nothing more is sent.
+      assert.strictEqual(yield* Effect.flip(journal.begin(read(1))), error)
       rmSync(`${path}.lock`)
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
@@ -299,6 +369,19 @@ describe("a journal", () => {
       }
       assert.isFalse(yield* again.isApplied(read(9000)))
     }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+
+  it.effect("in a KeyValueStore that fails ends the job with its error, in words", () =>
+    Effect.gen(function* () {
+      const store = yield* KeyValueStore.KeyValueStore
+      const cause = new KeyValueStore.KeyValueStoreError({ message: "connection lost", method: "get" })
+      const failing = Layer.succeed(KeyValueStore.KeyValueStore, { ...store, get: () => Effect.fail(cause) })
+      const error = yield* Effect.flip(Effect.provide(runOver(Journal.fromKeyValueStore, [read(0)]), failing))
+      assert(error._tag === "JournalError")
+      assert.deepInclude(error, { reason: "Unavailable", cause })
+      assert.isUndefined(error.path)
+      assert.strictEqual(error.message, "The journal in the KeyValueStore cannot be read or written: connection lost")
+    }).pipe(Effect.provide([layer, KeyValueStore.layerMemory]))
   )
 
   it.effect("in a KeyValueStore keeps two servers apart", () =>

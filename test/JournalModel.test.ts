@@ -1,15 +1,19 @@
+import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { afterAll, assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as KeyValueStore from "effect/persistence/KeyValueStore"
+import * as Redis from "effect/persistence/Redis"
 import { Bulk, HighLevelError, Journal, type UpdateConversation } from "effect-highlevel"
 import { appendFileSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { applied, call as callFields, clientOf } from "./harness.ts"
+import { isMissing, startRedis } from "./redis.ts"
 
 // `npm run test:long` makes more of them.
 const scale = Number(process.env["SCALE"] ?? 1)
@@ -91,12 +95,48 @@ const apply = (state: State, { conversationId, starred, unreadCount }: UpdateCon
     ...(starred === undefined ? {} : { starred })
   })
 
-const implementations = [
-  ["in a file", (path: string) => Journal.open({ path })],
-  ["in a KeyValueStore", () => Journal.fromKeyValueStore]
-] as const
+let redis: Awaited<ReturnType<typeof startRedis>> | undefined
+beforeAll(async () => {
+  if (!isMissing) redis = await startRedis()
+})
+afterAll(() => redis?.end())
 
-describe.each(implementations)("a journal %s", (name, open) => {
+/** A store in Redis that nobody has used. */
+const layerInRedis = Layer.effect(
+  KeyValueStore.KeyValueStore,
+  Effect.gen(function* () {
+    const { send } = yield* Redis.Redis
+    const prefix = `journal-${journals}:`
+    const run = <A>(method: string, command: string, ...args: ReadonlyArray<string>) =>
+      Effect.mapError(
+        send<A>(command, ...args),
+        (cause) => new KeyValueStore.KeyValueStoreError({ message: cause.message, method, cause })
+      )
+    const keys = run<Array<string>>("keys", "KEYS", `${prefix}*`)
+    return KeyValueStore.makeStringOnly({
+      get: (key) => Effect.map(run<string | null>("get", "GET", prefix + key), (text) => text ?? undefined),
+      set: (key, value) => run("set", "SET", prefix + key, value),
+      remove: (key) => run("remove", "DEL", prefix + key),
+      clear: run("clear", "FLUSHALL"),
+      size: Effect.map(keys, ({ length }) => length),
+      keys
+    })
+  })
+).pipe(
+  Layer.provide(
+    Layer.unwrap(Effect.sync(() => NodeRedis.layer({ socket: { host: "127.0.0.1", port: redis?.port ?? 0 } })))
+  )
+)
+
+const openFile = (path: string) => Journal.open({ path })
+const fromStore = () => Journal.fromKeyValueStore
+const inFile = "in a file"
+
+describe.each([
+  [inFile, openFile, KeyValueStore.layerMemory],
+  ["in a KeyValueStore in memory", fromStore, KeyValueStore.layerMemory],
+  ...(isMissing ? [] : [["in a KeyValueStore in Redis", fromStore, layerInRedis] as const])
+] as const)("a journal %s", (name, open, layerStore) => {
   it.effect.prop(
     "leaves the last values of the input, whatever failed, was stopped, killed, torn or edited before",
     [Job],
@@ -151,7 +191,7 @@ describe.each(implementations)("a journal %s", (name, open) => {
         for (const { edits, isTorn, ...how } of runs) {
           editedBy(edits)
           yield* run(lines, how)
-          if (isTorn && name === "in a file") appendFileSync(path, `{"outcome":"Applied","upd`)
+          if (isTorn && name === inFile) appendFileSync(path, `{"outcome":"Applied","upd`)
         }
         editedBy(last)
         yield* run(lines, { failing: [], isKilled: false, stopAfter: Infinity })
@@ -159,7 +199,7 @@ describe.each(implementations)("a journal %s", (name, open) => {
         for (const line of lines) apply(expected, updateOf(line))
         // What the input no longer says is not undone.
         for (const [conversation, fields] of expected) assert.deepInclude(state.get(conversation), fields)
-      }).pipe(Effect.provide([NodeServices.layer, KeyValueStore.layerMemory])),
+      }).pipe(Effect.provide([NodeServices.layer, layerStore])),
     { timeout: 60_000 + 2000 * scale, arbitrary: { runs: 100 * scale } }
   )
 })

@@ -153,8 +153,7 @@ describe("a location without a record", () => {
   it.effect("that no agency has says what each of them answered", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
-      yield* sandbox.install({ companyId, locationIds: [] })
-      yield* connect({ companyId }, "Company")
+      yield* connect({ userType: "Company", companyId, locationIds: [] })
       const error = yield* Effect.flip(star)
       assert(error._tag === "ReconnectRequired")
       const [missing, refusal] = error.messages

@@ -2,7 +2,8 @@ import { assert, describe, it } from "vitest"
 import * as Progress from "../src/cli/progress.ts"
 
 const state = (over: Partial<Progress.State> = {}): Progress.State => ({
-  ...Progress.make(0, 1000),
+  ...Progress.make(0, () => 1),
+  read: 1000,
   applied: 240,
   failed: 7,
   invalid: 3,
@@ -16,7 +17,7 @@ describe("the progress bar", () => {
   it("says done, failed, total, rate, time to finish and quota", () => {
     assert.strictEqual(
       Progress.bar(state(), 25_000, 120, false),
-      "[=======                       ] 250/1000  10 failed  9.9/s  1 min 16 s left  quota 37/100  day 199750"
+      "[=======                       ] 250/1,000  10 failed  9.9/s  1 min 16 s left  quota 37/100  day 199,750"
     )
   })
 
@@ -25,9 +26,9 @@ describe("the progress bar", () => {
       const text = plain(Progress.bar(state(), 25_000, columns, true))
       assert.isBelow(text.length, Math.max(columns, 2), `${columns}: ${text}`)
     }
-    assert.strictEqual(Progress.bar(state(), 25_000, 40, false), "[==        ] 250/1000  10 failed  9.9/s")
-    assert.strictEqual(Progress.bar(state(), 25_000, 30, false), "250/1000  10 failed  9.9/s")
-    assert.strictEqual(Progress.bar(state(), 25_000, 15, false), "250/1000")
+    assert.strictEqual(Progress.bar(state(), 25_000, 40, false), "[==       ] 250/1,000  10 failed  9.9/s")
+    assert.strictEqual(Progress.bar(state(), 25_000, 30, false), "250/1,000  10 failed  9.9/s")
+    assert.strictEqual(Progress.bar(state(), 25_000, 15, false), "250/1,000")
   })
 
   it("has colors only where they are wanted", () => {
@@ -36,15 +37,42 @@ describe("the progress bar", () => {
   })
 
   it("has no bar and no end where the total is not known", () => {
+    const piped = state({ readPart: () => undefined })
+    const text = "250 done  10 failed  9.9/s  quota 37/100  day 199,750"
+    assert.strictEqual(Progress.bar(piped, 25_000, 120, false), text)
+    assert.strictEqual(Progress.line(piped, 25_000), text.replaceAll("  ", ", "))
+    assert.isNull(Progress.json(piped, 25_000).total)
+  })
+
+  it("knows about how many lines there are by the part that is read", () => {
+    const half = state({ read: 1003, readPart: () => 0.5 })
     assert.strictEqual(
-      Progress.line({ ...state(), total: undefined } as Progress.State, 25_000),
-      "250 done, 10 failed, 9.9/s, quota 37/100, day 199750"
+      Progress.bar(half, 25_000, 120, false),
+      "[===                           ] 250/~2,006  10 failed  9.9/s  2 min 58 s left  quota 37/100  day 199,750"
+    )
+    assert.strictEqual(Progress.json(half, 25_000).total, 2006)
+  })
+
+  it.each([0, Number.NaN])("has no total where nothing is read (%d)", (part) => {
+    assert.strictEqual(
+      Progress.line(
+        Progress.make(0, () => part),
+        25_000
+      ),
+      "0 done"
+    )
+  })
+
+  it("says how many were not sent", () => {
+    assert.strictEqual(
+      Progress.line(state({ notSent: 3, quota: {} }), 25_000),
+      "253/1,000, 10 failed, 3 not sent, 9.9/s, 1 min 16 s left"
     )
   })
 
   it("counts what was skipped as done, and not as speed", () => {
     const skipped = state({ applied: 0, failed: 0, invalid: 0, skipped: 500, quota: {} })
-    assert.strictEqual(Progress.line(skipped, 10), "500/1000")
+    assert.strictEqual(Progress.line(skipped, 10), "500/1,000")
     assert.strictEqual(Progress.summary(skipped, 10), "500 lines: 0 applied, 500 skipped in 0 s")
   })
 

@@ -253,6 +253,7 @@ describe("a worker", () => {
     const listed: Array<string> = []
     const records = (isAvailable: () => boolean): QueueRecords.Service => ({
       isKnown: () => Effect.succeed(false),
+      delayedUntil: () => Effect.succeed(0),
       add: (queue, _id, failure) =>
         isAvailable()
           ? Effect.sync(() => void listed.push(`${queue}: ${JSON.parse(failure).error._tag}`))
@@ -334,6 +335,19 @@ describe("a worker", () => {
       const outcomes = yield* Fiber.join(worker)
       assert.isAtMost((yield* sandbox.requests).length, 4)
       assert.strictEqual(new Set(outcomes.map(({ update }) => update.conversationId)).size, 301)
+    }).pipe(Effect.provide(layer({}, many)))
+  )
+
+  it.effect("started again takes what an earlier one has put back, before it is idle", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.refuse({ status: 401, body: invalidToken, times: 2 })
+      yield* enqueue(many.map((_, index) => read(index)))
+      const notSent = yield* untilIdle({ idle: "30 seconds" })
+      assert.strictEqual(new Set(notSent.map(({ update }) => update.conversationId)).size, 301)
+      // Its operator has put in another token.
+      const outcomes = yield* untilIdle()
+      assert.deepStrictEqual(countOf(outcomes), { Applied: 301 })
     }).pipe(Effect.provide(layer({}, many)))
   )
 

@@ -38,7 +38,8 @@ describe.skipIf(isMissing)("a queue in Redis", () => {
 
   const enqueue = (...indices: ReadonlyArray<number>) =>
     UpdateQueue.enqueue(Stream.fromIterable(indices.map(read)), { job: "job" })
-  const work = runningLive(Stream.runCollect(UpdateQueue.work({ idle: "3 seconds" })))
+  const untilIdle = Stream.runCollect(UpdateQueue.work({ idle: "3 seconds" }))
+  const work = runningLive(untilIdle)
 
   it.effect("knows an update for 7 days after it ended, and as long as it waits", () =>
     Effect.gen(function* () {
@@ -58,6 +59,22 @@ describe.skipIf(isMissing)("a queue in Redis", () => {
       assert.deepInclude(enqueued, { added: 1, known: 1 })
       assert.strictEqual((yield* work).length, 2)
     }).pipe(Effect.provide(layer("known:")))
+  )
+
+  it.effect("is taken whole by a worker that starts again, with what an earlier one has put back", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const body = { statusCode: 401, message: "Invalid token: access token is invalid" }
+      yield* sandbox.refuse({ status: 401, body, times: 2 })
+      yield* enqueue(0, 1, 2)
+      assert.isFalse((yield* work).some(({ _tag }) => _tag === "Applied"))
+      // It is five minutes until the first is due.
+      const outcomes = yield* runningLive(untilIdle, "1 second")
+      assert.deepStrictEqual(
+        outcomes.map(({ _tag }) => _tag),
+        ["Applied", "Applied", "Applied"]
+      )
+    }).pipe(Effect.provide(layer("again:")))
   )
 
   it.effect("lists what failed for good, puts it back, and does not put it back twice", () =>

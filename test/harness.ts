@@ -1,6 +1,7 @@
 /** What several tests stand on: HTTP clients that answer, and a served sandbox. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import type * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -162,12 +163,12 @@ export const running = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   })
 
 /** The same, while real sockets do theirs. */
-export const runningLive = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+export const runningLive = <A, E, R>(effect: Effect.Effect<A, E, R>, step: Duration.Input = "50 millis") =>
   Effect.gen(function* () {
     const fiber = yield* Effect.forkChild(effect)
     while (fiber.pollUnsafe() === undefined) {
       yield* TestClock.withLive(Effect.sleep("2 millis"))
-      yield* TestClock.adjust("50 millis")
+      yield* TestClock.adjust(step)
     }
     return yield* Fiber.join(fiber)
   })

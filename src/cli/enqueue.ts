@@ -48,7 +48,7 @@ export const enqueue = Command.make(
     json: Shared.jsonFlag
   },
   Effect.fnUntraced(function* ({ json, queue, ...given }) {
-    const { found } = yield* Shared.open(given, false)
+    const { found } = yield* Shared.open(given)
     // Loaded when it is used, since Redis takes its time.
     const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
     const job = Option.getOrElse(given.job, () => SecureRandom.uuidV4Unsafe())

@@ -89,10 +89,13 @@ export const make = (state: Progress.State, journal: string | undefined) => {
     text: (now: number): string => {
       const { applied, failed, notSent, planned, skipped } = state
       const isDone = skipped > 0 && applied + failed + notSent + planned === 0
+      const others = stops.size - maximumStops
       return [
         Progress.summary(state, now),
         ...[...stops.values()].slice(0, maximumStops),
-        ...(stops.size > maximumStops ? [`${stops.size - maximumStops} other locations are stopped, too.`] : []),
+        ...(others > 0
+          ? [`${Output.counted(others, "other location")} ${others === 1 ? "is" : "are"} stopped, too.`]
+          : []),
         ...(isDone && journal !== undefined
           ? [`Nothing was sent: ${journal} has all of them as applied. Remove it to send them again.`]
           : [])

@@ -1,17 +1,24 @@
 /** How far a job is: a bar on a terminal, else a line every few seconds. */
+import * as Output from "./output.ts"
 
-/** What a job knows of itself, and how many lines there are, if that is known. */
-export const make = (startedAt: number, total: number | undefined) => {
+/** What a job knows of itself, and which part of its input has been read, from 0 to 1, if that is known. */
+export const make = (startedAt: number, readPart: () => number | undefined = () => undefined) => {
   // What HighLevel reported last of the interval and of the day.
   const quota: { readonly remaining?: number; readonly max?: number; readonly daily?: number } = {}
-  const counts = { applied: 0, unreadable: 0, skipped: 0, planned: 0, failed: 0, notSent: 0, invalid: 0, ids: 0 }
-  return { startedAt, total, ...counts, quota }
+  const counts = { applied: 0, unreadable: 0, skipped: 0, planned: 0, failed: 0, notSent: 0, invalid: 0 }
+  return { startedAt, readPart, read: 0, ids: 0, ...counts, quota }
 }
 
 export type State = ReturnType<typeof make>
 
 const doneOf = ({ applied, failed, invalid, notSent, planned, skipped }: State) =>
   applied + failed + invalid + notSent + planned + skipped
+
+/** How many lines there are: exactly once all are read, before that by the bytes that are read. */
+const totalOf = ({ read, readPart }: State) => {
+  const part = readPart()
+  return part === undefined || !(part > 0) ? undefined : { lines: Math.round(read / part), isExact: part >= 1 }
+}
 
 /** Whether nothing has come of the job yet. */
 export const isEmpty = (state: State): boolean => doneOf(state) === 0
@@ -31,21 +38,26 @@ const perSecond = (state: State, now: number) => {
   return made === 0 || now <= state.startedAt ? 0 : (made * 1000) / (now - state.startedAt)
 }
 
+const some = (count: number, what: string) => (count === 0 ? [] : [`${Output.count(count)} ${what}`])
+
 const facts = (state: State, now: number): ReadonlyArray<string> => {
   const done = doneOf(state)
+  const total = totalOf(state)
   const rate = perSecond(state, now)
   const { daily, max, remaining } = state.quota
   const bad = state.failed + state.invalid
   return [
-    state.total === undefined ? `${done} done` : `${done}/${state.total}`,
-    ...(bad === 0 ? [] : [`${bad} failed`]),
-    ...(state.notSent === 0 ? [] : [`${state.notSent} not sent`]),
+    total === undefined
+      ? `${Output.count(done)} done`
+      : `${Output.count(done)}/${total.isExact ? "" : "~"}${Output.count(total.lines)}`,
+    ...some(bad, "failed"),
+    ...some(state.notSent, "not sent"),
     ...(rate === 0 ? [] : [`${rate.toFixed(1)}/s`]),
-    ...(rate === 0 || state.total === undefined || done >= state.total
+    ...(rate === 0 || total === undefined || done >= total.lines
       ? []
-      : [`${span(((state.total - done) * 1000) / rate)} left`]),
+      : [`${span(((total.lines - done) * 1000) / rate)} left`]),
     ...(remaining === undefined ? [] : [`quota ${remaining}${max === undefined ? "" : `/${max}`}`]),
-    ...(daily === undefined ? [] : [`day ${daily}`])
+    ...(daily === undefined ? [] : [`day ${Output.count(daily)}`])
   ]
 }
 
@@ -67,8 +79,9 @@ export const bar = (state: State, now: number, columns: number, colors: boolean)
   const text = shown.join("  ")
   const colored = shown.map((fact) => (fact.endsWith(" failed") ? paint(31, fact) : fact)).join("  ")
   const width = Math.min(maximumBar, room - text.length - 3)
-  if (state.total === undefined || state.total === 0 || width < minimumBar) return colored
-  const filled = Math.min(width, Math.floor((doneOf(state) / state.total) * width))
+  const lines = totalOf(state)?.lines ?? 0
+  if (lines === 0 || width < minimumBar) return colored
+  const filled = Math.min(width, Math.floor((doneOf(state) / lines) * width))
   return `[${paint(32, "=".repeat(filled))}${" ".repeat(width - filled)}] ${colored}`
 }
 
@@ -76,23 +89,24 @@ export const bar = (state: State, now: number, columns: number, colors: boolean)
 export const summary = (state: State, now: number): string => {
   const { applied, failed, ids, invalid, notSent, planned, skipped, unreadable } = state
   const parts = [
-    ...(planned > 0 ? [`${planned} to apply`] : [`${applied} applied`]),
-    ...(unreadable > 0 ? [`${unreadable} of them with an unreadable response`] : []),
-    ...(skipped > 0 ? [`${skipped} skipped`] : []),
-    ...(failed > 0 ? [`${failed} failed`] : []),
-    ...(notSent > 0 ? [`${notSent} not sent`] : []),
-    ...(invalid > 0 ? [`${invalid} invalid`] : [])
+    planned > 0 ? `${Output.count(planned)} to apply` : `${Output.count(applied)} applied`,
+    ...some(unreadable, "of them with an unreadable response"),
+    ...some(skipped, "skipped"),
+    ...some(failed, "failed"),
+    ...some(notSent, "not sent"),
+    ...some(invalid, "invalid")
   ]
   const rate = perSecond(state, now)
   const speed = rate === 0 ? "" : ` (${rate.toFixed(1)}/s)`
-  const read = ids === 0 ? "" : ` (${ids} of them conversation ids)`
-  return `${doneOf(state)} lines${read}: ${parts.join(", ")} in ${span(now - state.startedAt)}${speed}`
+  const read =
+    ids === 0 ? "" : ` (${Output.count(ids)} of them ${ids === 1 ? "a conversation id" : "conversation ids"})`
+  return `${Output.counted(doneOf(state), "line")}${read}: ${parts.join(", ")} in ${span(now - state.startedAt)}${speed}`
 }
 
 export const json = (state: State, now: number) => ({
   lines: doneOf(state),
   ids: state.ids,
-  total: state.total ?? null,
+  total: totalOf(state)?.lines ?? null,
   applied: state.applied,
   unreadable: state.unreadable,
   skipped: state.skipped,

@@ -9,7 +9,6 @@ import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import * as Terminal from "effect/Terminal"
 import * as HttpClient from "effect/http/HttpClient"
 import * as CliFailure from "./failure.ts"
 import * as ExitCode from "./exitCode.ts"
@@ -33,7 +32,6 @@ export interface Ending {
 
 export const make = Effect.fnUntraced(function* (state: Progress.State, json: boolean) {
   const { stderr, stderrIsTerminal, stdout, stdoutIsTerminal } = yield* Stdio.Stdio
-  const terminal = yield* Terminal.Terminal
   const term = yield* Config.option(Config.String("TERM"))
   const noColor = yield* Config.option(Config.String("NO_COLOR"))
   const isBar = !json && (yield* stderrIsTerminal) && !Option.contains(term, "dumb")
@@ -57,7 +55,7 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
     const now = yield* Clock.currentTimeMillis
     yield* toStderr(
       isBar
-        ? clear + Progress.bar(state, now, yield* terminal.columns, colors)
+        ? clear + Progress.bar(state, now, process.stderr.columns || 80, colors)
         : `${json ? JSON.stringify({ _tag: "Progress", ...Progress.json(state, now) }) : Progress.line(state, now)}\n`
     )
   })

@@ -93,14 +93,13 @@ export const inputFlags = {
   )
 }
 
-/** What was read of each line of the input, and how many lines there are if that can be known. */
+/** What was read of each line of the input, and which part of its bytes has been read, from 0 to 1, if it is a file. */
 export const open = Effect.fnUntraced(function* (
   given: {
     readonly input: string
     readonly csv: boolean
     readonly locationId: Option.Option<string>
-  } & Parameters<typeof changes>[0],
-  isCounted = true
+  } & Parameters<typeof changes>[0]
 ) {
   const { input } = given
   const fileSystem = yield* FileSystem.FileSystem
@@ -112,14 +111,14 @@ export const open = Effect.fnUntraced(function* (
     if (yield* stdio.stdinIsTerminal) {
       return yield* CliFailure.usage("No input: give --input <file>, or pipe updates or ids in.")
     }
-    return { found: Stream.mapError(Input.read(stdio.stdin, defaults, isCsv), unreadable), total: undefined }
+    return { found: Stream.mapError(Input.read(stdio.stdin, defaults, isCsv), unreadable), readPart: () => undefined }
   }
-  const bytes = fileSystem.stream(input)
-  const { type } = yield* Effect.mapError(fileSystem.stat(input), unreadable)
+  const { size, type } = yield* Effect.mapError(fileSystem.stat(input), unreadable)
   if (type === "Directory") return yield* CliFailure.usage(`Cannot read ${input}: it is a folder`)
+  let bytesRead = 0
+  const bytes = Stream.tap(fileSystem.stream(input), ({ length }) => Effect.sync(() => (bytesRead += length)))
   const found = Stream.mapError(Input.read(bytes, defaults, isCsv), unreadable)
-  // A pipe can be read once.
-  return { found, total: isCounted && type === "File" ? yield* Stream.runCount(found) : undefined }
+  return { found, readPart: () => (type === "File" ? Math.min(1, bytesRead / Number(size)) : undefined) }
 })
 
 export const queueFlag = Flag.String("queue").pipe(

@@ -55,9 +55,9 @@ export const updateAll = Command.make(
     json: Shared.jsonFlag
   },
   Effect.fnUntraced(function* ({ concurrency, dryRun, json, maxFailures, ...given }) {
-    const { found, total } = yield* Shared.open(given)
+    const { found, readPart } = yield* Shared.open(given)
     const path = Option.getOrUndefined(given.journal)
-    const state = Progress.make(yield* Clock.currentTimeMillis, total)
+    const state = Progress.make(yield* Clock.currentTimeMillis, readPart)
     const report = yield* Report.make(state, json)
     const lines = LineReport.make(state, path)
     const stop = yield* Deferred.make<void>()
@@ -70,7 +70,13 @@ export const updateAll = Command.make(
               Journal.open({ path, owner: `process ${process.pid} on ${hostname()}` }),
               journalFailed
             )
-      const counted = Stream.tap(found, ({ isId }) => Effect.sync(() => (state.ids += isId ? 1 : 0)))
+      const counted = Stream.mapArrayEffect(found, (reads) =>
+        Effect.sync(() => {
+          state.read += reads.length
+          state.ids += reads.filter(({ isId }) => isId).length
+          return reads
+        })
+      )
       const rows = Input.rows(counted, (line, error) =>
         Effect.flatMap(lines.invalid(line, error), (value) => report.print([value]))
       )

@@ -29,7 +29,9 @@ export const work = Command.make(
     concurrency: Shared.concurrencyFlag("Maximum requests in flight (64, and 16 of one location)"),
     idle: Flag.Int("idle").pipe(
       Flag.withSchema(seconds),
-      Flag.withDescription("End when nothing was to be sent for so many seconds; stopped locations are not waited for"),
+      Flag.withDescription(
+        "End when nothing was to be sent for so many seconds; locations that it has stopped are not waited for"
+      ),
       Flag.withMetavar("seconds"),
       Flag.optional
     ),
@@ -44,7 +46,7 @@ export const work = Command.make(
   Effect.fnUntraced(function* ({ concurrency, idle, json, lease, queue, ...server }) {
     // Loaded when it is used, since Redis takes its time.
     const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
-    const state = Progress.make(yield* Clock.currentTimeMillis, undefined)
+    const state = Progress.make(yield* Clock.currentTimeMillis)
     const report = yield* Report.make(state, json)
     const worked = WorkReport.make(state)
     const stop = yield* Deferred.make<void>()

@@ -210,7 +210,7 @@ export function layer(
  * ```ts
  * import { Conversations, HighLevelClient } from "effect-highlevel"
  * import { Sandbox } from "effect-highlevel/testing"
- * import type * as Config from "effect/Config"
+ * import * as Config from "effect/Config"
  * import * as ConfigProvider from "effect/ConfigProvider"
  * import * as Effect from "effect/Effect"
  *

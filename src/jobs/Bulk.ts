@@ -83,7 +83,8 @@ interface Ticket<Row> extends Base<Row> {
  * - A token that HighLevel refuses, a missing scope, a wrong `Version` or a reached daily
  *   limit stops the updates of that location: the rest are `NotSent`. It takes two refusals,
  *   one after the other.
- * - When the input fails, so does the stream, after the outcomes of what came before.
+ * - When the input fails, so does the stream, after the outcomes of what came before. A
+ *   journal that fails stops the job, and the stream fails after the outcomes of what was sent.
  * - An interruption waits for the requests in flight, and for the journal.
  * - An update may be sent twice, when its response was lost or the process died; it
  *   sets absolute values.
@@ -160,7 +161,10 @@ const run = <Row, E, R>(
       const total = Semaphore.makeUnsafe(concurrency)
       const maxFailures =
         options.maxFailures === undefined ? Infinity : yield* OptionsCheck.count(options.maxFailures, "maxFailures")
-      const calls = yield* Calls.make(options.stop ?? Effect.never, maxFailures)
+      // A journal that fails stops the job. What was sent by then is reported before the error.
+      const journalFailed = yield* Deferred.make<never, JournalError>()
+      const stop = Effect.raceFirst(options.stop ?? Effect.never, Effect.exit(Deferred.await(journalFailed)))
+      const calls = yield* Calls.make(stop, maxFailures)
       const last = new Map<string, Deferred.Deferred<void>>()
 
       const keyOf = ({ conversationId, locationId }: ConversationUpdate) => JSON.stringify([locationId, conversationId])
@@ -185,7 +189,8 @@ const run = <Row, E, R>(
       const send = Effect.fnUntraced(function* (ticket: Ticket<Row>, requestSlot: RequestSlot) {
         if (journal !== undefined) yield* journal.begin(ticket.update)
         const sent = yield* SendUpdate.make(client, ticket, { requestSlot })
-        if (journal !== undefined) yield* journal.end(sent)
+        if (journal !== undefined)
+          yield* Effect.catch(journal.end(sent), (error) => Deferred.fail(journalFailed, error))
         return sent
       })
 
@@ -226,7 +231,11 @@ const run = <Row, E, R>(
             }
             return Stream.mapEffect(
               tickets,
-              (ticket) => Effect.map(outcome(ticket, requestSlot), (found) => ({ ticket, found })),
+              (ticket) =>
+                outcome(ticket, requestSlot).pipe(
+                  Effect.catch((error) => Effect.as(Deferred.fail(journalFailed, error), undefined)),
+                  Effect.map((found) => ({ ticket, found }))
+                ),
               { concurrency: begunPerLocation, unordered: true }
             )
           },
@@ -235,8 +244,12 @@ const run = <Row, E, R>(
         Stream.mapEffect(({ found, ticket }) => Effect.as(leave(ticket), found)),
         Stream.filter((found) => found !== undefined),
         Stream.concat(
-          Stream.suspend(() =>
-            Deferred.isDoneUnsafe(failed) ? Stream.fromEffect(Deferred.await(failed)) : Stream.empty
+          Stream.suspend((): Stream.Stream<never, E | JournalError> =>
+            Deferred.isDoneUnsafe(journalFailed)
+              ? Stream.fromEffect(Deferred.await(journalFailed))
+              : Deferred.isDoneUnsafe(failed)
+                ? Stream.fromEffect(Deferred.await(failed))
+                : Stream.empty
           )
         )
       )

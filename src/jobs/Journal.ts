@@ -4,11 +4,12 @@
  * The journal knows to which value each field of each conversation was set last. An
  * update that would change nothing is skipped, so the input may be sorted, cut,
  * extended or made by another query between runs: the last values of the input win.
- * A line that was taken out of the input is not undone. What somebody else changes in
- * HighLevel, such as a new message, a journal does not know: start a new one for it.
+ * A line that was taken out of the input is not undone. An input that sets a field of a
+ * conversation to several values has them sent again in every run: which of them is the
+ * last is not known before the input ends. What somebody else changes in HighLevel, such
+ * as a new message, a journal does not know: start a new one for it.
  */
 import * as Clock from "effect/Clock"
-import * as Data from "effect/Data"
 import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -17,31 +18,17 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import * as KeyValueStore from "effect/persistence/KeyValueStore"
 import { HighLevelClient } from "../client/HighLevelClient.ts"
-import { ConversationUpdate } from "../wire/updateConversation.ts"
+import type { ConversationUpdate } from "../wire/updateConversation.ts"
 import * as AppliedFields from "./appliedFields.ts"
 import * as FileLock from "./fileLock.ts"
 import * as FileProblem from "./fileProblem.ts"
+import { JournalError } from "./journalFile.ts"
+import * as JournalFile from "./journalFile.ts"
 import type { Sent } from "./Outcome.ts"
 
-/** The journal cannot be used. Nothing is sent without it. */
-export class JournalError extends Data.TaggedError("JournalError")<{
-  /**
-   * - `Unavailable`: it cannot be read or written
-   * - `NotAJournal`: the file is something else; it was not changed
-   * - `OtherServer`: it is of a job on another server
-   * - `InUse`: another run uses it
-   */
-  readonly reason: "Unavailable" | "NotAJournal" | "OtherServer" | "InUse"
-  readonly description: string
-  readonly cause?: unknown
-}> {
-  override get message() {
-    return this.description
-  }
-}
+export { JournalError } from "./journalFile.ts"
 
 /** What a job asks of its journal. One update of a conversation at a time. */
 export interface Journal {
@@ -54,94 +41,6 @@ export interface Journal {
   /** Records how an update ended; durable when it returns. */
   readonly end: (sent: Sent<unknown>) => Effect.Effect<void, JournalError>
 }
-
-const Header = Schema.Struct({ journal: Schema.Literal(1), server: Schema.String })
-
-const Entry = Schema.Struct({
-  outcome: Schema.Literals(["Sending", "Applied", "Failed", "Defect"]),
-  at: Schema.String,
-  update: ConversationUpdate,
-  attempts: Schema.optionalKey(Schema.Int),
-  error: Schema.optionalKey(Schema.String)
-})
-const decodeHeader = Schema.decodeEffect(Schema.fromJsonString(Header))
-const encodeHeader = Schema.encodeSync(Schema.fromJsonString(Header))
-const decodeEntry = Schema.decodeEffect(Schema.fromJsonString(Entry))
-const encodeEntry = Schema.encodeEffect(Schema.fromJsonString(Entry))
-
-const newline = 10
-/** What the lines of a journal begin with, for one that was torn. */
-const beginnings = [`{"journal":`, `{"outcome":`]
-
-const errorOf = (path: string, cause: unknown) =>
-  cause instanceof FileLock.Locked
-    ? new JournalError({ reason: "InUse", description: `The journal ${path} is in use by ${cause.by}` })
-    : new JournalError({
-        reason: "Unavailable",
-        description: `The journal ${path} cannot be read or written: ${FileProblem.describe(cause)}`,
-        cause
-      })
-
-const failing = (path: string) => Effect.mapError((cause: unknown) => errorOf(path, cause))
-
-const notAJournal = (path: string, line: number, cause?: unknown) =>
-  new JournalError({
-    reason: "NotAJournal",
-    description: `${path} is not a journal: line ${line} is not a valid entry. Nothing was sent`,
-    cause
-  })
-
-const otherServer = (path: string, journal: string, server: string) =>
-  new JournalError({
-    reason: "OtherServer",
-    description: `The journal ${path} is of ${journal}, and this job is for ${server}. Nothing was sent`
-  })
-
-/** Reads a journal into what it knows, and returns how many of its bytes are whole lines. */
-const read = Effect.fnUntraced(function* (
-  path: string,
-  server: string,
-  fields: ReturnType<typeof AppliedFields.make>
-): Effect.fn.Return<number, JournalError, FileSystem.FileSystem> {
-  const fileSystem = yield* FileSystem.FileSystem
-  if (!(yield* failing(path)(fileSystem.exists(path)))) return 0
-  const { type } = yield* failing(path)(fileSystem.stat(path))
-  if (type !== "File") return yield* errorOf(path, type === "Directory" ? "it is a folder" : "it is not a file")
-
-  const readLine = Effect.fnUntraced(function* (text: string, line: number) {
-    const invalid = Effect.mapError((cause: unknown) => notAJournal(path, line, cause))
-    if (line === 1) {
-      const header = yield* invalid(decodeHeader(text))
-      if (header.server !== server) return yield* otherServer(path, header.server, server)
-      return
-    }
-    const { outcome, update } = yield* invalid(decodeEntry(text))
-    if (outcome === "Applied") fields.apply(update)
-    else fields.forget(update)
-  })
-
-  const decoder = new TextDecoder()
-  let [line, seen, whole, pending] = [0, 0, 0, ""]
-  yield* fileSystem.stream(path).pipe(
-    Stream.mapError((cause) => errorOf(path, cause)),
-    Stream.runForEach(
-      Effect.fnUntraced(function* (chunk: Uint8Array) {
-        const last = chunk.lastIndexOf(newline)
-        if (last !== -1) whole = seen + last + 1
-        seen += chunk.length
-        const lines = (pending + decoder.decode(chunk, { stream: true })).split("\n")
-        pending = lines.pop() ?? ""
-        for (const text of lines) yield* readLine(text, ++line)
-      })
-    )
-  )
-  // What follows the last line break was being written when the run ended, if it is ours.
-  const torn = `${pending}${decoder.decode()}`
-  const isOurs = beginnings.some((text) => torn.startsWith(text) || text.startsWith(torn)) || /^\0+$/.test(torn)
-  if (!isOurs) return yield* notAJournal(path, line + 1)
-  if (seen > whole) yield* failing(path)(fileSystem.truncate(path, whole))
-  return whole
-})
 
 /**
  * Opens the journal at a path, or begins it there, for the server of the client in the
@@ -194,13 +93,14 @@ export const open = Effect.fnUntraced(function* (options: {
   // After half a line nothing may be written: only the last one can be repaired.
   let broken: JournalError | undefined
   const lock = FileLock.acquire(`${path}.lock`, options.owner ?? "another run", (error) => {
-    broken ??= errorOf(path, error)
+    broken ??= JournalFile.errorOf(path, error)
   })
-  yield* failing(path)(lock)
+  yield* JournalFile.check(path)
+  yield* JournalFile.failing(path)(lock)
 
   const fields = AppliedFields.make()
-  const size = yield* read(path, server, fields)
-  const file = yield* failing(path)(fileSystem.open(path, { flag: "a", mode: 0o600 }))
+  const size = yield* JournalFile.read(path, server, fields)
+  const file = yield* JournalFile.failing(path)(fileSystem.open(path, { flag: "a", mode: 0o600 }))
   const encoder = new TextEncoder()
   // All that came while the last lines were being synced goes with the next ones.
   let waiting: { lines: Array<string>; readonly written: Deferred.Deferred<void, JournalError> } | undefined
@@ -212,7 +112,9 @@ export const open = Effect.fnUntraced(function* (options: {
       waiting = undefined
       const bytes = encoder.encode(lines.join(""))
       const result = yield* Effect.exit(
-        broken === undefined ? failing(path)(Effect.andThen(file.writeAll(bytes), file.sync)) : Effect.fail(broken)
+        broken === undefined
+          ? JournalFile.failing(path)(Effect.andThen(file.writeAll(bytes), file.sync))
+          : Effect.fail(broken)
       )
       broken ??= Option.getOrUndefined(Exit.findErrorOption(result))
       Deferred.doneUnsafe(written, result)
@@ -234,20 +136,23 @@ export const open = Effect.fnUntraced(function* (options: {
       })
     )
 
-  const record = (entry: Omit<typeof Entry.Type, "at">) =>
+  const record = (entry: Omit<typeof JournalFile.Entry.Type, "at">) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const at = DateTime.formatIso(DateTime.makeUnsafe(now))
-      return Effect.flatMap(failing(path)(encodeEntry({ ...entry, at })), append)
+      return Effect.flatMap(JournalFile.failing(path)(JournalFile.encodeEntry({ ...entry, at })), append)
     })
 
-  if (size === 0) yield* append(encodeHeader({ journal: 1, server }))
+  if (size === 0) yield* append(JournalFile.encodeHeader({ journal: 1, server }))
   return {
     isApplied: (update) => Effect.sync(() => fields.matches(update)),
     begin: (update) =>
       Effect.suspend(() => {
+        if (broken !== undefined) return Effect.fail(broken)
         if (!fields.isKnown(update)) return Effect.void
         fields.forget(update)
-        return record({ outcome: "Sending", update })
+        // Only the names are read again: feedback may be too deep for JSON, and the client says so.
+        const { feedback, ...written } = update
+        return record({ outcome: "Sending", update: feedback === undefined ? written : { ...written, feedback: {} } })
       }),
     end: (sent) => {
       const { _tag: outcome, update } = sent
@@ -272,7 +177,14 @@ export const fromKeyValueStore: Effect.Effect<Journal, never, KeyValueStore.KeyV
   Effect.gen(function* () {
     const { baseUrl: server } = yield* HighLevelClient
     const store = KeyValueStore.toSchemaStore(yield* KeyValueStore.KeyValueStore, Stored)
-    const inStore = failing("in the KeyValueStore")
+    const inStore = Effect.mapError(
+      (cause: unknown) =>
+        new JournalError({
+          reason: "Unavailable",
+          description: `The journal in the KeyValueStore cannot be read or written: ${FileProblem.describe(cause)}`,
+          cause
+        })
+    )
     const keyOf = ({ conversationId, locationId }: ConversationUpdate) => `${server} ${locationId} ${conversationId}`
     const get = (update: ConversationUpdate) =>
       Effect.map(

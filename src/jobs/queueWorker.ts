@@ -76,7 +76,12 @@ export const make = Effect.fnUntraced(function* (settings: {
   const stoppedLocations = StoppedLocations.make()
   const resumesAt = new Map<string, number>()
   let busy = 0
-  let activeUntil = yield* Clock.currentTimeMillis
+  const startedAt = yield* Clock.currentTimeMillis
+  // What earlier workers have put back is taken first: its location may have a token by now.
+  const delayedUntil = yield* Effect.catch(records.delayedUntil(name), (error) =>
+    Effect.as(Effect.logWarning("It is not known what waits in the queue", error), 0)
+  )
+  let activeUntil = Math.max(startedAt, Math.min(delayedUntil, startedAt + stoppedMillis))
 
   /** Why a location is stopped, unless it is time to probe it. */
   const reasonAt = (locationId: string, now: number) => {

@@ -28,7 +28,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as AccessToken from "../client/AccessToken.ts"
 import type { InvalidOptions } from "../client/HighLevelError.ts"
 import * as OptionsCheck from "../client/options.ts"
-import { ApiVersion } from "../wire/Operation.ts"
+import type { ApiVersion } from "../wire/Operation.ts"
 import {
   type Account,
   AuthorizationFailed,

@@ -13,7 +13,6 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { AccessTokenError } from "../client/AccessToken.ts"
-import * as Monotonic from "../rateLimit/monotonic.ts"
 import { backOff, type Records } from "./records.ts"
 import {
   type Account,
@@ -154,7 +153,7 @@ export const make = (options: {
   ): Effect.fn.Return<Tokens, AccessTokenError> {
     const key = keyOf(account)
     const clock = yield* Clock.Clock
-    let seen: { readonly claim: string; readonly since: number } | undefined
+    let seen: { readonly claim: string; readonly since: bigint } | undefined
     while (true) {
       const { record, text } = yield* records.load(key)
       const now = yield* Clock.currentTimeMillis
@@ -173,9 +172,9 @@ export const make = (options: {
       }
       if (claim !== undefined && claim.owner !== owner) {
         // By our own clock: that of another machine may be wrong.
-        const since = Monotonic.millis(clock)
+        const since = clock.monotonicTimeNanosUnsafe()
         if (seen?.claim !== Redacted.value(text.value)) seen = { claim: Redacted.value(text.value), since }
-        if (since - seen.since < claimMillis) {
+        if (Number(since - seen.since) < claimMillis * 1_000_000) {
           yield* Effect.sleep(Math.min(pollMillis, claimMillis))
           continue
         }

@@ -1,4 +1,5 @@
 /** HighLevel's API as one `HttpApi` value, as far as this package knows it. */
+import * as Schema from "effect/Schema"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
@@ -7,7 +8,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as ErrorResponse from "./ErrorResponse.ts"
-import { AccessTokenRequestJson, getAccessToken } from "./getAccessToken.ts"
+import { getAccessToken } from "./getAccessToken.ts"
 import { getConversation } from "./getConversation.ts"
 import { getInstalledLocations } from "./getInstalledLocations.ts"
 import { getLocationAccessToken } from "./getLocationAccessToken.ts"
@@ -45,7 +46,18 @@ const documented = (operation: Declaration, summary: string) =>
   OpenApi.annotations({ identifier: operation.name, summary, externalDocs: { url: operation.documentation } })
 
 const asForm = HttpApiSchema.asFormUrlEncoded()
-const token = { ...getAccessToken, payload: [asForm(getAccessToken.payload), AccessTokenRequestJson] as const }
+// At `v3` the token endpoint takes JSON as well, in camel case.
+const tokenJson = getAccessToken.payload.pipe(
+  Schema.encodeKeys({
+    client_id: "clientId",
+    client_secret: "clientSecret",
+    grant_type: "grantType",
+    refresh_token: "refreshToken",
+    user_type: "userType",
+    redirect_uri: "redirectUri"
+  })
+)
+const token = { ...getAccessToken, payload: [asForm(getAccessToken.payload), tokenJson] as const }
 const locationToken = { ...getLocationAccessToken, payload: asForm(getLocationAccessToken.payload) }
 
 /** The conversations of a location. */

@@ -26,18 +26,6 @@ export const AccessTokenRequest = Schema.Struct({
   redirect_uri: Schema.optionalKey(Schema.String)
 })
 
-/** The same as JSON, which is documented for `v3`. */
-export const AccessTokenRequestJson = AccessTokenRequest.pipe(
-  Schema.encodeKeys({
-    client_id: "clientId",
-    client_secret: "clientSecret",
-    grant_type: "grantType",
-    refresh_token: "refreshToken",
-    user_type: "userType",
-    redirect_uri: "redirectUri"
-  })
-)
-
 const seconds = Schema.Union([Schema.Finite, Schema.FiniteFromString])
 
 /**
@@ -62,7 +50,13 @@ export const AccessTokenResponse = Lenient.struct({
   approvedLocations: Lenient.field(Schema.Array(Schema.String)),
   userId: Lenient.field(Schema.String),
   /** Of the plan that was subscribed to, in a paid app. */
-  planId: Lenient.field(Schema.String)
+  planId: Lenient.field(Schema.String),
+  /** Whether an agency installed the app in several locations at once. */
+  isBulkInstallation: Lenient.field(Schema.Boolean),
+  /** Whether a location that the agency adds later has the app, too. */
+  installToFutureLocations: Lenient.field(Schema.Boolean),
+  /** Whether the agency approved all of its locations. */
+  approveAllLocations: Lenient.field(Schema.Boolean)
 })
 
 /**
