@@ -163,4 +163,68 @@ describe.each(stores)("processes that share their tokens in $name", ({ isSkipped
       }).pipe(provide({ oauth: { expiresIn: 0.5 }, rateLimit: { max: 1_000_000, daily: 1_000_000 } })),
     60_000 + kills * 5000
   )
+
+  // `npm run test:kill` takes the whole of it.
+  const isLong = kills > 1
+  const [agencies, locationsEach, singles, seconds] = isLong ? [5, 20, 20, 60] : [2, 3, 3, 3]
+
+  it.live.skipIf(isSkipped)(
+    `renew each token once as it expires: ${agencies} agencies x ${locationsEach} locations and ${singles} single ones, ${seconds} s`,
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        const oauth = yield* OAuth.OAuth
+        const url = yield* Sandbox.url
+        const own = Array.from({ length: singles }, (_, index) => `single-${index}-${name}`)
+        yield* adopt(own)
+        const served: Array<string> = []
+        for (let agency = 0; agency < agencies; agency++) {
+          const companyId = `agency-${agency}-${name}`
+          const locationIds = Array.from({ length: locationsEach }, (_, index) => `${companyId}-${index}`)
+          yield* sandbox.install({ companyId, locationIds })
+          for (const locationId of locationIds) yield* sandbox.seed({ id: `in ${locationId}`, locationId })
+          const { refreshToken } = yield* sandbox.issue({ userType: "Company", companyId })
+          yield* oauth.importRefreshToken({ companyId }, refreshToken)
+          for (const locationId of locationIds) yield* oauth.addLocation({ companyId, locationId })
+          served.push(...locationIds)
+        }
+        const before = (yield* sandbox.requests).length
+        const results = yield* Effect.promise(() =>
+          Promise.all(
+            Array.from({ length: isLong ? 4 : 2 }, () =>
+              run(worker, [url, place(), "seconds", ...own, ...served], { SECONDS: String(seconds) })
+            )
+          )
+        )
+        const all = results.flatMap(({ stdout }) => outcomes(stdout))
+        const others = all.filter(({ outcome }) => outcome !== "applied")
+        assert.deepStrictEqual(others.slice(0, 3), [])
+        assert.strictEqual(new Set(all.map(({ locationId }) => locationId)).size, own.length + served.length)
+
+        const requests = (yield* sandbox.requests).slice(before)
+        const renewals = requests.filter(({ path }) => path.startsWith("/oauth/"))
+        const byAccount = new Map<string, number>()
+        const byRefreshToken = new Map<string, number>()
+        for (const { body, path } of renewals) {
+          const form = new URLSearchParams(body)
+          if (path === "/oauth/locationToken") {
+            const locationId = form.get("locationId") ?? ""
+            byAccount.set(locationId, (byAccount.get(locationId) ?? 0) + 1)
+          } else {
+            const refreshToken = form.get("refresh_token") ?? ""
+            byRefreshToken.set(refreshToken, (byRefreshToken.get(refreshToken) ?? 0) + 1)
+          }
+        }
+        // A token lives for two seconds, and is renewed in its last tenth.
+        const expiries = Math.ceil(seconds / 1.8) + 1
+        assert.isAtMost(Math.max(...byAccount.values()), expiries)
+        assert.isAtMost(byRefreshToken.size, (own.length + agencies) * expiries)
+        assert.deepStrictEqual(
+          [...byRefreshToken.values()].filter((times) => times > 1),
+          []
+        )
+        console.log(`${name}: ${all.length} updates, ${renewals.length} renewals, ${others.length} failures`)
+      }).pipe(provide({ oauth: { expiresIn: 2 }, rateLimit: { max: 10_000_000, daily: 10_000_000 } })),
+    180_000
+  )
 })

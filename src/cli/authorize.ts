@@ -77,20 +77,23 @@ export const authorize = Effect.fnUntraced(function* (options: {
       ...(scopes.length === 0 ? {} : { scopes })
     })
     const ended = yield* Deferred.make<OAuth.Authorized, OAuth.AuthorizationFailed>()
+    // A browser that kept its connection would keep the command.
+    const respond = (status: number, text: string) =>
+      HttpServerResponse.text(text, { status, headers: { connection: "close" } })
     const callback = Effect.gen(function* () {
       const query = yield* HttpServerRequest.schemaSearchParams(Callback)
       const connected = yield* oauth.exchangeCode(query, { redirectUri, state })
       yield* Deferred.succeed(ended, connected)
-      return HttpServerResponse.text(`${describe(connected)} You can close this window.`)
+      return respond(200, `${describe(connected)} You can close this window.`)
     }).pipe(
       Effect.catchTags({
         AuthorizationFailed: (error) =>
           // Somebody else's redirect does not end this one.
           Effect.as(
             error.reason === "StateMismatch" ? Effect.void : Deferred.fail(ended, error),
-            HttpServerResponse.text(error.message, { status: 400 })
+            respond(400, error.message)
           ),
-        SchemaError: () => Effect.succeed(HttpServerResponse.text("This is not HighLevel's redirect", { status: 400 }))
+        SchemaError: () => Effect.succeed(respond(400, "This is not HighLevel's redirect"))
       })
     )
     const server = HttpRouter.serve(HttpRouter.add("GET", `/${redirect.pathname.replace(/^\/+/, "")}`, callback), {

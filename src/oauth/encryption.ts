@@ -14,8 +14,8 @@ import * as Base64 from "effect/encoding/Base64"
 import * as Base64Url from "effect/encoding/Base64Url"
 import * as Hex from "effect/encoding/Hex"
 import * as OptionsCheck from "../client/options.ts"
+import { encryptedPrefix as format } from "./storedTokens.ts"
 
-const format = "encrypted:"
 const version = "1"
 const nonceBytes = Aead.aes256Gcm.nonceLength
 

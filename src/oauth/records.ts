@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import { AccessTokenError } from "../client/AccessToken.ts"
 import * as Redaction from "../client/redaction.ts"
 import * as SafeCause from "../client/safeCause.ts"
-import { decode, secretsIn, textOf, type TokenRecord } from "./storedTokens.ts"
+import { decode, encryptedPrefix, secretsIn, textOf, type TokenRecord } from "./storedTokens.ts"
 import { type Service, TokenStoreError } from "./TokenStore.ts"
 
 // A store that hangs must not hold up a refresh for ever.
@@ -64,10 +64,13 @@ export const make = (store: Service) => {
   const load = Effect.fnUntraced(function* (key: string) {
     const text = yield* get(key)
     if (Option.isNone(text)) return { text, record: undefined }
-    const record = yield* Effect.mapError(
-      decode(Redacted.value(text.value)),
-      () => new AccessTokenError({ reason: "Refused", messages: [`the token store holds something else for ${key}`] })
-    )
+    const value = Redacted.value(text.value)
+    const record = yield* Effect.mapError(decode(value), () => {
+      const message = value.startsWith(encryptedPrefix)
+        ? `the tokens stored for ${key} are encrypted, and no key was given`
+        : `the token store holds something else for ${key}`
+      return new AccessTokenError({ reason: "Refused", messages: [message] })
+    })
     return { text, record }
   })
 

@@ -57,6 +57,9 @@ export const decode = Schema.decodeEffect(Text)
 const decodeOption = Schema.decodeOption(Text)
 const encode = Schema.encodeSync(Text)
 
+/** What an encrypted text begins with in place of a record. */
+export const encryptedPrefix = "encrypted:"
+
 export const textOf = (record: TokenRecord) => Redacted.make(encode(record))
 
 /** What must not be repeated of a text that is stored. */
