@@ -1,18 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Schema from "effect/Schema"
 import { TestClock } from "effect/testing"
 import type * as Headers from "effect/http/Headers"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as HttpRouter from "effect/http/HttpRouter"
-import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Persistence from "effect/persistence/Persistence"
 import { Webhooks } from "effect-highlevel"
-import { appId, bytesOf, makeSigner, unreadUpdate } from "./webhooks.ts"
+import { settle } from "./harness.ts"
+import { appId, bytesOf, makeSigner, route, unreadUpdate } from "./webhooks.ts"
 
 const { key, sign } = await Effect.runPromise(makeSigner)
 
@@ -27,26 +27,10 @@ const signed = Effect.fnUntraced(function* (text: string) {
   return { bytes, headers: { "x-ghl-signature": yield* sign(bytes) } }
 })
 
-/** A server in memory with the route, whose handler can be steered. */
 const serve = <E>(
   handler: (event: Webhooks.Event) => Effect.Effect<unknown, E>,
   options: Partial<Webhooks.Options<E, never>> = {}
-) =>
-  Effect.gen(function* () {
-    const handle = yield* HttpRouter.toHttpEffect(
-      Webhooks.layer({ appId, keys: [key], path: "/webhooks", handler, ...options })
-    )
-    return Effect.fnUntraced(function* (headers: Headers.Input, bytes: Uint8Array) {
-      const request = HttpClientRequest.post("http://localhost/webhooks", {
-        headers
-      }).pipe(HttpClientRequest.bodyUint8Array(bytes, "application/json"))
-      const { status } = yield* handle.pipe(
-        Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromClientRequest(request)),
-        Effect.scoped
-      )
-      return status
-    })
-  })
+) => route({ keys: [key], handler, ...options })
 
 describe("a delivery", () => {
   it.effect("that HighLevel has signed is accepted over its raw bytes, however its JSON is written", () =>
@@ -116,9 +100,69 @@ describe("a delivery", () => {
     })
   )
 
+  it.effect("is judged by the one way to read it, however odd its JSON is", () =>
+    Effect.gen(function* () {
+      const nested = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`
+      for (const [text, expected] of [
+        // The last of several keys is the one that a handler sees.
+        [`{"appId":"another","appId":"${appId}"}`, "accepted"],
+        [`{"appId":"${appId}","appId":"another"}`, "OtherApp"],
+        [`{"type":"UNINSTALL","__proto__":{"appId":"${appId}"}}`, "OtherApp"],
+        [`{"type":"UNINSTALL","unrecognized":{"appId":"${appId}"}}`, "OtherApp"],
+        [`{"appId":["${appId}"]}`, "OtherApp"],
+        ['{"appId":1}', "OtherApp"],
+        [`\ufeff{"appId":"${appId}"}`, "accepted"],
+        [`{"webhookId":"\\ud800","body":"\\udc00"}`, "accepted"],
+        [`{"type":"constructor"}`, "accepted"],
+        [`{"type":["UNINSTALL"]}`, "accepted"],
+        [`{"a":${nested(100_000)}}`, "accepted"],
+        [nested(100_000), "Malformed"],
+        // In seconds, it is of 1970.
+        ['{"timestamp":1790000000}', "Stale"],
+        ['{"timestamp":1e999}', "Malformed"],
+        ['{"timestamp":1e300}', "Malformed"],
+        ['{"timestamp":{"seconds":1e300,"nanoseconds":0}}', "Malformed"],
+        ['{"type":"InboundMessage","timestamp":"x","unrecognized":{}}', "Malformed"],
+        ['{"timestamp":false}', "Malformed"],
+        ["", "Malformed"]
+      ] as const) {
+        const { bytes, headers } = yield* signed(text)
+        yield* TestClock.setTime(1_795_000_000_000)
+        assert.strictEqual(yield* reasonOf(headers, bytes), expected, text.slice(0, 100))
+      }
+      const bytes = Uint8Array.of(...bytesOf('{"body":"'), 0xff, ...bytesOf('"}'))
+      assert.strictEqual(yield* reasonOf({ "x-ghl-signature": yield* sign(bytes) }, bytes), "Malformed")
+    })
+  )
+
+  it.effect("has one signature, in a header of any spelling", () =>
+    Effect.gen(function* () {
+      const { bytes, headers } = yield* signed(JSON.stringify(unreadUpdate()))
+      const signature = headers["x-ghl-signature"]
+      for (const [input, expected] of [
+        [{ "X-Ghl-SIGNATURE": signature }, "accepted"],
+        [new globalThis.Headers({ "X-GHL-Signature": ` ${signature} ` }), "accepted"],
+        // As servers join the values of several headers.
+        [{ "x-ghl-signature": `${signature}, ${signature}` }, "InvalidSignature"],
+        [{ "x-ghl-signature": [signature, signature] }, "InvalidSignature"],
+        [{ "x-ghl-signature": signature.replaceAll("=", "") }, "InvalidSignature"],
+        [{ "x-wh-signature": signature, "x-ghl-signature": "N/A" }, "InvalidSignature"]
+      ] as const) {
+        assert.strictEqual(yield* reasonOf(input, bytes), expected, JSON.stringify(input))
+      }
+    })
+  )
+
   it.effect("needs options that can work", () =>
     Effect.gen(function* () {
-      for (const options of [{ keys: ["nope"] }, { keys: ["AAAA"] }, { maxAge: 0 }, { maxBytes: 0 }]) {
+      for (const options of [
+        { appId: "" },
+        { keys: [] },
+        { keys: ["nope"] },
+        { keys: ["AAAA"] },
+        { maxAge: 0 },
+        { maxBytes: 0 }
+      ]) {
         const { bytes, headers } = yield* signed("{}")
         assert.strictEqual(yield* reasonOf(headers, bytes, options), "InvalidOptions")
       }
@@ -148,6 +192,9 @@ describe("an event", () => {
         type: "ContactCreate",
         document: { type: "ContactCreate", id: "c" }
       })
+      const disguised = yield* read({ type: "InboundMessage", _tag: "UNINSTALL" })
+      assert(disguised._tag === "InboundMessage")
+      assert.deepStrictEqual(disguised.unrecognized, { _tag: "UNINSTALL" })
       assert.strictEqual((yield* read({ type: "__proto__" }))._tag, "Unknown")
       assert.strictEqual((yield* read({ type: 3 }))._tag, "Unknown")
     })
@@ -157,22 +204,132 @@ describe("an event", () => {
 describe("the route", () => {
   const post = (document: object) => signed(JSON.stringify(document))
 
-  it.effect("hands an event on once, by its id or by its bytes", () => {
+  it.effect("hands an event on once, by its id or else by its bytes", () => {
     const events: Array<string> = []
     return Effect.gen(function* () {
       const deliver = yield* serve((event) => Effect.sync(() => events.push(event._tag)))
+      const timestamp = new Date(yield* Clock.currentTimeMillis).toISOString()
       const one = yield* post(unreadUpdate({ webhookId: "w-1" }))
       // The same event, written in another way.
       const again = yield* post({ webhookId: "w-1", ...unreadUpdate() })
-      const without = yield* post(unreadUpdate())
-      for (const { bytes, headers } of [one, one, again, without, without]) {
+      const withoutId = yield* post(unreadUpdate({ timestamp }))
+      const oddId = yield* post(unreadUpdate({ timestamp, webhookId: 1 }))
+      const longId = yield* post(unreadUpdate({ webhookId: "w".repeat(500_000) }))
+      // Another event, whoever gave it the same id.
+      const otherType = yield* post({ type: "InboundMessage", webhookId: "w-1" })
+      for (const { bytes, headers } of [
+        one,
+        withoutId,
+        oddId,
+        longId,
+        otherType,
+        one,
+        again,
+        withoutId,
+        oddId,
+        longId
+      ]) {
         assert.strictEqual(yield* deliver(headers, bytes), 200)
       }
-      assert.lengthOf(events, 2)
+      assert.lengthOf(events, 5)
       yield* TestClock.adjust("23 hours")
       yield* deliver(one.headers, one.bytes)
-      assert.lengthOf(events, 2)
+      assert.lengthOf(events, 5)
     }).pipe(Effect.scoped, Effect.provide(Persistence.layerMemory))
+  })
+
+  it.effect("hands an event on whenever it comes, if nothing tells it from one that happened before", () => {
+    const counts: Array<unknown> = []
+    return Effect.gen(function* () {
+      const deliver = yield* serve((event) =>
+        Effect.sync(() => counts.push(event._tag === "ConversationUnreadUpdate" ? event.unreadCount : event._tag))
+      )
+      // As recorded live: unread, read, and unread again.
+      for (const unreadCount of [1, 0, 1]) {
+        const { bytes, headers } = yield* post(unreadUpdate({ unreadCount }))
+        assert.strictEqual(yield* deliver(headers, bytes), 200)
+      }
+      assert.deepStrictEqual(counts, [1, 0, 1])
+    }).pipe(Effect.scoped, Effect.provide(Persistence.layerMemory))
+  })
+
+  it.effect("remembers the events of each app in one store, under keys of 64 characters", () => {
+    const seen: Array<string> = []
+    const keys: Array<string> = []
+    const backing = Layer.effect(
+      Persistence.BackingPersistence,
+      Effect.map(Persistence.BackingPersistence, (memory) => ({
+        make: (storeId: string) =>
+          Effect.map(memory.make(storeId), (store) => ({
+            ...store,
+            set: (key: string, value: object, ttl: Duration.Duration | undefined) =>
+              Effect.andThen(
+                Effect.sync(() => void keys.push(key)),
+                store.set(key, value, ttl)
+              )
+          }))
+      }))
+    ).pipe(Layer.provide(Persistence.layerBackingMemory))
+    return Effect.gen(function* () {
+      for (const id of ["one", "two"]) {
+        const deliver = yield* serve(() => Effect.sync(() => seen.push(id)), { appId: id })
+        const { bytes, headers } = yield* post(unreadUpdate({ webhookId: "\ud800 w".repeat(1000) }))
+        assert.strictEqual(yield* deliver(headers, bytes), 200)
+        assert.strictEqual(yield* deliver(headers, bytes), 200)
+      }
+      assert.deepStrictEqual(seen, ["one", "two"])
+      assert.lengthOf(keys, 2)
+      for (const key of keys) assert.match(key, /^[0-9a-f]{64}$/)
+    }).pipe(Effect.scoped, Effect.provide(Layer.provide(Persistence.layer, backing)))
+  })
+
+  it.effect("goes on with an event for a second delivery of it when the first one hangs up", () => {
+    let handled = 0
+    return Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const began = yield* Deferred.make<void>()
+      const deliver = yield* serve(() =>
+        Effect.andThen(
+          Effect.andThen(Deferred.succeed(began, undefined), Deferred.await(gate)),
+          Effect.sync(() => void handled++)
+        )
+      )
+      const { bytes, headers } = yield* post(unreadUpdate({ webhookId: "w-1" }))
+      const first = yield* Effect.forkChild(deliver(headers, bytes))
+      yield* Deferred.await(began)
+      const second = yield* Effect.forkChild(deliver(headers, bytes))
+      yield* settle
+      yield* Fiber.interrupt(first)
+      yield* Deferred.succeed(gate, undefined)
+      assert.strictEqual(yield* Fiber.join(second), 200)
+      assert.strictEqual(handled, 1)
+    }).pipe(Effect.scoped, Effect.provide(Persistence.layerMemory))
+  })
+
+  it.effect("asks for the event again when the store fails, and never calls its handler unasked", () => {
+    let handled = 0
+    let isBroken = true
+    const unavailable = new Persistence.PersistenceError({ message: "the store is unavailable" })
+    const backing = Layer.succeed(Persistence.BackingPersistence, {
+      make: () =>
+        Effect.succeed({
+          get: () => (isBroken ? Effect.fail(unavailable) : Effect.undefined),
+          getMany: () => Effect.die("not used"),
+          set: () => Effect.void,
+          setMany: () => Effect.void,
+          remove: () => Effect.void,
+          clear: Effect.void
+        })
+    })
+    return Effect.gen(function* () {
+      const deliver = yield* serve(() => Effect.sync(() => void handled++))
+      const { bytes, headers } = yield* post(unreadUpdate({ webhookId: "w-1" }))
+      assert.strictEqual(yield* deliver(headers, bytes), 500)
+      assert.strictEqual(handled, 0)
+      isBroken = false
+      assert.strictEqual(yield* deliver(headers, bytes), 200)
+      assert.strictEqual(handled, 1)
+    }).pipe(Effect.scoped, Effect.provide(Layer.provide(Persistence.layer, backing)))
   })
 
   it.effect("asks for the event again when its handler fails, dies or takes too long", () => {
@@ -185,7 +342,7 @@ describe("the route", () => {
           Effect.sync(() => void handled++)
         )
       )
-      const { bytes, headers } = yield* post(unreadUpdate())
+      const { bytes, headers } = yield* post(unreadUpdate({ webhookId: "w-1" }))
       assert.strictEqual(yield* deliver(headers, bytes), 500)
       outcome = Effect.die(new Error("a bug"))
       assert.strictEqual(yield* deliver(headers, bytes), 500)
@@ -213,7 +370,7 @@ describe("the route", () => {
           Effect.sync(() => void handled++)
         )
       )
-      const { bytes, headers } = yield* post(unreadUpdate())
+      const { bytes, headers } = yield* post(unreadUpdate({ webhookId: "w-1" }))
       const both = yield* Effect.forkChild(
         Effect.all([deliver(headers, bytes), deliver(headers, bytes)], { concurrency: "unbounded" })
       )
@@ -228,7 +385,7 @@ describe("the route", () => {
     let called = 0
     return Effect.gen(function* () {
       const deliver = yield* serve(() => Effect.sync(() => void called++), { maxBytes: 1000 })
-      const { bytes, headers } = yield* post(unreadUpdate())
+      const { bytes, headers } = yield* post(unreadUpdate({ webhookId: "w-1" }))
       assert.strictEqual(yield* deliver({}, bytes), 401)
       assert.strictEqual(yield* deliver(headers, bytesOf("{}")), 401)
       const large = yield* post(unreadUpdate({ body: "x".repeat(2000) }))
@@ -240,7 +397,9 @@ describe("the route", () => {
       assert.strictEqual(yield* deliver(headers, bytes), 200)
       const snapshot = yield* Metric.snapshot
       const counts = snapshot.flatMap(({ attributes, id, state }) =>
-        id === "highlevel_webhooks" && "count" in state ? [[attributes?.["outcome"], Number(state.count)]] : []
+        id === "highlevel_webhook_deliveries" && "count" in state
+          ? [[attributes?.["outcome"], Number(state.count)]]
+          : []
       )
       assert.deepStrictEqual(Object.fromEntries(counts), {
         Unsigned: 1,

@@ -167,7 +167,7 @@ export const make = (settings: Settings) =>
       }
     }
 
-    const sandbox: Model.Service = {
+    const sandbox: Omit<Model.Service, keyof Model.WebhookService> = {
       seed: (conversation) => Effect.sync(() => seed(conversation)),
       conversation: (conversationId) =>
         Effect.sync((): Option.Option<Conversation> => Option.fromNullishOr(conversations.get(conversationId))),
@@ -268,6 +268,9 @@ export const make = (settings: Settings) =>
     }
   })
 
-export class State extends Context.Service<State, Effect.Success<ReturnType<typeof make>>>()(
+/** What is stored, without webhooks. */
+export type Stored = Effect.Success<ReturnType<typeof make>>
+
+export class State extends Context.Service<State, Stored & { readonly sandbox: Model.Service }>()(
   "effect-highlevel/testing/Sandbox/State"
 ) {}

@@ -1,12 +1,13 @@
 /**
- * Webhooks: the events that HighLevel delivers, verified before anybody sees them.
+ * Webhooks: the events that HighLevel delivers, verified before a handler sees them.
  *
- * {@link layer} adds a route to any Effect `HttpRouter`, and hands each event on once;
- * {@link verify} is for every other server. What is unsigned, changed, for another app,
- * too old or too large never reaches a handler.
+ * {@link layer} adds a route to any Effect `HttpRouter` and handles each event once;
+ * {@link verify} is for every other server. A delivery that is unsigned, changed, for
+ * another app, too old or too large never reaches a handler.
  */
 import * as ByteSize from "effect/ByteSize"
-import * as Duration from "effect/Duration"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -40,14 +41,39 @@ export { highLevelKey, WebhookRejected } from "./verification.ts"
 export { installs } from "./installs.ts"
 
 /** Deliveries, by `outcome`: `Handled`, `Duplicate`, `Failed`, or the reason of a {@link WebhookRejected}. */
-export const deliveries = Metric.counter("highlevel_webhooks", {
+export const deliveries = Metric.counter("highlevel_webhook_deliveries", {
   description: "Deliveries of webhooks, by outcome",
   incremental: true
 })
 
 const count = (outcome: string) => Metric.update(Metric.withAttributes(deliveries, { outcome }), 1)
 
-/** The event of a delivery: its headers, and the bytes of its body as they came. */
+/**
+ * Verifies a delivery, given its headers and the bytes of its body as they came, and
+ * returns its event. It remembers nothing: an event that is delivered again is returned
+ * again, with the same `webhookId`.
+ *
+ * **Example** (A `Request` handler for Cloudflare Workers, Bun and Deno)
+ *
+ * ```ts
+ * import { Webhooks } from "effect-highlevel"
+ * import * as Effect from "effect/Effect"
+ *
+ * const handle = (request: Request) =>
+ *   Effect.gen(function* () {
+ *     const bytes = new Uint8Array(yield* Effect.promise(() => request.arrayBuffer()))
+ *     const event = yield* Webhooks.verify(request.headers, bytes, { appId: "6502f1e0c2" })
+ *     yield* Effect.log(event._tag)
+ *     return new Response(undefined, { status: 200 })
+ *   }).pipe(
+ *     Effect.catchTag("WebhookRejected", ({ reason }) => Effect.succeed(new Response(reason, { status: 401 })))
+ *   )
+ *
+ * const forged = new Request("https://app.example/webhooks", { method: "POST", body: `{"type":"UNINSTALL"}` })
+ * const response = await Effect.runPromise(handle(forged))
+ * await response.text() // => "Unsigned"
+ * ```
+ */
 export const verify = (
   headers: Headers.Input,
   bytes: Uint8Array,
@@ -55,7 +81,7 @@ export const verify = (
 ): Effect.Effect<Event, Verification.WebhookRejected | InvalidOptions> =>
   Effect.flatMap(Verification.make(options), ({ verify }) => Effect.map(verify(headers, bytes), ({ event }) => event))
 
-/** A handler for each type of event that is of interest. */
+/** A handler for each type of event that is of interest, by its `_tag`. */
 export type Handlers<E, R> = {
   readonly [Tag in Event["_tag"]]?:
     ((event: Extract<Event, { readonly _tag: Tag }>) => Effect.Effect<unknown, E, R>) | undefined
@@ -63,7 +89,7 @@ export type Handlers<E, R> = {
 
 type Handled<H> = { [Tag in keyof H]: H[Tag] extends (event: never) => infer A ? A : never }[keyof H]
 
-/** One handler of many, by the type of the event; an event without a handler is ignored. */
+/** Makes one handler of several, chosen by the `_tag` of the event. An event without a handler is ignored. */
 export function on<H extends Handlers<unknown, unknown>>(
   handlers: H
 ): (event: Event) => Effect.Effect<void, Effect.Error<Handled<H>>, Effect.Services<Handled<H>>>
@@ -89,35 +115,82 @@ export function on(handlers: Handlers<unknown, unknown>) {
 
 class HandlerFailed extends Schema.TaggedError<HandlerFailed>()("HandlerFailed", { cause: Schema.Defect() }) {}
 
-class Delivery extends Persistable.Class<{ payload: { readonly id: string; readonly event: Event } }>()("Delivery", {
+// Compared by its fields, so it has nothing of the event, which may be large and deep.
+class Delivery extends Persistable.Class<{ payload: { readonly id: string } }>()("Delivery", {
   primaryKey: ({ id }) => id,
   error: HandlerFailed
 }) {}
 
+/** The handling of the event that a fiber has received. */
+class Handling extends Context.Service<Handling, Effect.Effect<void, HandlerFailed>>()(
+  "effect-highlevel/Webhooks/Handling"
+) {}
+
 /** Options of {@link layer}. */
 export interface Options<E, R> extends VerifyOptions {
-  /** The path that is registered with the app. */
+  /** The path of the webhook URL that is registered with the app. */
   readonly path: HttpRouter.PathInput
 
-  /** What is done with an event; {@link on} makes one of many. When it fails, HighLevel delivers again. */
+  /** Handles an event; {@link on} makes one handler of several. If it fails, HighLevel delivers the event again. */
   readonly handler: (event: Event) => Effect.Effect<unknown, E, R>
 
-  /** How long a handler may take before it has failed. @default "20 seconds" */
+  /** How long a handler may take before it counts as failed. @default "20 seconds" */
   readonly timeout?: Duration.Input | undefined
 }
 
 /**
- * A route for HighLevel's webhooks.
+ * Adds the route for HighLevel's webhooks to the `HttpRouter`.
  *
  * **Details**
  *
- * An event is handed on once, by its `webhookId`, or else by its bytes; what was handled is
- * remembered in the `Persistence` in the context, such as `Persistence.layerMemory` or
- * `Persistence.layerRedis`. A handler that fails or takes too long is a 500, and the event
- * comes again; so does one whose handling could not be remembered. Two processes that get
- * one event at the same moment may both handle it.
+ * - Rejected deliveries get a 401, those that are too large a 413, malformed ones a 400.
+ * - An event is handled once: by its `webhookId`, else by its bytes. What was handled is
+ *   remembered for `maxAge` in the `Persistence` in the context, such as
+ *   `Persistence.layerRedis`. `Persistence.layerMemory` forgets with the process, and keeps
+ *   what is never delivered again.
+ * - An event without `webhookId` and `timestamp` is handled whenever it is delivered: an
+ *   unread count that changes back and forth looks the same each time.
+ * - A handler that fails or takes too long is a 500, and the event is delivered again. So
+ *   is an event that was handled but could not be remembered, and one that two processes
+ *   receive at the same moment may be handled by both: handlers must be idempotent.
+ * - The span of an Effect server records headers. Add `"x-ghl-signature"` to
+ *   `Headers.CurrentRedactedNames` to leave the signature out.
  *
- * What is rejected is a 401, a 413 or a 400.
+ * **Example** (A route, and the sandbox that delivers to it)
+ *
+ * ```ts
+ * import { Webhooks } from "effect-highlevel"
+ * import { Sandbox } from "effect-highlevel/testing"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import * as FetchHttpClient from "effect/http/FetchHttpClient"
+ * import * as HttpRouter from "effect/http/HttpRouter"
+ * import * as Persistence from "effect/persistence/Persistence"
+ *
+ * const program = Effect.gen(function* () {
+ *   const sandbox = yield* Sandbox.Sandbox
+ *   const urgent: Array<string> = []
+ *   const route = Webhooks.layer({
+ *     path: "/webhooks",
+ *     appId: "sandbox",
+ *     keys: [yield* sandbox.webhookKey], // HighLevel's own by default
+ *     handler: Webhooks.on({
+ *       InboundMessage: ({ body }) => Effect.sync(() => void urgent.push(body ?? ""))
+ *     })
+ *   })
+ *   const app = HttpRouter.toWebHandler(Layer.provide(route, Persistence.layerMemory), { disableLogger: true })
+ *
+ *   const message = { type: "InboundMessage", webhookId: "w1", body: "It is urgent" }
+ *   for (const event of [message, message]) {
+ *     yield* sandbox.deliver("https://app.example/webhooks", event).pipe(
+ *       Effect.provideService(FetchHttpClient.Fetch, (input, init) => app.handler(new Request(input, init)))
+ *     )
+ *   }
+ *   return urgent
+ * })
+ *
+ * await Effect.runPromise(program.pipe(Effect.provide(Sandbox.layer()))) // => ["It is urgent"]
+ * ```
  */
 export const layer = <E, R>(
   options: Options<E, R>
@@ -127,20 +200,32 @@ export const layer = <E, R>(
       const { maxAgeMillis, maxBytes, verify } = yield* Verification.make(options)
       const timeoutMillis = yield* OptionsCheck.millis(options.timeout ?? "20 seconds", "timeout")
       const context = yield* Effect.context<R>()
-      const handled = new WeakSet<Delivery>()
-
-      const handle = (delivery: Delivery) =>
-        Effect.suspend(() => options.handler(delivery.event)).pipe(
+      const handle = (event: Event) =>
+        Effect.suspend(() => options.handler(event)).pipe(
           Effect.timeout(timeoutMillis),
           Effect.catchCause((cause) => Effect.fail(new HandlerFailed({ cause }))),
-          Effect.andThen(Effect.sync(() => void handled.add(delivery))),
+          Effect.asVoid,
           Effect.provideContext(context)
         )
-      const events = yield* PersistedCache.make(handle, {
+      const events = yield* PersistedCache.make((_: Delivery) => Effect.flatten(Handling), {
         storeId: "effect-highlevel-webhooks",
         timeToLive: (exit) => (Exit.isSuccess(exit) ? maxAgeMillis : 0),
-        inMemoryTTL: (exit) => (Exit.isSuccess(exit) ? "10 seconds" : 0)
+        inMemoryTTL: (exit) => (Exit.isSuccess(exit) ? "10 seconds" : 0),
+        requireServicesAt: "lookup"
       })
+
+      /** Whether the event was handled by this delivery, and not by an earlier one. */
+      const handleOnce = ({ event, id }: Verification.Verified) =>
+        Effect.suspend(() => {
+          let isFirst = false
+          const handling = Effect.andThen(
+            handle(event),
+            Effect.sync(() => void (isFirst = true))
+          )
+          return (
+            id === undefined ? handling : Effect.provideService(events.get(new Delivery({ id })), Handling, handling)
+          ).pipe(Effect.map(() => isFirst))
+        })
 
       const respond = Effect.gen(function* () {
         const request = yield* HttpServerRequest.HttpServerRequest
@@ -152,9 +237,8 @@ export const layer = <E, R>(
               : new Verification.WebhookRejected({ reason: "Malformed" })
           )
         )
-        const delivery = new Delivery(yield* verify(request.headers, new Uint8Array(body)))
-        yield* events.get(delivery)
-        yield* count(handled.has(delivery) ? "Handled" : "Duplicate")
+        const isFirst = yield* handleOnce(yield* verify(request.headers, new Uint8Array(body)))
+        yield* count(isFirst ? "Handled" : "Duplicate")
         return HttpServerResponse.empty({ status: 200 })
       }).pipe(
         Effect.catchTag("WebhookRejected", ({ reason }) => Effect.as(count(reason), rejected(reason))),

@@ -9,11 +9,16 @@ export interface VerifyOptions {
    */
   readonly appId: string
 
-  /** The public keys that may have signed: Ed25519, SPKI in base64. Several, while one replaces another. @default HighLevel's */
+  /**
+   * The public keys that may have signed: Ed25519, as SPKI in base64. Give both while one
+   * replaces the other.
+   *
+   * @default HighLevel's
+   */
   readonly keys?: ReadonlyArray<string> | undefined
 
   /**
-   * How old an event with a timestamp may be, and for how long it is remembered as handled.
+   * How old an event with a timestamp may be, and how long it is remembered as handled.
    * HighLevel delivers again for some hours.
    *
    * @default "24 hours"

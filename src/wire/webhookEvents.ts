@@ -1,11 +1,10 @@
 /**
  * The events that HighLevel delivers to an app, as far as this package knows them. Live
- * ones lack fields that are documented, and carry `appId`, `versionId`, `timestamp` and
- * `webhookId` besides.
+ * events lack some documented fields, and have `appId`, `versionId`, `timestamp` and
+ * `webhookId` in addition.
  *
  * @see {@link https://marketplace.gohighlevel.com/docs/webhook/WebhookIntegrationGuide | Webhook Integration Guide}
  */
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { LastMessageDate } from "./Conversation.ts"
 import * as Lenient from "./lenient.ts"
@@ -13,13 +12,13 @@ import * as Lenient from "./lenient.ts"
 const text = Lenient.field(Schema.String)
 const flag = Lenient.field(Schema.Boolean)
 
-/** What every event may have. */
+/** Fields that any event may have. */
 const common = {
   type: text,
-  /** The app that it is for; of an event about a conversation it may be missing. */
+  /** The app that the event is for; it may be missing from an event about a conversation. */
   appId: text,
   versionId: text,
-  /** When it happened. A later delivery of the same event has the same. */
+  /** When it happened, the same in every delivery of the event. */
   timestamp: Lenient.field(LastMessageDate),
   /** The id of the event, the same in every delivery. */
   webhookId: text,
@@ -61,7 +60,7 @@ export const InboundMessage = Lenient.struct({ _tag: Schema.tag("InboundMessage"
 
 export interface InboundMessage extends Schema.Schema.Type<typeof InboundMessage> {}
 
-/** A message was sent to a contact: by a user, whose `userId` it then has, or automatically. */
+/** A message was sent to a contact: by a user if it has a `userId`, else automatically. */
 export const OutboundMessage = Lenient.struct({ _tag: Schema.tag("OutboundMessage"), ...message })
 
 export interface OutboundMessage extends Schema.Schema.Type<typeof OutboundMessage> {}
@@ -73,17 +72,22 @@ export const Install = Lenient.struct({ _tag: Schema.tag("INSTALL"), ...installa
 
 export interface Install extends Schema.Schema.Type<typeof Install> {}
 
-/** A location or an agency has uninstalled the app: its tokens are worth nothing. */
+/** A location or an agency has uninstalled the app: its tokens are invalid. */
 export const Uninstall = Lenient.struct({ _tag: Schema.tag("UNINSTALL"), ...installation })
 
 export interface Uninstall extends Schema.Schema.Type<typeof Uninstall> {}
 
-/** Any other event, or one that a newer version of this package will know. */
+/** An event as HighLevel sent it. */
+export interface Document {
+  readonly [name: string]: unknown
+}
+
+/** Any other event, or one that is not as documented. */
 export interface Unknown {
   readonly _tag: "Unknown"
   /** The `type` of its document. */
   readonly type: string | undefined
-  readonly document: { readonly [name: string]: unknown }
+  readonly document: Document
 }
 
 /** An event. */
@@ -103,10 +107,8 @@ const isKnown = (type: unknown): type is keyof typeof decoders =>
 /** Reads the `timestamp` of any event. */
 export const decodeTimestamp = Schema.decodeUnknownResult(LastMessageDate)
 
-/** Reads the JSON of an event; nothing if it is no object. */
-export const decode = (json: unknown): Event | undefined => {
-  if (!Predicate.isObject(json)) return undefined
-  const document: { readonly [name: string]: unknown } = { ...json }
+/** Reads the document of an event. */
+export const decode = (document: Document): Event => {
   const { type } = document
   const known = isKnown(type) ? decoders[type](document) : undefined
   if (known?._tag === "Success") return known.success
