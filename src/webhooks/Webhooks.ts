@@ -153,8 +153,6 @@ export interface Options<E, R> extends VerifyOptions {
  * - A handler that fails or takes too long is a 500, and the event is delivered again. So
  *   is an event that was handled but could not be remembered, and one that two processes
  *   receive at the same moment may be handled by both: handlers must be idempotent.
- * - The span of an Effect server records headers. Add `"x-ghl-signature"` to
- *   `Headers.CurrentRedactedNames` to leave the signature out.
  *
  * **Example** (A route, and the sandbox that delivers to it)
  *
