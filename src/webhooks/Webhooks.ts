@@ -205,7 +205,7 @@ export const layer = <E, R>(
           Effect.asVoid,
           Effect.provideContext(context)
         )
-      const events = yield* PersistedCache.make((_: Delivery) => Effect.flatten(Handling), {
+      const events = yield* PersistedCache.make<Delivery, Handling, "lookup">(() => Effect.flatten(Handling), {
         storeId: "effect-highlevel-webhooks",
         timeToLive: (exit) => (Exit.isSuccess(exit) ? maxAgeMillis : 0),
         inMemoryTTL: (exit) => (Exit.isSuccess(exit) ? "10 seconds" : 0),
