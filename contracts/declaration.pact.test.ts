@@ -1,4 +1,4 @@
-/** The declared OAuth operations against the vendor's OpenAPI file, with the known deviations. */
+/** The declared operations of OAuth and of search against the vendor's OpenAPI files, with the known deviations. */
 import * as OpenApi from "effect/http-api/OpenApi"
 import { HighLevelApi } from "effect-highlevel"
 import { readFileSync } from "node:fs"
@@ -42,8 +42,8 @@ interface Deviation {
 
 const form = "application/x-www-form-urlencoded"
 
-/** What a document says of its OAuth operations, a line each. */
-const factsOf = ({ components, paths }: Document): ReadonlyArray<string> => {
+/** What a document says of the operations under a path, a line each. */
+const factsOf = ({ components, paths }: Document, under: string): ReadonlyArray<string> => {
   const resolve = (schema: Schema): Schema =>
     schema.$ref === undefined
       ? (schema.anyOf?.[0] ?? schema)
@@ -75,7 +75,7 @@ const factsOf = ({ components, paths }: Document): ReadonlyArray<string> => {
     ]
   }
   return Object.entries(paths)
-    .filter(([path]) => path.startsWith("/oauth/"))
+    .filter(([path]) => path.startsWith(under))
     .flatMap(([path, operations]) =>
       Object.entries(operations).flatMap(([method, operation]) =>
         factsOfOperation(operation).map((fact) => `${method.toUpperCase()} ${path}: ${fact}`)
@@ -84,42 +84,76 @@ const factsOf = ({ components, paths }: Document): ReadonlyArray<string> => {
 }
 
 const read = (name: string) => readFileSync(join(import.meta.dirname, "openapi", name), "utf8")
-const vendor = (text: string) => factsOf(JSON.parse(text))
-const ours = factsOf(JSON.parse(JSON.stringify(OpenApi.fromApi(HighLevelApi.HighLevelApi))))
-const known: ReadonlyArray<Deviation> = JSON.parse(read("known.oauth.json")).deviations
+const declared: Document = JSON.parse(JSON.stringify(OpenApi.fromApi(HighLevelApi.HighLevelApi)))
 
-const deviations = (theirs: ReadonlyArray<string>) =>
-  [
+const deviations = (text: string, under: string) => {
+  const theirs = factsOf(JSON.parse(text), under)
+  const ours = factsOf(declared, under)
+  return [
     ...theirs.filter((fact) => !ours.includes(fact)).map((fact) => `vendor ${fact}`),
     ...ours.filter((fact) => !theirs.includes(fact)).map((fact) => `ours ${fact}`)
   ].toSorted()
+}
 
-describe("the vendor's OAuth file", () => {
+interface File {
+  readonly name: string
+  readonly file: string
+  /** The paths that are compared. */
+  readonly under: string
+  readonly known: string
+  readonly changes: ReadonlyArray<readonly [change: string, from: string, to: string]>
+}
+
+const files: ReadonlyArray<File> = [
+  {
+    name: "OAuth",
+    file: "oauth.v2.json",
+    under: "/oauth/",
+    known: "known.oauth.json",
+    changes: [
+      ["a parameter is renamed", `"name":"isInstalled"`, `"name":"installed"`],
+      ["a parameter is required", `"name":"skip","required":false`, `"name":"skip","required":true`],
+      ["the version grows", `"enum":["2021-07-28"]`, `"enum":["2021-07-28","v4"]`],
+      ["a field of the form is renamed", `"redirect_uri":`, `"redirect_url":`],
+      ["a field of the form is required", `"client_secret","grant_type"]`, `"client_secret","grant_type","code"]`],
+      ["a grant is gone", `"refresh_token","client_credentials"]`, `"refresh_token"]`],
+      ["a field of the response is renamed", `"installedAt":`, `"installedOn":`],
+      ["a status is gone", `"422":`, `"409":`],
+      ["another path", `"/oauth/installedLocations"`, `"/oauth/installed-locations"`]
+    ]
+  },
+  {
+    name: "search",
+    file: "search-conversation.v2.json",
+    under: "/conversations/search",
+    known: "known.search.json",
+    changes: [
+      ["a parameter is renamed", `"name":"assignedTo"`, `"name":"assignee"`],
+      ["a parameter is required", `"name":"contactId","required":false`, `"name":"contactId","required":true`],
+      ["the version grows", `"enum":["2021-04-15"]`, `"enum":["2021-04-15","v4"]`],
+      ["the list is renamed", `"conversations":{`, `"items":{`],
+      ["a field of an item is renamed", `"fullName":{`, `"name":{`],
+      ["a status is gone", `"400":`, `"409":`]
+    ]
+  }
+]
+
+describe.each(files)("the vendor's $name file", ({ changes, file, known, under }) => {
+  const listed: ReadonlyArray<Deviation> = JSON.parse(read(known)).deviations
+  const lines = listed.map(({ fact, only }) => `${only} ${fact}`).toSorted()
+
   it("deviates as listed, and not otherwise", () => {
-    assert.deepStrictEqual(
-      deviations(vendor(read("oauth.v2.json"))),
-      known.map(({ fact, only }) => `${only} ${fact}`).toSorted()
-    )
+    assert.deepStrictEqual(deviations(read(file), under), lines)
   })
 
   it("has a reason for each deviation", () => {
-    for (const { reason } of known) assert.isAbove(reason.length, 20)
+    for (const { reason } of listed) assert.isAbove(reason.length, 20)
   })
 
-  it.each([
-    ["a parameter is renamed", `"name":"isInstalled"`, `"name":"installed"`],
-    ["a parameter is required", `"name":"skip","required":false`, `"name":"skip","required":true`],
-    ["the version grows", `"enum":["2021-07-28"]`, `"enum":["2021-07-28","v4"]`],
-    ["a field of the form is renamed", `"redirect_uri":`, `"redirect_url":`],
-    ["a field of the form is required", `"client_secret","grant_type"]`, `"client_secret","grant_type","code"]`],
-    ["a grant is gone", `"refresh_token","client_credentials"]`, `"refresh_token"]`],
-    ["a field of the response is renamed", `"installedAt":`, `"installedOn":`],
-    ["a status is gone", `"422":`, `"409":`],
-    ["another path", `"/oauth/installedLocations"`, `"/oauth/installed-locations"`]
-  ])("a change of it is seen: %s", (_, from, to) => {
-    const text = JSON.stringify(JSON.parse(read("oauth.v2.json")))
+  it.each(changes)("a change of it is seen: %s", (_, from, to) => {
+    const text = JSON.stringify(JSON.parse(read(file)))
     assert.include(text, from)
-    const listed = new Set(known.map(({ fact, only }) => `${only} ${fact}`))
-    assert.isNotEmpty(deviations(vendor(text.replaceAll(from, to))).filter((deviation) => !listed.has(deviation)))
+    const seen = deviations(text.replaceAll(from, to), under)
+    assert.isNotEmpty(seen.filter((deviation) => !lines.includes(deviation)))
   })
 })

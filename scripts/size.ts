@@ -42,11 +42,23 @@ const programs = [
   {
     // A bundler keeps all of a module that is reached through a barrel, but no other module.
     title: "the same, imported from `effect-highlevel`",
-    budget: 66_000,
+    budget: 68_500,
     code: `${fetching}
       import { Bulk, Conversations, HighLevelClient, Journal, OAuth, RateLimiter, TokenStore, UpdateQueue } from "effect-highlevel"
       ${updating}
       Effect.runPromise(Effect.provide(Conversations.update(update), layer))`
+  },
+  {
+    title: "`Conversations.search`, and an update of each",
+    budget: 67_000,
+    code: `${fetching}
+      import * as Stream from "effect/Stream"
+      import * as Conversations from "effect-highlevel/Conversations"
+      import * as HighLevelClient from "effect-highlevel/HighLevelClient"
+      ${updating}
+      const marked = Conversations.search({ locationId: "l", status: "unread" }).pipe(
+        Stream.mapEffect(({ id }) => Conversations.update({ ...update, conversationId: id })))
+      Effect.runPromise(Effect.provide(Stream.runDrain(marked), layer))`
   },
   {
     title: "with `OAuth` and `TokenStore`",
@@ -152,7 +164,7 @@ const programs = [
   },
   {
     title: "against `Sandbox.layer`, as in a test",
-    budget: 133_000,
+    budget: 136_000,
     code: `${fetching}
       import * as Conversations from "effect-highlevel/Conversations"
       import * as HighLevelClient from "effect-highlevel/HighLevelClient"

@@ -136,6 +136,28 @@ describe("with a URL for webhooks", () => {
     }
   )
 
+  it.effect("a message is followed by its event, and by one of the unread count if it is inbound", () => {
+    const { requests, events, layer: fetch } = receiver()
+    return Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.receive({ conversationId, body: "It is urgent" })
+      yield* sandbox.receive({ conversationId, body: "On it", direction: "outbound", userId: "user" })
+      yield* sandbox.receive({ conversationId: "unknown" })
+      yield* until(Effect.sync(() => requests.length === 3))
+      yield* settle
+      const summary = (yield* events).map((event) =>
+        event._tag === "InboundMessage" || event._tag === "OutboundMessage"
+          ? [event._tag, event.conversationId, event.locationId, event.body, event.userId]
+          : [event._tag, event._tag === "ConversationUnreadUpdate" && event.unreadCount]
+      )
+      assert.sameDeepMembers(summary, [
+        ["InboundMessage", conversationId, locationId, "It is urgent", undefined],
+        ["OutboundMessage", conversationId, locationId, "On it", "user"],
+        ["ConversationUnreadUpdate", 2]
+      ])
+    }).pipe(Effect.provide(layer(fetch)))
+  })
+
   it.effect("such an event is as recorded live, where the responses are", () => {
     const { requests, bodies, layer: fetch } = receiver()
     return Effect.gen(function* () {

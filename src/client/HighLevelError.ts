@@ -65,13 +65,23 @@ export const isConfiguration = (error: HighLevelError): boolean => {
 const byReason: Partial<Record<typeof BadRequest.Type.reason, string>> = {
   InvalidToken: "The token is invalid, expired or revoked: use another one, or reconnect the location.",
   MissingToken: "No token was sent: look for a proxy that drops the Authorization header.",
-  MissingScope: "Add the scope to the app or the token, and reconnect the location.",
   WrongLocation: "Use a token of this location.",
   WrongTokenType: "Use a token of the sub-account, not of its agency.",
   LocationInactive: "Ask the customer: the sub-account is paused.",
   VersionHeader: "Use another API version.",
   GatewayTimeout: "Try again later; the token is valid.",
   NotFound: "Do not repeat: there is no such conversation in the location."
+}
+
+const scopes: Readonly<Record<string, string>> = {
+  "Conversations.update": "conversations.write",
+  "Conversations.get": "conversations.readonly",
+  "Conversations.search": "conversations.readonly"
+}
+
+const missingScope = (operation: string) => {
+  const scope = scopes[operation]
+  return `Add the scope${scope === undefined ? "" : ` ${scope}`} to the app or the token, and reconnect the location.`
 }
 
 const byTag: Record<HighLevelError["_tag"], string> = {
@@ -95,6 +105,7 @@ const byTag: Record<HighLevelError["_tag"], string> = {
 export const advice = (error: HighLevelError): string => {
   const known = "reason" in error && error._tag !== "TokenUnavailable" ? byReason[error.reason] : undefined
   if (known !== undefined) return known
+  if ("reason" in error && error.reason === "MissingScope") return missingScope(error.operation)
   if (error._tag === "UnexpectedStatus" || error._tag === "TokenUnavailable") {
     return isTransient(error) ? byTag.TransportFailure : byTag[error._tag]
   }

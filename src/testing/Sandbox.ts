@@ -18,6 +18,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Conversations from "./conversationState.ts"
 import type { RateLimit, Seed, Service } from "./SandboxModel.ts"
 import * as Routes from "./routes.ts"
 import * as State from "./state.ts"
@@ -33,6 +34,7 @@ export type {
   Grant,
   Installation,
   Issued,
+  Message,
   Operation,
   RateLimit,
   ReceivedRequest,
@@ -90,11 +92,18 @@ export interface Options {
   readonly responses?: "documented" | "observed" | undefined
 
   /**
-   * The conversations to start with.
+   * The conversations to start with, or how many: the documentation's example, and
+   * others in its location, of which three in ten are unread and three each share a date.
    *
    * @default the documentation's example, `tDtDnQdgm2LXpyiqYvZ6` in location `tDtDnQdgm2LXpyiqYvZ6`
    */
-  readonly conversations?: ReadonlyArray<Seed> | undefined
+  readonly conversations?: ReadonlyArray<Seed> | number | undefined
+
+  /** How old what a search finds is; what the sandbox started with is found at once. @default 0 */
+  readonly indexLag?: Duration.Input | undefined
+
+  /** How many conversations a search returns at once, whatever its `limit`. @default 100 */
+  readonly searchLimit?: number | undefined
 
   /**
    * The limits of every location, sent in the rate-limit headers and enforced.
@@ -107,9 +116,10 @@ export interface Options {
   readonly oauth?: OAuthOptions | undefined
 
   /**
-   * Where it delivers events, signed with its `webhookKey`: a `ConversationUnreadUpdate`
-   * after an update that changed the unread count, an `INSTALL` for each location that
-   * `install` and `addLocation` give the app, an `UNINSTALL` after `uninstall`.
+   * Where it delivers events, signed with its `webhookKey`: an `InboundMessage` or
+   * `OutboundMessage` after `receive`, a `ConversationUnreadUpdate` when the unread count
+   * has changed, an `INSTALL` for each location that `install` and `addLocation` give the
+   * app, an `UNINSTALL` after `uninstall`.
    *
    * @default nowhere
    */
@@ -157,7 +167,7 @@ export const defaultToken = "sandbox-token"
 export const defaultApp = { clientId: "sandbox-app", clientSecret: Redacted.make("sandbox-secret") }
 
 /** The documentation's example, with which the sandbox starts by default. */
-export const documentedConversation: Seed = State.documentedConversation
+export const documentedConversation: Seed = Conversations.documentedConversation
 
 const layerState = (options: Options = {}) =>
   Layer.effect(
@@ -165,7 +175,12 @@ const layerState = (options: Options = {}) =>
     State.make({
       token: Redacted.isRedacted(options.token) ? Redacted.value(options.token) : (options.token ?? defaultToken),
       responses: options.responses ?? "documented",
-      conversations: options.conversations ?? [documentedConversation],
+      conversations:
+        typeof options.conversations === "object"
+          ? options.conversations
+          : Conversations.generate(options.conversations ?? 1),
+      indexLagMillis: Duration.toMillis(Duration.fromInputUnsafe(options.indexLag ?? 0)),
+      searchLimit: options.searchLimit ?? 100,
       rateLimit: { max: 100, intervalMillis: 10_000, daily: 200_000, ...options.rateLimit },
       oauth: {
         clientId: options.oauth?.clientId ?? defaultApp.clientId,

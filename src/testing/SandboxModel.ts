@@ -26,6 +26,29 @@ export interface Seed extends Pick<
 > {
   readonly id: string
   readonly locationId: string
+
+  /** What only a search returns, and filters by. `dateAdded` is in epoch milliseconds. */
+  readonly type?: string | undefined
+  readonly fullName?: string | undefined
+  readonly contactName?: string | undefined
+  readonly email?: string | undefined
+  readonly phone?: string | undefined
+  readonly dateAdded?: number | undefined
+  readonly lastMessageAction?: "automated" | "manual" | undefined
+  readonly lastMessageDirection?: "inbound" | "outbound" | undefined
+}
+
+/** A message that arrives. */
+export interface Message {
+  readonly conversationId: string
+  /** @default "Hello" */
+  readonly body?: string | undefined
+  /** An inbound one is unread. @default "inbound" */
+  readonly direction?: "inbound" | "outbound" | undefined
+  /** @default that of the message before, or "TYPE_SMS" */
+  readonly type?: Conversation["lastMessageType"]
+  /** The user who wrote an outbound one. @default nobody: it was sent automatically */
+  readonly userId?: string | undefined
 }
 
 /** A response instead of the operation's own. */
@@ -43,7 +66,7 @@ export interface Refusal {
   readonly headers?: Headers.Input | undefined
 
   /** Which operation gets it. @default "update" */
-  readonly operation?: "update" | "get" | undefined
+  readonly operation?: "update" | "get" | "search" | undefined
 
   /** Only for this conversation. @default every conversation */
   readonly conversationId?: string | undefined
@@ -56,7 +79,7 @@ export interface Refusal {
 }
 
 /** The operations of the sandbox. */
-export type Operation = "update" | "get" | "token" | "locationToken" | "installedLocations"
+export type Operation = "update" | "get" | "search" | "token" | "locationToken" | "installedLocations"
 
 /** What a token is good for. */
 export interface Grant {
@@ -251,6 +274,11 @@ export interface WebhookService {
 export interface Service extends WebhookService {
   /** Adds a conversation, or replaces the one with its id. */
   readonly seed: (conversation: Seed) => Effect.Effect<void>
+  /**
+   * A message arrives now: the date, body, type and direction of the last message, and
+   * one more unread. Returns the conversation, or none where there is no such conversation.
+   */
+  readonly receive: (message: Message) => Effect.Effect<Option.Option<Conversation>>
   /** The conversation as it is stored now. */
   readonly conversation: (conversationId: string) => Effect.Effect<Option.Option<Conversation>>
   /** Scripts the response to the next valid request. Several are used in order. */

@@ -14,7 +14,10 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Authorization } from "../wire/HighLevelApi.ts"
 import * as RequestErrors from "./requestErrors.ts"
 import type { Refusal } from "./SandboxModel.ts"
-import { State, type StoredConversation } from "./state.ts"
+import { withoutFound } from "./conversationState.ts"
+import type { StoredConversation } from "./searchIndex.ts"
+import * as SearchIndex from "./searchIndex.ts"
+import { State } from "./state.ts"
 
 const locationIn = (body: string): string | undefined => {
   try {
@@ -25,8 +28,11 @@ const locationIn = (body: string): string | undefined => {
   }
 }
 
-/** The location of a request: that of its body, else that of its conversation. */
+export const isSearch = (url: string) => /^\/conversations\/search(\?|$)/.test(url)
+
+/** The location of a request: that of its body or its query, else that of its conversation. */
 export const locationOf = (state: State["Service"], url: string, body: string): string => {
+  if (isSearch(url)) return new URL(url, "http://sandbox").searchParams.get("locationId") ?? ""
   const [, id = ""] = /^\/conversations\/([^/?]+)/.exec(url) ?? []
   const stored = Option.map(state.conversation(decodeURIComponent(id)), ({ locationId }) => locationId)
   return locationIn(body) ?? Option.getOrElse(stored, () => "")
@@ -93,14 +99,48 @@ const observedUpdate = (conversation: StoredConversation, traceId: string, now: 
   })
 
 // Recorded reads leave out `inbox` and `starred`, and have dates of another encoding.
-const observedGet = (stored: StoredConversation) => {
-  const { lastMessageDate, ...conversation } = stored
+const observedGet = ({ lastMessageDate, ...conversation }: StoredConversation) => {
   const millis = lastMessageDate == null ? 1_628_008_053_263 : DateTime.toEpochMillis(lastMessageDate)
   return HttpServerResponse.jsonUnsafe({
-    ...Struct.omit(conversation, ["inbox", "starred"]),
+    ...withoutFound(Struct.omit(conversation, ["inbox", "starred"])),
     lastMessageDate: { seconds: Math.floor(millis / 1000), nanoseconds: (millis % 1000) * 1_000_000 },
     lastMessageType: 100
   })
+}
+
+// As one is documented. Its date is that of the documentation's conversation: the list of fields has none.
+const documentedItem = ({ lastMessageDate, ...conversation }: StoredConversation): object => ({
+  ...Struct.pick(conversation, [
+    "id",
+    "contactId",
+    "locationId",
+    "lastMessageBody",
+    "lastMessageType",
+    "type",
+    "unreadCount",
+    "fullName",
+    "contactName",
+    "email",
+    "phone"
+  ]),
+  ...(lastMessageDate == null ? {} : { lastMessageDate: String(DateTime.toEpochMillis(lastMessageDate)) })
+})
+
+// Recorded ones have no body, but nulls and undocumented fields.
+const observedItem = (conversation: StoredConversation): object => {
+  const { assignedTo = null, contactName = null, email = null, lastMessageDate, phone = null } = conversation
+  const millis = lastMessageDate == null ? null : DateTime.toEpochMillis(lastMessageDate)
+  return {
+    ...Struct.omit(conversation, ["inbox", "deleted", "userId", "lastMessageBody"]),
+    assignedTo,
+    contactName,
+    email,
+    phone,
+    lastMessageDate: millis,
+    followers: [],
+    tags: [],
+    sort: millis === null ? [] : [millis]
+  }
 }
 
 export const handlers = HttpApiBuilder.group(RequestErrors.SandboxApi, "conversations", (handlers) =>
@@ -110,7 +150,8 @@ export const handlers = HttpApiBuilder.group(RequestErrors.SandboxApi, "conversa
         Effect.gen(function* () {
           const refusal = state.takeRefusal("update", conversationId)
           if (refusal !== undefined) return refuse(refusal)
-          const changed = state.apply(conversationId, payload)
+          const now = yield* Clock.currentTimeMillis
+          const changed = state.apply(conversationId, payload, now)
           if (Option.isNone(changed)) {
             const message = notFound(conversationId)
             // Undocumented; a sibling operation was seen to respond with 500.
@@ -118,8 +159,8 @@ export const handlers = HttpApiBuilder.group(RequestErrors.SandboxApi, "conversa
             return yield* Effect.fail(RequestErrors.badRequest(message))
           }
           return state.responses === "observed"
-            ? observedUpdate(changed.value, state.nextTraceId(), yield* Clock.currentTimeMillis)
-            : { success: true, conversation: changed.value }
+            ? observedUpdate(changed.value, state.nextTraceId(), now)
+            : { success: true, conversation: withoutFound(changed.value) }
         })
       )
       .handle("get", ({ params: { conversationId } }) =>
@@ -128,7 +169,18 @@ export const handlers = HttpApiBuilder.group(RequestErrors.SandboxApi, "conversa
           if (refusal !== undefined) return refuse(refusal)
           const stored = state.conversation(conversationId)
           if (Option.isNone(stored)) return yield* Effect.fail(RequestErrors.badRequest(notFound(conversationId)))
-          return state.responses === "observed" ? observedGet(stored.value) : stored.value
+          return state.responses === "observed" ? observedGet(stored.value) : withoutFound(stored.value)
+        })
+      )
+      .handle("search", ({ query }) =>
+        Effect.gen(function* () {
+          const refusal = state.takeRefusal("search", "")
+          if (refusal !== undefined) return refuse(refusal)
+          const problem = SearchIndex.problemOf(query)
+          if (problem !== undefined) return yield* Effect.fail(RequestErrors.badRequest(problem))
+          const { page, total } = state.search(query, yield* Clock.currentTimeMillis)
+          const conversations = page.map(state.responses === "observed" ? observedItem : documentedItem)
+          return HttpServerResponse.jsonUnsafe({ conversations, total })
         })
       )
   )

@@ -29,7 +29,10 @@ const notFound = HttpRouter.add("*", "*", ({ method, url }) =>
 
 const operationOf = (method: string, url: string): Operation | undefined => {
   const [, group, name] = /^\/(\w+)\/(\w+)/.exec(url) ?? []
-  if (group === "conversations") return method === "GET" ? "get" : "update"
+  if (group === "conversations") {
+    if (method !== "GET") return "update"
+    return ConversationRoutes.isSearch(url) ? "search" : "get"
+  }
   if (group !== "oauth") return undefined
   return name === "token" || name === "locationToken" || name === "installedLocations" ? name : undefined
 }

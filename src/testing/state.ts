@@ -1,39 +1,24 @@
 /** What the sandbox stores: conversations, scripts, requests, usage. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import type { ConversationQuery } from "../wire/searchConversations.ts"
 import type { Changes } from "../wire/updateConversation.ts"
 import type { Conversation } from "../wire/Conversation.ts"
+import * as Conversations from "./conversationState.ts"
 import type * as Model from "./SandboxModel.ts"
 import * as OAuthState from "./oauthState.ts"
 
 const day = 24 * 60 * 60 * 1000
 
-export const documentedConversation: Model.Seed = {
-  id: "tDtDnQdgm2LXpyiqYvZ6",
-  locationId: "tDtDnQdgm2LXpyiqYvZ6",
-  contactId: "tDtDnQdgm2LXpyiqYvZ6",
-  assignedTo: "tDtDnQdgm2LXpyiqYvZ6",
-  userId: "tDtDnQdgm2LXpyiqYvZ6",
-  lastMessageBody: "Hello, this is the message body",
-  lastMessageDate: DateTime.makeUnsafe(1628008053263),
-  lastMessageType: "TYPE_CALL",
-  unreadCount: 1,
-  inbox: true,
-  starred: false,
-  deleted: false
-}
-
-/** A conversation of the sandbox. */
-export type StoredConversation = Conversation & { readonly id: string; readonly locationId: string }
-
 export interface Settings {
   readonly token: string
   readonly responses: "documented" | "observed"
   readonly conversations: ReadonlyArray<Model.Seed>
+  readonly indexLagMillis: number
+  readonly searchLimit: number
   readonly rateLimit: Model.RateLimit
   readonly oauth: OAuthState.Settings
 }
@@ -88,7 +73,7 @@ const take = <A extends Script>(entries: ReadonlyArray<Scripted<A>>, applies: (s
 
 export const make = (settings: Settings) =>
   Effect.sync(() => {
-    const conversations = new Map<string, StoredConversation>()
+    const conversations = Conversations.make(settings.indexLagMillis)
     const refusals: Array<Scripted<Model.Refusal>> = []
     const revoked = new Set<string>()
     const received: Array<Received> = []
@@ -97,25 +82,15 @@ export const make = (settings: Settings) =>
     const applied: Array<Model.AppliedUpdate> = []
     const usages = new Map<string, Usage>()
     let rateLimit = settings.rateLimit
-    const oauth = OAuthState.make(settings.oauth, () => [
-      ...new Set(Array.from(conversations.values(), ({ locationId }) => locationId))
-    ])
+    const oauth = OAuthState.make(settings.oauth, conversations.locationIds)
 
     const approve = ({ redirectUri, scope, state }: Asked, choice: Model.Choice, now: number) => {
-      const [first] = conversations.values()
-      const code = oauth.approve(
-        { locationId: first?.locationId, ...choice },
-        { scopes: scope.split(" "), redirectUri },
-        now
-      )
+      const [locationId] = conversations.locationIds()
+      const code = oauth.approve({ locationId, ...choice }, { scopes: scope.split(" "), redirectUri }, now)
       return { code, ...(state === undefined || choice.fromMarketplace === true ? {} : { state }) }
     }
 
-    const seed = (conversation: Model.Seed) => {
-      conversations.set(conversation.id, { ...conversation })
-    }
     const reset = () => {
-      conversations.clear()
       refusals.length = 0
       revoked.clear()
       received.length = 0
@@ -125,7 +100,7 @@ export const make = (settings: Settings) =>
       usages.clear()
       oauth.reset()
       rateLimit = settings.rateLimit
-      settings.conversations.forEach(seed)
+      conversations.reset(settings.conversations)
     }
     reset()
 
@@ -168,9 +143,11 @@ export const make = (settings: Settings) =>
     }
 
     const sandbox: Omit<Model.Service, keyof Model.WebhookService> = {
-      seed: (conversation) => Effect.sync(() => seed(conversation)),
+      seed: (conversation) => Effect.map(Clock.currentTimeMillis, (now) => conversations.seed(conversation, now)),
+      receive: (message) =>
+        Effect.map(Clock.currentTimeMillis, (now): Option.Option<Conversation> => conversations.receive(message, now)),
       conversation: (conversationId) =>
-        Effect.sync((): Option.Option<Conversation> => Option.fromNullishOr(conversations.get(conversationId))),
+        Effect.sync((): Option.Option<Conversation> => conversations.get(conversationId)),
       refuse: (refusal) => Effect.sync(() => void refusals.push(scripted(refusal))),
       issue: (grant) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
@@ -243,20 +220,13 @@ export const make = (settings: Settings) =>
             of === operation && (only === undefined || only === conversationId)
         ),
       takeFault: (operation: Model.Operation) => take(faults, ({ operation: only = "update" }) => only === operation),
-      conversation: (conversationId: string) => Option.fromNullishOr(conversations.get(conversationId)),
-      /** The changed conversation, or none where there is no such conversation in the location. */
-      apply: (conversationId: string, changes: Changes) => {
-        const { locationId, starred, unreadCount } = changes
-        const conversation = conversations.get(conversationId)
-        if (conversation === undefined || conversation.locationId !== locationId) return Option.none()
-        const changed: StoredConversation = {
-          ...conversation,
-          ...(unreadCount === undefined ? {} : { unreadCount }),
-          ...(starred === undefined ? {} : { starred })
-        }
-        conversations.set(conversationId, changed)
-        applied.push({ conversationId, ...changes })
-        return Option.some(changed)
+      conversation: conversations.get,
+      search: (query: ConversationQuery, now: number) =>
+        conversations.search(query, Math.min(query.limit ?? 20, settings.searchLimit), now),
+      apply: (conversationId: string, changes: Changes, now: number) => {
+        const changed = conversations.update(conversationId, changes, now)
+        if (changed._tag === "Some") applied.push({ conversationId, ...changes })
+        return changed
       },
       receive: (request: Model.ReceivedRequest) => {
         const entry: Received = { ...request }

@@ -11,6 +11,7 @@ import * as Base64 from "effect/encoding/Base64"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type { Conversation } from "../wire/Conversation.ts"
 import { defaultCompany } from "./installations.ts"
 import type * as Model from "./SandboxModel.ts"
 import type { State, Stored } from "./state.ts"
@@ -109,6 +110,13 @@ export const over = Effect.fnUntraced(function* (state: Stored, url: string | UR
     )
   }
 
+  const unreadUpdate = (before: Option.Option<Conversation>, after: Option.Option<Conversation>) => {
+    if (Option.isNone(before) || Option.isNone(after) || before.value.unreadCount === after.value.unreadCount) return
+    const { contactId, deleted, id, inbox, locationId, starred, unreadCount } = after.value
+    const conversation = { locationId, id, contactId, unreadCount, inbox, starred, deleted }
+    deliver({ type: "ConversationUnreadUpdate", ...conversation })
+  }
+
   const { installations } = state.oauth
   /** Delivers an `INSTALL` for each location that has the app afterwards, and not before. */
   const installing = (change: Effect.Effect<void>, companyId = defaultCompany) =>
@@ -128,6 +136,18 @@ export const over = Effect.fnUntraced(function* (state: Stored, url: string | UR
     ...state,
     sandbox: {
       ...sandbox,
+      receive: (message) =>
+        Effect.gen(function* () {
+          const before = state.conversation(message.conversationId)
+          const after = yield* sandbox.receive(message)
+          if (Option.isNone(after)) return after
+          const { contactId, lastMessageBody: body, locationId } = after.value
+          const { conversationId, direction = "inbound", userId } = message
+          const type = direction === "inbound" ? "InboundMessage" : "OutboundMessage"
+          deliver({ type, locationId, contactId, conversationId, body, direction, userId })
+          unreadUpdate(before, after)
+          return after
+        }),
       install: (installation) => installing(sandbox.install(installation), installation?.companyId),
       addLocation: (location) => installing(sandbox.addLocation(location), location.companyId),
       uninstall: (uninstallation = {}) =>
@@ -139,14 +159,10 @@ export const over = Effect.fnUntraced(function* (state: Stored, url: string | UR
           })
         )
     },
-    apply: (conversationId, changes) => {
+    apply: (conversationId, changes, now) => {
       const before = state.conversation(conversationId)
-      const changed = state.apply(conversationId, changes)
-      if (Option.isSome(before) && Option.isSome(changed) && before.value.unreadCount !== changed.value.unreadCount) {
-        const { contactId, deleted, id, inbox, locationId, starred, unreadCount } = changed.value
-        const conversation = { locationId, id, contactId, unreadCount, inbox, starred, deleted }
-        deliver({ type: "ConversationUnreadUpdate", ...conversation })
-      }
+      const changed = state.apply(conversationId, changes, now)
+      unreadUpdate(before, changed)
       return changed
     }
   } satisfies State["Service"]

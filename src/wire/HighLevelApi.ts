@@ -13,6 +13,7 @@ import { getConversation } from "./getConversation.ts"
 import { getInstalledLocations } from "./getInstalledLocations.ts"
 import { getLocationAccessToken } from "./getLocationAccessToken.ts"
 import type { Declaration } from "./Operation.ts"
+import { searchConversations } from "./searchConversations.ts"
 import { updateConversation } from "./updateConversation.ts"
 
 const bearer = (description: string) =>
@@ -70,6 +71,11 @@ export class Conversations extends HttpApiGroup.make("conversations")
   .add(
     HttpApiEndpoint.get("get", getConversation.path, getConversation).annotateMerge(
       documented(getConversation, "Get Conversation")
+    )
+  )
+  .add(
+    HttpApiEndpoint.get("search", searchConversations.path, searchConversations).annotateMerge(
+      documented(searchConversations, "Search Conversations")
     )
   )
   .annotateEndpoints(HttpApi.PayloadParseOptions, { onExcessProperty: "error", errors: "all" })
