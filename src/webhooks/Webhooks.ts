@@ -29,6 +29,7 @@ import * as Verification from "./verification.ts"
 
 export type {
   ConversationUnreadUpdate,
+  Document,
   Event,
   InboundMessage,
   Install,
@@ -87,7 +88,8 @@ export type Handlers<E, R> = {
     ((event: Extract<Event, { readonly _tag: Tag }>) => Effect.Effect<unknown, E, R>) | undefined
 }
 
-type Handled<H> = { [Tag in keyof H]: H[Tag] extends (event: never) => infer A ? A : never }[keyof H]
+/** What handlers return: their errors and services are those of the composed one. */
+export type Handled<H> = { [Tag in keyof H]: H[Tag] extends (event: never) => infer A ? A : never }[keyof H]
 
 /** Makes one handler of several, chosen by the `_tag` of the event. An event without a handler is ignored. */
 export function on<H extends Handlers<unknown, unknown>>(
