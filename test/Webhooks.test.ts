@@ -1,3 +1,4 @@
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -9,8 +10,11 @@ import * as Metric from "effect/Metric"
 import * as Schema from "effect/Schema"
 import { TestClock } from "effect/testing"
 import type * as Headers from "effect/http/Headers"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
 import * as Persistence from "effect/persistence/Persistence"
 import { Webhooks } from "effect-highlevel"
+import { createServer, request as send } from "node:http"
 import { settle } from "./harness.ts"
 import { appId, bytesOf, makeSigner, route, unreadUpdate } from "./webhooks.ts"
 
@@ -417,6 +421,40 @@ describe("the route", () => {
   })
 })
 
+describe("the route over a socket", () => {
+  it.live(
+    "does not wait for the end of a body that is too large",
+    () =>
+      Effect.gen(function* () {
+        const url = yield* HttpServer.addressFormattedWith(Effect.succeed)
+        const status = yield* Effect.callback<number | undefined>((resume) => {
+          const { port } = new URL(url)
+          const request = send({ port, path: "/webhooks", method: "POST", headers: { "x-ghl-signature": "AAAA" } })
+          request.on("response", ({ statusCode }) => {
+            resume(Effect.succeed(statusCode))
+            request.destroy()
+          })
+          request.on("error", () => {})
+          // It never ends.
+          const write = () => void (request.destroyed || request.write("x".repeat(1000), () => setTimeout(write, 1)))
+          write()
+        })
+        assert.strictEqual(status, 413)
+      }).pipe(
+        Effect.provide(
+          HttpRouter.serve(
+            Webhooks.layer({ appId, keys: [key], path: "/webhooks", maxBytes: 10_000, handler: () => Effect.void }),
+            { disableLogger: true, disableListenLog: true }
+          ).pipe(
+            Layer.provide(Persistence.layerMemory),
+            Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))
+          )
+        )
+      ),
+    20_000
+  )
+})
+
 describe("handlers", () => {
   class Refused extends Schema.TaggedError<Refused>()("Refused", {}) {}
 
@@ -433,6 +471,8 @@ describe("handlers", () => {
       const error: Refused = yield* Effect.flip(handler({ _tag: "UNINSTALL" }))
       assert.strictEqual(error._tag, "Refused")
       assert.deepStrictEqual(seen, ["message hello"])
+      // @ts-expect-error no event has this name
+      Webhooks.on({ InboundMessage: () => Effect.void, OutboundMesage: () => Effect.void })
     })
   )
 })

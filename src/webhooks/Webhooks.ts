@@ -93,7 +93,8 @@ export type Handled<H> = { [Tag in keyof H]: H[Tag] extends (event: never) => in
 
 /** Makes one handler of several, chosen by the `_tag` of the event. An event without a handler is ignored. */
 export function on<H extends Handlers<unknown, unknown>>(
-  handlers: H
+  // A name that is no event's is a mistake.
+  handlers: H & { readonly [Name in Exclude<keyof H, Event["_tag"]>]: never }
 ): (event: Event) => Effect.Effect<void, Effect.Error<Handled<H>>, Effect.Services<Handled<H>>>
 export function on(handlers: Handlers<unknown, unknown>) {
   const handle = (event: Event) => {
