@@ -161,6 +161,7 @@ describe("a delivery", () => {
     Effect.gen(function* () {
       for (const options of [
         { appId: "" },
+        { appId: "the-client-id" },
         { keys: [] },
         { keys: ["nope"] },
         { keys: ["AAAA"] },
@@ -310,14 +311,16 @@ describe("the route", () => {
     }).pipe(Effect.scoped, Effect.provide(Persistence.layerMemory))
   })
 
-  it.effect("asks for the event again when the store fails, and never calls its handler unasked", () => {
+  it.effect("asks for the event again when the store fails or hangs, and never calls its handler unasked", () => {
     let handled = 0
     let isBroken = true
-    const unavailable = new Persistence.PersistenceError({ message: "the store is unavailable" })
+    let failure: Effect.Effect<never, Persistence.PersistenceError> = Effect.fail(
+      new Persistence.PersistenceError({ message: "the store is unavailable" })
+    )
     const backing = Layer.succeed(Persistence.BackingPersistence, {
       make: () =>
         Effect.succeed({
-          get: () => (isBroken ? Effect.fail(unavailable) : Effect.undefined),
+          get: () => (isBroken ? failure : Effect.undefined),
           getMany: () => Effect.die("not used"),
           set: () => Effect.void,
           setMany: () => Effect.void,
@@ -329,6 +332,11 @@ describe("the route", () => {
       const deliver = yield* serve(() => Effect.sync(() => void handled++))
       const { bytes, headers } = yield* post(unreadUpdate({ webhookId: "w-1" }))
       assert.strictEqual(yield* deliver(headers, bytes), 500)
+      failure = Effect.never
+      const hanging = yield* Effect.forkChild(deliver(headers, bytes))
+      yield* settle
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(yield* Fiber.join(hanging), 500)
       assert.strictEqual(handled, 0)
       isBroken = false
       assert.strictEqual(yield* deliver(headers, bytes), 200)

@@ -137,7 +137,7 @@ export interface Options<E, R> extends VerifyOptions {
   /** Handles an event; {@link on} makes one handler of several. If it fails, HighLevel delivers the event again. */
   readonly handler: (event: Event) => Effect.Effect<unknown, E, R>
 
-  /** How long a handler may take before it counts as failed. @default "20 seconds" */
+  /** How long an event may take, to be handled and to be remembered, before it counts as failed. @default "20 seconds" */
   readonly timeout?: Duration.Input | undefined
 }
 
@@ -225,7 +225,10 @@ export const layer = <E, R>(
           )
           return (
             id === undefined ? handling : Effect.provideService(events.get(new Delivery({ id })), Handling, handling)
-          ).pipe(Effect.map(() => isFirst))
+          ).pipe(
+            Effect.timeout(timeoutMillis),
+            Effect.map(() => isFirst)
+          )
         })
 
       const respond = Effect.gen(function* () {

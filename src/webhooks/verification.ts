@@ -70,7 +70,9 @@ export const make = Effect.fnUntraced(function* (options: VerifyOptions) {
   const signatures = yield* Signature.Signature
   const digest = yield* Digest.Digest
   const { appId: ours, keys: texts = [highLevelKey] } = options
-  if (ours === "") return yield* OptionsCheck.invalid("appId", "the id of your app")
+  if (!/^[^-]+$/.test(ours)) {
+    return yield* OptionsCheck.invalid("appId", "the id of your app: the part of its client id before the hyphen")
+  }
   if (texts.length === 0) return yield* OptionsCheck.invalid("keys", "at least one public key")
   const keys = yield* Effect.forEach(texts, readKey)
   const maxAgeMillis = yield* OptionsCheck.millis(options.maxAge ?? "24 hours", "maxAge")
