@@ -253,6 +253,10 @@ describe("a worker", () => {
     const listed: Array<string> = []
     const records = (isAvailable: () => boolean): QueueRecords.Service => ({
       isKnown: () => Effect.succeed(false),
+      waiting: () =>
+        isAvailable()
+          ? Effect.succeed(0)
+          : Effect.fail(new PersistedQueue.PersistedQueueError({ message: "The table is locked" })),
       add: (queue, _id, failure) =>
         isAvailable()
           ? Effect.sync(() => void listed.push(`${queue}: ${JSON.parse(failure).error._tag}`))
@@ -335,6 +339,38 @@ describe("a worker", () => {
       assert.isAtMost((yield* sandbox.requests).length, 4)
       assert.strictEqual(new Set(outcomes.map(({ update }) => update.conversationId)).size, 301)
     }).pipe(Effect.provide(layer({}, many)))
+  )
+
+  it.effect("waits for the location that an earlier worker found stopped, and sends all when its token is valid", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.refuse({ status: 401, body: invalidToken, times: 4 })
+      yield* enqueue([0, 1, 2].map((index) => read(index)))
+      // The token is still refused when the second worker probes it.
+      for (const _ of [1, 2]) {
+        const outcomes = yield* untilIdle()
+        assert.isAtLeast(outcomes.length, 3)
+        assert.notInclude(outcomes.map(nameOf), "Applied")
+      }
+      assert.strictEqual((yield* sandbox.requests).length, 4)
+      assert.deepStrictEqual(countOf(yield* untilIdle()), { Applied: 3 })
+      assert.deepStrictEqual(yield* untilIdle(), [])
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("is not idle while another worker has an update", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.fault({ kind: "slow-headers", delay: "20 seconds" })
+      yield* enqueue([read(0)])
+      const other = yield* Effect.forkChild(take(1))
+      while ((yield* sandbox.requests).length === 0) yield* TestClock.adjust("10 millis")
+      const idle = yield* Effect.forkChild(untilIdle())
+      yield* TestClock.adjust("10 seconds")
+      assert.isUndefined(idle.pollUnsafe())
+      assert.deepStrictEqual(yield* Fiber.join(idle), [])
+      assert.deepStrictEqual(countOf(yield* Fiber.join(other)), { Applied: 1 })
+    }).pipe(Effect.provide(layer()))
   )
 
   it.effect("leaves what a reached daily limit stops in the queue until the limit resets", () =>

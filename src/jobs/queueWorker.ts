@@ -39,6 +39,8 @@ const takersPerRequest = 4
 const busyMillis = 2000
 // After how long one update probes a location that was stopped.
 const stoppedMillis = 300_000
+// What is due later does not keep an idle worker: that is a daily limit.
+const waitedForMillis = 2 * stoppedMillis
 const redeliveryMillis = (deliveries: number) => Math.min(300_000, 1000 * 2 ** (deliveries - 1))
 
 /** Until when the location of a failure is stopped, once it is. */
@@ -76,7 +78,7 @@ export const make = Effect.fnUntraced(function* (settings: {
   const stoppedLocations = StoppedLocations.make()
   const resumesAt = new Map<string, number>()
   let busy = 0
-  let activeUntil = yield* Clock.currentTimeMillis
+  let endedAt = yield* Clock.currentTimeMillis
 
   /** Why a location is stopped, unless it is time to probe it. */
   const reasonAt = (locationId: string, now: number) => {
@@ -92,7 +94,10 @@ export const make = Effect.fnUntraced(function* (settings: {
     const sent = yield* SendUpdate.make(client, base, { requestSlot })
     const now = yield* Clock.currentTimeMillis
     const resumes = sent._tag === "Applied" ? undefined : stopEnd(sent, now)
-    if (stoppedLocations.stops(sent) && resumes !== undefined) resumesAt.set(locationId, resumes)
+    // Not later, where it is stopped already: what was put back is due then.
+    if (stoppedLocations.stops(sent) && resumes !== undefined && !resumesAt.has(locationId)) {
+      resumesAt.set(locationId, resumes)
+    }
     yield* gate.resize(resumes === undefined ? perLocation : 1)
     return sent
   })
@@ -110,7 +115,7 @@ export const make = Effect.fnUntraced(function* (settings: {
       })
     )
 
-  /** The outcome of an update, and until when the worker is not idle because of it. */
+  /** The outcome of an update. None if it lets others pass. */
   const deliver = Effect.fnUntraced(function* ({ deliveries: earlier, ...row }: Queued.Element, attempts: number) {
     const base: Base = { row, update: row.update }
     const id = Queued.idOf(row)
@@ -122,29 +127,25 @@ export const make = Effect.fnUntraced(function* (settings: {
     const now = yield* Clock.currentTimeMillis
     /** An element of its own, which is not counted unless `counted` says so. */
     const putBack = (delay: number, counted = deliveries - 1) => queue.offer({ ...row, deliveries: counted }, { delay })
-    if (sent === undefined) {
-      yield* putBack(busyMillis)
-      return { activeUntil: now + busyMillis }
-    }
+    if (sent === undefined) return yield* Effect.as(putBack(busyMillis), undefined)
     if (sent._tag === "Applied") {
       // A worker may have listed it, and ended before the queue knew.
       if (deliveries > 1) yield* records.remove(name, id)
-      return { outcome: sent, activeUntil: now }
+      return sent
     }
     const resumes = resumesAt.get(row.update.locationId) ?? now
     const waitMillis = Math.max(busyMillis, resumes - now)
-    if (sent._tag === "NotSent") return yield* Effect.as(putBack(waitMillis), { outcome: sent, activeUntil: 0 })
+    if (sent._tag === "NotSent") return yield* Effect.as(putBack(waitMillis), sent)
     const returned: Returned = { ...base, _tag: "Returned", deliveries, because: sent }
     const isStopping = stopEnd(sent, now) !== undefined
-    if (isStopping && resumes > now) return yield* Effect.as(putBack(waitMillis), { outcome: returned, activeUntil: 0 })
+    if (isStopping && resumes > now) return yield* Effect.as(putBack(waitMillis), returned)
     const isTemporary = isStopping || sent._tag === "Defect" || HighLevelError.isTransient(sent.error)
     if (isTemporary && deliveries < maxAttempts) {
-      const delay = redeliveryMillis(deliveries)
-      return yield* Effect.as(putBack(delay, deliveries), { outcome: returned, activeUntil: now + delay })
+      return yield* Effect.as(putBack(redeliveryMillis(deliveries), deliveries), returned)
     }
     // Before the queue acknowledges it: what is in neither of them is lost.
     yield* records.add(name, id, yield* Queued.failureText(sent, Math.min(deliveries, maxAttempts)))
-    return { outcome: sent, activeUntil: now }
+    return sent
   })
 
   const taker = Effect.gen(function* () {
@@ -163,10 +164,8 @@ export const make = Effect.fnUntraced(function* (settings: {
       const unlessTaken = Effect.suspend(() => (taken === undefined ? Effect.void : Effect.never))
       const exit = yield* Effect.exit(Effect.raceFirst(taking, Effect.andThen(Deferred.await(stopped), unlessTaken)))
       if (Exit.isSuccess(exit) && exit.value !== undefined) {
-        const { activeUntil: until, outcome } = exit.value
-        if (outcome !== undefined) yield* Queue.offer(outcomes, outcome)
-        // Until its outcome is taken: a slow reader does not make a worker idle.
-        if (until > 0) activeUntil = Math.max(activeUntil, until, yield* Clock.currentTimeMillis)
+        yield* Queue.offer(outcomes, exit.value)
+        if (exit.value._tag !== "Returned" && exit.value._tag !== "NotSent") endedAt = yield* Clock.currentTimeMillis
       } else if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
         // What became of it could not be recorded: the queue redelivers it.
         if (taken === undefined) yield* Effect.sleep(busyMillis)
@@ -181,10 +180,18 @@ export const make = Effect.fnUntraced(function* (settings: {
     }
   })
 
-  const isIdle = Effect.map(Clock.currentTimeMillis, (now) => busy === 0 && now - activeUntil >= idleMillis)
-  const untilIdle = Effect.gen(function* () {
-    while (!(yield* isIdle)) yield* Effect.sleep(Math.min(idleMillis, 1000))
+  const isIdle = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    if (now - endedAt < idleMillis) return false
+    const probes = [...resumesAt.values()].filter((resumes) => resumes > now)
+    return (yield* records.waiting(name, Math.min(now + waitedForMillis, ...probes))) === 0
   })
+  const untilIdle = isIdle.pipe(
+    // As long as the store cannot count what waits, the worker does not end.
+    Effect.catch((error) => Effect.as(Effect.logWarning(error), false)),
+    Effect.delay(Math.min(idleMillis, 1000)),
+    Effect.repeat({ until: (isIdle) => isIdle })
+  )
   const stop = idleMillis === Infinity ? settings.stop : Effect.raceFirst(settings.stop, untilIdle)
   yield* Effect.forkScoped(Effect.andThen(stop, Deferred.succeed(stopped, undefined)))
   const fibers = yield* Effect.forkScoped(
