@@ -358,6 +358,28 @@ describe("a worker", () => {
     }).pipe(Effect.provide(layer()))
   )
 
+  it.effect("does not wait for a location whose token is refused while several requests are in flight", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* enqueue([read(0)])
+      yield* enqueue(conversations.slice(1).map((_, index) => read(index + 1)))
+      for (const { id } of conversations.slice(1)) {
+        yield* sandbox.refuse({ status: 401, body: invalidToken, conversationId: id, times: Infinity })
+      }
+      const outcomes = yield* untilIdle()
+      assert.strictEqual(new Set(outcomes.map(({ update }) => update.conversationId)).size, 20)
+      assert.isAbove((yield* sandbox.requests).length, 10)
+      assert.isBelow(yield* Effect.clockWith((clock) => clock.currentTimeMillis), 60_000)
+    }).pipe(
+      Effect.provide(
+        // They end one after the other.
+        intercepted(({ conversationId }, call) =>
+          Effect.delay(call, Duration.seconds(Number(conversationId.replace("conversation ", ""))))
+        ).pipe(Layer.provideMerge(layer()))
+      )
+    )
+  )
+
   it.effect("is not idle while another worker has an update", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
