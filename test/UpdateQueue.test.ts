@@ -380,6 +380,18 @@ describe("a worker", () => {
     )
   )
 
+  it.effect("sends one update of a location at a time until HighLevel has accepted its token", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.refuse({ status: 401, body: invalidToken, times: Infinity })
+      yield* enqueue(conversations.map((_, index) => read(index)))
+      yield* untilIdle()
+      assert.strictEqual((yield* sandbox.requests).length, 2)
+    }).pipe(
+      Effect.provide(intercepted((_update, call) => Effect.delay(call, "1 second")).pipe(Layer.provideMerge(layer())))
+    )
+  )
+
   it.effect("is not idle while another worker has an update", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
