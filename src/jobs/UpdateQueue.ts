@@ -115,8 +115,9 @@ export interface WorkOptions extends QueueOptions {
   readonly maxAttempts?: number | undefined
 
   /**
-   * After how long without an update the worker stops. What is in flight or to be
-   * redelivered is waited for, but not what was put back for a stopped location.
+   * The worker stops when nothing is left in the queue, and its last update ended so long
+   * ago. It waits for what is with other workers and for what is due within 10 minutes,
+   * but not for the updates of a location that it found stopped itself.
    *
    * @default never
    */
