@@ -122,7 +122,7 @@ describe.skipIf(isMissing)("a queue at a shell", () => {
         assert.notInclude(listed.stdout, "\u009b")
         assert.deepStrictEqual(
           [listed.code, listed.stderr],
-          [0, "1 update has failed for good. --retry puts them back into the queue.\n"]
+          [0, "1 update has failed permanently. --retry puts them back into the queue.\n"]
         )
 
         const retried = yield* run(["failures", "--retry", "--json", ...queue])
@@ -132,7 +132,7 @@ describe.skipIf(isMissing)("a queue at a shell", () => {
           [0, { _tag: "Failures", failures: 1, retried: true }]
         )
         assert.strictEqual((yield* run(["work", "--idle", "1", ...queue])).code, 0)
-        assert.strictEqual((yield* run(["failures", ...queue])).stderr, "0 updates have failed for good.\n")
+        assert.strictEqual((yield* run(["failures", ...queue])).stderr, "0 updates have failed permanently.\n")
         assert.strictEqual((yield* sandbox.applied).length, 2)
       }).pipe(Effect.provide(sandboxWith(2))),
     patience

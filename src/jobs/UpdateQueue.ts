@@ -111,7 +111,7 @@ export interface WorkOptions extends QueueOptions {
    */
   readonly concurrency?: number | undefined
 
-  /** How often an update is delivered before it has failed for good. @default 10 */
+  /** How often an update is delivered before it has failed permanently. @default 10 */
   readonly maxAttempts?: number | undefined
 
   /**
@@ -189,7 +189,7 @@ export const work = (
     })
   )
 
-/** The updates that have failed for good, in any order. */
+/** The updates that have failed permanently, in any order. */
 export const failures = ({ name = defaultName }: QueueOptions = {}): Stream.Stream<
   Queued.Failure,
   PersistedQueue.PersistedQueueError,
