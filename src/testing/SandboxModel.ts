@@ -289,7 +289,7 @@ export interface Service extends WebhookService {
   readonly approve: (url: string, choice?: Choice) => Effect.Effect<{ readonly code: string; readonly state?: string }>
   /** Installs the app, without a redirect. An agency that the sandbox does not know yet has it in every location. */
   readonly install: (installation?: Installation) => Effect.Effect<void>
-  /** Removes the app: the tokens that were issued for it are invalid for good. */
+  /** Removes the app: the tokens that were issued for it are invalid permanently. */
   readonly uninstall: (uninstallation?: Uninstallation) => Effect.Effect<void>
   /** Adds a location to an agency; it has the app where the agency installed it in future locations, too. */
   readonly addLocation: (location: AddedLocation) => Effect.Effect<void>
