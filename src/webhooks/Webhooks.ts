@@ -149,8 +149,8 @@ export interface Options<E, R> extends VerifyOptions {
  * - Rejected deliveries get a 401, those that are too large a 413, malformed ones a 400.
  * - An event is handled once: by its `webhookId`, else by its bytes. What was handled is
  *   remembered for `maxAge` in the `Persistence` in the context, such as
- *   `Persistence.layerRedis`. `Persistence.layerMemory` forgets with the process, and keeps
- *   what is never delivered again.
+ *   `Persistence.layerRedis`. `Persistence.layerMemory` forgets when the process ends, and
+ *   until then grows with every event.
  * - An event without `webhookId` and `timestamp` is handled whenever it is delivered: an
  *   unread count that changes back and forth looks the same each time.
  * - A handler that fails or takes too long is a 500, and the event is delivered again. So

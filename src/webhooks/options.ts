@@ -5,7 +5,9 @@ import type * as Duration from "effect/Duration"
 export interface VerifyOptions {
   /**
    * The id of your app: the part of its client id before the hyphen. HighLevel signs the
-   * events of every app with one key, so those of another app are refused.
+   * events of every app with one key, so those of another app are rejected. An event without
+   * `appId` is accepted, unless it is an `INSTALL` or `UNINSTALL`: live ones about
+   * conversations may lack it.
    */
   readonly appId: string
 
