@@ -3,6 +3,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import { TestClock } from "effect/testing"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
@@ -70,29 +71,29 @@ describe("an event of the sandbox", () => {
     })
   )
 
-  it.effect("is delivered again after 10, 20, 40 seconds … as it was, until the response is a 2xx", () =>
-    Effect.gen(function* () {
-      const { requests, bodies, fetch } = receiver(500, "nothing", 401)
+  it.effect("is delivered again after 10, 20, 40 seconds … as it was, until the response is a 2xx", () => {
+    const { requests, bodies, fetch } = receiver(500, "nothing", 401)
+    // It logs what failed, and waits.
+    let failures = 0
+    return Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
-      const fiber = yield* Effect.forkChild(
-        Effect.provideService(sandbox.deliver(url, { type: "X" }), FetchHttpClient.Fetch, fetch)
-      )
-      for (const [seconds, sent] of [
-        [0, 1],
-        [9, 1],
-        [1, 2],
-        [20, 3],
-        [39, 3],
-        [1, 4]
-      ] as const) {
-        yield* TestClock.adjust(`${seconds} seconds`)
-        yield* TestClock.withLive(Effect.sleep("5 millis"))
-        assert.lengthOf(requests, sent)
+      const fiber = yield* Effect.forkChild(sandbox.deliver(url, { type: "X" }))
+      for (const [attempt, seconds] of [10, 20, 40].entries()) {
+        yield* until(Effect.sync(() => failures === attempt + 1))
+        yield* settle
+        yield* TestClock.adjust(`${seconds - 1} seconds`)
+        yield* settle
+        assert.lengthOf(requests, attempt + 1)
+        yield* TestClock.adjust("1 second")
       }
       assert.deepStrictEqual(yield* Fiber.join(fiber), { attempts: 4, status: 200 })
+      assert.lengthOf(bodies, 4)
       for (const body of bodies) assert.deepStrictEqual(body, bodies[0])
-    }).pipe(Effect.provide(Sandbox.layer()))
-  )
+    }).pipe(
+      Effect.provide([Sandbox.layer(), Logger.layer([Logger.make(() => void failures++)])]),
+      Effect.provideService(FetchHttpClient.Fetch, fetch)
+    )
+  })
 
   it.live("is given up after 12 attempts, or as many as asked for", () =>
     Effect.gen(function* () {

@@ -332,9 +332,10 @@ describe("the route", () => {
       const deliver = yield* serve(() => Effect.sync(() => void handled++))
       const { bytes, headers } = yield* post(unreadUpdate({ webhookId: "w-1" }))
       assert.strictEqual(yield* deliver(headers, bytes), 500)
-      failure = Effect.never
+      const began = yield* Deferred.make<void>()
+      failure = Effect.andThen(Deferred.succeed(began, undefined), Effect.never)
       const hanging = yield* Effect.forkChild(deliver(headers, bytes))
-      yield* settle
+      yield* Deferred.await(began)
       yield* TestClock.adjust("20 seconds")
       assert.strictEqual(yield* Fiber.join(hanging), 500)
       assert.strictEqual(handled, 0)
