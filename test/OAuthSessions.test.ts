@@ -64,14 +64,15 @@ describe("a token that HighLevel refuses", () => {
 })
 
 describe("a location of an agency", () => {
-  it.effect("moves to another agency, and is not written again for the same one", () =>
+  it.effect("moves to another agency, and keeps its tokens when the same one installs the app again", () =>
     Effect.gen(function* () {
       const oauth = yield* OAuth.OAuth
-      yield* oauth.addLocation({ companyId: "first", locationId })
-      const first = yield* stored()
+      yield* connect({ companyId }, "Company")
+      yield* star
+      const { tokens } = JSON.parse(yield* stored())
       yield* TestClock.adjust("1 hour")
-      yield* oauth.addLocation({ companyId: "first", locationId })
-      assert.strictEqual(yield* stored(), first)
+      yield* oauth.addLocation({ companyId, locationId })
+      assert.deepStrictEqual(JSON.parse(yield* stored()).tokens, tokens)
       yield* oauth.addLocation({ companyId: "second", locationId })
       assert.strictEqual(JSON.parse(yield* stored()).agency, "second")
       // Its own authorization outranks an agency's.

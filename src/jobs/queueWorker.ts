@@ -23,7 +23,7 @@ interface Delivery extends Outcome.Base<Queued.QueuedUpdate> {
 export interface Returned extends Delivery {
   readonly _tag: "Returned"
   /** What the delivery ended with. */
-  readonly because: Queued.Unsuccessful
+  readonly because: Outcome.Failed<Queued.QueuedUpdate> | Outcome.Defect<Queued.QueuedUpdate>
 }
 
 /** What a worker reports of an update. */
