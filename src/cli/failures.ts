@@ -1,4 +1,4 @@
-/** `effect-highlevel failures`: lists what has failed for good in a queue, and puts it back. */
+/** `effect-highlevel failures`: lists what has failed permanently in a queue, and puts it back. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -47,11 +47,11 @@ export const failures = Command.make(
         ? JSON.stringify({ _tag: "Failures", failures: count, retried: retry })
         : retry
           ? `${Output.counted(count, "update")} that had failed ${count === 1 ? "is" : "are"} in the queue again.`
-          : `${Output.counted(count, "update")} ${have} failed for good.${count === 0 ? "" : " --retry puts them back into the queue."}`
+          : `${Output.counted(count, "update")} ${have} failed permanently.${count === 0 ? "" : " --retry puts them back into the queue."}`
     )
   }, CliFailure.asAsked)
 ).pipe(
-  Command.withDescription("List the updates of a queue in Redis (HIGHLEVEL_REDIS_URL) that have failed for good"),
+  Command.withDescription("List the updates of a queue in Redis (HIGHLEVEL_REDIS_URL) that have failed permanently"),
   Command.withExamples([
     { command: "effect-highlevel failures", description: "Print them, one a line" },
     { command: "effect-highlevel failures --retry", description: "Send them again" }

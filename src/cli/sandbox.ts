@@ -21,6 +21,11 @@ export const sandbox = Command.make(
       Flag.withDescription("Respond as documented, or as observed live"),
       Flag.withDefault("documented")
     ),
+    webhooks: Flag.String("webhooks").pipe(
+      Flag.withSchema(Schema.String.check(Schema.isPattern(/^https?:\/\/[^\s]+$/))),
+      Flag.withDescription("Deliver signed webhooks to this URL: unread counts that an update changed"),
+      Flag.optional
+    ),
     providerStates: Flag.Boolean("provider-states").pipe(
       Flag.withDescription("Take a Pact verifier's provider states at /_pact/provider-states"),
       Flag.withDefault(false)

@@ -18,14 +18,22 @@ const program = Config.String("npm_lifecycle_event").pipe(
   Config.map((event) => (event === "cli" ? "npm run -s cli --" : "effect-highlevel"))
 )
 
+const webhookLines = Effect.fnUntraced(function* (url: string) {
+  const { webhookKey } = yield* Sandbox.Sandbox
+  const appId = Sandbox.defaultApp.clientId.split("-")[0]
+  return ["", `It delivers webhooks to ${url}, for the app ${appId}, signed with the key`, yield* webhookKey]
+})
+
 export const serve = Effect.fnUntraced(function* (options: {
   readonly port: number
   readonly token: Option.Option<string>
   readonly responses: "documented" | "observed"
+  readonly webhooks: Option.Option<string>
   readonly providerStates: boolean
 }) {
   const { responses, port, providerStates } = options
   const token = Option.getOrElse(options.token, () => Sandbox.defaultToken)
+  const webhooks = Option.getOrUndefined(options.webhooks)
   const ready = Effect.gen(function* () {
     const url = yield* Sandbox.url
     const { id, locationId } = Sandbox.documentedConversation
@@ -33,19 +41,21 @@ export const serve = Effect.fnUntraced(function* (options: {
       [
         `The sandbox listens on ${url}; Ctrl-C ends it. In another shell:`,
         "",
-        `HIGHLEVEL_TOKEN=${shellWord(token)} ${yield* program} update ${id} --location-id ${locationId} --unread-count 0 --starred --base-url ${url}`
+        `HIGHLEVEL_TOKEN=${shellWord(token)} ${yield* program} update ${id} --location-id ${locationId} --unread-count 0 --starred --base-url ${url}`,
+        ...(webhooks === undefined ? [] : yield* webhookLines(webhooks))
       ].join("\n")
     )
     return yield* Effect.never
   })
   yield* ready.pipe(
     Effect.provide(
-      Sandbox.layerServer({ token, responses, providerStates }).pipe(
+      Sandbox.layerServer({ token, responses, providerStates, webhooks }).pipe(
         Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port, host: "127.0.0.1" }))
       )
     ),
     Effect.catchTags({
       ServeError: (error) => Effect.fail(Listen.cannotListen(port, error)),
+      CryptoError: (error) => Effect.fail(CliFailure.usage(`This runtime cannot sign webhooks: ${error.message}`)),
       ConfigError: (error) => Effect.fail(CliFailure.usage(error.message))
     })
   )

@@ -195,7 +195,7 @@ export interface Service {
     refreshToken: Redacted.Redacted
   ) => Effect.Effect<void, AccessToken.AccessTokenError>
 
-  /** Serves a location by the token of its agency from now on, also if it was disconnected. */
+  /** Serves a location by the token of its agency from now on, also if it was disconnected before `installedAt`. */
   readonly addLocation: (options: {
     readonly companyId: string
     readonly locationId: string
