@@ -81,8 +81,9 @@ const refuse = (refusal: Refusal) => {
 const notFound = (conversationId: string) => `Conversation with id ${conversationId} not found`
 
 // The recorded response of 2026-07-17 carried these fields and no others.
-const observedUpdate = (conversation: StoredConversation, traceId: string, now: number) =>
-  HttpServerResponse.jsonUnsafe({
+const observedUpdate = (conversation: StoredConversation, traceId: string, now: number) => {
+  const { lastMessageDate } = conversation
+  return HttpServerResponse.jsonUnsafe({
     success: true,
     conversation: {
       id: conversation.id,
@@ -90,13 +91,14 @@ const observedUpdate = (conversation: StoredConversation, traceId: string, now: 
       deleted: conversation.deleted,
       contactId: conversation.contactId,
       locationId: conversation.locationId,
-      lastMessageDate: "2026-07-17T10:22:59.598Z",
+      lastMessageDate: lastMessageDate == null ? "2026-07-17T10:22:59.598Z" : DateTime.formatIso(lastMessageDate),
       lastMessageType: 100,
       dateUpdated: new Date(now).toISOString(),
       starred: conversation.starred
     },
     traceId
   })
+}
 
 // Recorded reads leave out `inbox` and `starred`, and have dates of another encoding.
 const observedGet = ({ lastMessageDate, ...conversation }: StoredConversation) => {
