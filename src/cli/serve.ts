@@ -71,7 +71,7 @@ export const serve = Effect.fnUntraced(function* (options: {
         ...(isShared
           ? [
               "",
-              `Other machines reach it, too, with this token and without encryption, at the address of this one. Their`,
+              "Other machines reach it, too, with this token and without encryption, at the address of this one. Their",
               "clients refuse plain HTTP to it unless HIGHLEVEL_ALLOW_INSECURE_HTTP=true."
             ]
           : []),
