@@ -27,7 +27,7 @@ export interface Newer {
   readonly restored: boolean
 }
 
-/** Nothing was sent: the conversation was read since the search. Only with `recheck`. */
+/** Nothing was sent: the conversation has no unread messages any more. */
 export interface AlreadyRead {
   readonly _tag: "AlreadyRead"
   readonly row: FoundConversation
@@ -148,7 +148,7 @@ export const markRead = (
       // Where no conversation has a date, all are left alone.
       const latest = millisOf(cutOff) ?? -Infinity
 
-      const leave = (row: FoundConversation): Newer | AlreadyRead | undefined => {
+      const leaveAlone = (row: FoundConversation): Newer | AlreadyRead | undefined => {
         if ((dateOf(row) ?? Infinity) > latest) return { _tag: "Newer", row, restored: false }
         return row.unreadCount === 0 && starred === undefined ? { _tag: "AlreadyRead", row } : undefined
       }
@@ -189,7 +189,7 @@ export const markRead = (
           maxFailures,
           readAhead,
           stop,
-          leave,
+          leaveAlone,
           undo,
           ...(recheck === true ? { reread, begunPerLocation: recheckedAtOnce } : {})
         }
