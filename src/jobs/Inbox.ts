@@ -173,11 +173,13 @@ export const markRead = (
       const reread = (row: FoundConversation, callOptions: CallOptions) =>
         Effect.map(
           client.execute(getConversation, { conversationId: row.id ?? "", locationId }, callOptions),
-          ({ output: { type: _, ...conversation } }): FoundConversation => ({
+          ({ output }): FoundConversation => ({
             ...row,
-            ...conversation,
+            ...output,
+            // A channel here, and a name there.
+            type: row.type ?? null,
             // Where it comes without a date, that of the search counts.
-            ...(conversation.lastMessageDate ? { sort: null } : { lastMessageDate: row.lastMessageDate ?? null })
+            ...(output.lastMessageDate ? { sort: null } : { lastMessageDate: row.lastMessageDate ?? null })
           })
         )
       const undo = ({ response, row, update }: Bulk.Applied<FoundConversation>) => {
