@@ -101,9 +101,7 @@ export const markRead = Command.make(
         ...(plan.before === undefined ? {} : { before: plan.before }),
         ...(Option.isSome(given.starred) ? { starred: given.starred.value } : {}),
         ...(Option.isSome(maxFailures) ? { maxFailures: maxFailures.value } : {}),
-        ...(Option.isSome(concurrency)
-          ? { concurrency: concurrency.value, concurrencyPerLocation: concurrency.value }
-          : {}),
+        ...(Option.isSome(concurrency) ? { concurrency: concurrency.value } : {}),
         stop: Deferred.await(stop),
         recheck,
         dryRun
