@@ -1,6 +1,6 @@
 /**
  * An application's own HTTP API: `POST /conversations/:conversationId/read` marks a
- * conversation read, and each error of the update becomes an answer that says what
+ * conversation read, and each error of the update becomes a response that says what
  * to do about it. `GET /openapi.json` describes the API.
  *
  * Reads HIGHLEVEL_TOKEN, HIGHLEVEL_LOCATION_ID, and, where set, PORT (8080) and, to
@@ -48,7 +48,7 @@ const Handlers = HttpApiBuilder.group(
     const locationId = yield* Config.String("HIGHLEVEL_LOCATION_ID")
 
     return handlers.handle("read", ({ params: { conversationId } }) =>
-      // Somebody waits for the answer, so the call may not take as long as a backlog may.
+      // Somebody waits for the response, so the call may not take as long as a backlog may.
       Conversations.update({ conversationId, locationId, unreadCount: 0 }, { timeout: "10 seconds" }).pipe(
         Effect.provideService(HighLevelClient.HighLevelClient, client),
         Effect.map(({ conversation }) => ({ unreadCount: conversation.unreadCount ?? 0 })),

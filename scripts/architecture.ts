@@ -14,6 +14,7 @@ const folders: Readonly<Record<string, ReadonlyArray<string>>> = {
   oauth: ["wire", "client"],
   jobs: ["wire", "client"],
   node: ["client"],
+  webhooks: ["wire", "client", "oauth"],
   testing: ["wire"],
   cli: ["wire", "rateLimit", "client", "oauth", "jobs", "node", "testing"]
 }

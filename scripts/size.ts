@@ -70,8 +70,7 @@ const programs = [
       import * as OAuth from "effect-highlevel/OAuth"
       import * as TokenStore from "effect-highlevel/TokenStore"
       ${updating}
-      const tokens = OAuth.layerLocations.pipe(
-        Layer.provide(OAuth.layer({ clientId: "i", clientSecret: Redacted.make("s") })),
+      const tokens = OAuth.layer({ clientId: "i", clientSecret: Redacted.make("s") }).pipe(
         Layer.provide(TokenStore.layerMemory), Layer.provide(FetchHttpClient.layer))
       const connected = HighLevelClient.layer().pipe(Layer.provide(tokens), Layer.provide(FetchHttpClient.layer))
       Effect.runPromise(Effect.provide(Conversations.update(update), connected))`
@@ -105,8 +104,67 @@ const programs = [
       Effect.runPromise(Stream.runDrain(UpdateQueue.work()).pipe(Effect.provide(shared)))`
   },
   {
+    title: "with `Webhooks.verify`",
+    budget: 71_000,
+    code: `${fetching}
+      import * as Conversations from "effect-highlevel/Conversations"
+      import * as HighLevelClient from "effect-highlevel/HighLevelClient"
+      import * as Webhooks from "effect-highlevel/Webhooks"
+      ${updating}
+      const star = Webhooks.on({ InboundMessage: () => Conversations.update(update) })
+      const receive = (request, bytes) =>
+        Webhooks.verify(request.headers, bytes, { appId: "a" }).pipe(Effect.flatMap(star), Effect.provide(layer))
+      export default { fetch: async (request) => {
+        await Effect.runPromise(receive(request, new Uint8Array(await request.arrayBuffer())))
+        return new Response()
+      } }`
+  },
+  {
+    // What `Webhooks.layer` stands on.
+    title: "with Effect's `HttpRouter` and `PersistedCache`",
+    budget: 88_000,
+    code: `${fetching}
+      import * as HttpRouter from "effect/http/HttpRouter"
+      import * as HttpServerRequest from "effect/http/HttpServerRequest"
+      import * as HttpServerResponse from "effect/http/HttpServerResponse"
+      import * as Persistable from "effect/persistence/Persistable"
+      import * as PersistedCache from "effect/persistence/PersistedCache"
+      import * as Persistence from "effect/persistence/Persistence"
+      import * as Conversations from "effect-highlevel/Conversations"
+      import * as HighLevelClient from "effect-highlevel/HighLevelClient"
+      ${updating}
+      class Delivery extends Persistable.Class()("Delivery", { primaryKey: ({ id }) => id }) {}
+      const route = Layer.unwrap(Effect.gen(function* () {
+        const events = yield* PersistedCache.make(() => Conversations.update(update), { storeId: "s", timeToLive: () => 1 })
+        return HttpRouter.add("POST", "/webhooks", Effect.gen(function* () {
+          const { arrayBuffer } = yield* HttpServerRequest.HttpServerRequest
+          yield* events.get(new Delivery({ id: String(yield* arrayBuffer) }))
+          return HttpServerResponse.empty({ status: 200 })
+        }))
+      }))
+      const { handler: fetch } = HttpRouter.toWebHandler(
+        route.pipe(Layer.provide(layer), Layer.provide(Persistence.layerMemory)))
+      export default { fetch }`
+  },
+  {
+    title: "with `Webhooks.layer`, remembering in memory",
+    budget: 94_000,
+    code: `${fetching}
+      import * as HttpRouter from "effect/http/HttpRouter"
+      import * as Persistence from "effect/persistence/Persistence"
+      import * as Conversations from "effect-highlevel/Conversations"
+      import * as HighLevelClient from "effect-highlevel/HighLevelClient"
+      import * as Webhooks from "effect-highlevel/Webhooks"
+      ${updating}
+      const handler = Webhooks.on({ InboundMessage: () => Conversations.update(update) })
+      const route = Webhooks.layer({ path: "/webhooks", appId: "a", handler })
+      const { handler: fetch } = HttpRouter.toWebHandler(
+        route.pipe(Layer.provide(layer), Layer.provide(Persistence.layerMemory)))
+      export default { fetch }`
+  },
+  {
     title: "against `Sandbox.layer`, as in a test",
-    budget: 129_000,
+    budget: 136_000,
     code: `${fetching}
       import * as Conversations from "effect-highlevel/Conversations"
       import * as HighLevelClient from "effect-highlevel/HighLevelClient"

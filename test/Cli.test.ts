@@ -2,8 +2,11 @@ import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import * as ManagedRuntime from "effect/ManagedRuntime"
+import { Webhooks } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { once } from "node:events"
+import { createServer, type IncomingHttpHeaders } from "node:http"
+import { buffer } from "node:stream/consumers"
 import packageJson from "../package.json" with { type: "json" }
 import * as Cli from "./cli.ts"
 import { ids, runningLive } from "./harness.ts"
@@ -46,6 +49,31 @@ describe.concurrent("effect-highlevel", { timeout: 60_000 }, () => {
     assert.strictEqual((await once(child, "close"))[0], 130)
   })
 
+  it("sandbox --webhooks delivers what an update changed, signed with the key that it prints", async () => {
+    let deliver: (delivery: { readonly headers: IncomingHttpHeaders; readonly body: Uint8Array }) => void = () => {}
+    const delivered = new Promise<Parameters<typeof deliver>[0]>((resolve) => (deliver = resolve))
+    const receiver = createServer(async (request, response) => {
+      deliver({ headers: request.headers, body: await buffer(request) })
+      response.end()
+    }).listen(0, "127.0.0.1")
+    await once(receiver, "listening")
+    const address = receiver.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    const child = Process.start(script, ["sandbox", "--webhooks", `http://127.0.0.1:${port}/webhooks`])
+    child.stdout.setEncoding("utf8")
+    let banner = ""
+    while (!banner.includes("for the app")) banner += String((await once(child.stdout, "data"))[0])
+    const [, url = ""] = /--base-url (\S+)/.exec(banner) ?? []
+    const [, appId = "", key = ""] = /for the app (\S+), signed with the key\n(\S+)/.exec(banner) ?? []
+    await program(update("--unread-count", "0", "--base-url", url), { HIGHLEVEL_TOKEN: "sandbox-token" })
+    const { body, headers } = await delivered
+    const event = await Effect.runPromise(Webhooks.verify(headers, body, { appId, keys: [key] }))
+    assert.deepInclude(event, { _tag: "ConversationUnreadUpdate", id: ids.conversationId, unreadCount: 0 })
+    receiver.close()
+    child.kill("SIGINT")
+    assert.strictEqual((await once(child, "close"))[0], 130)
+  })
+
   it("update prints the conversation as a table", async () => {
     const { code, stderr, stdout } = await run(update("--unread-count", "0", "--starred"), environment())
     assert.deepStrictEqual([code, stderr], [0, ""])
@@ -73,6 +101,7 @@ describe.concurrent("effect-highlevel", { timeout: 60_000 }, () => {
     ["an unknown version in the environment", update("--starred"), { HIGHLEVEL_API_VERSION: "1999" }, 64, "Usage"],
     ["feedback that is an array", update("--feedback", "[]"), {}, 64, "Usage"],
     ["a port that is none", ["sandbox", "--port", "99999"], {}, 64, "Usage"],
+    ["webhooks to no URL", ["sandbox", "--webhooks", "localhost"], {}, 64, "Usage"],
     ["a token that cannot be one", ["sandbox", "--token", "a b"], {}, 64, "Usage"],
     ["the wizard, which asks on stdout", update("--starred", "--wizard"), {}, 64, "Usage"],
     ["a count below zero", update("--unread-count=-1"), {}, 64, "InvalidRequest"],

@@ -1,8 +1,10 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
 import { Sandbox } from "effect-highlevel/testing"
 import { inputOf, sandboxWith, temporaryFiles, token } from "./bulk.ts"
 import * as Cli from "./cli.ts"
+import { runningLive } from "./harness.ts"
 import { isMissing, startRedis } from "./redis.ts"
 
 const patience = 20_000
@@ -23,15 +25,15 @@ describe.skipIf(isMissing)("a queue at a shell", () => {
   afterAll(() => redis.end())
 
   const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, env: Record<string, string> = {}) {
-    return yield* Cli.run(args, {
+    const shell = {
       HIGHLEVEL_TOKEN: token,
       HIGHLEVEL_BASE_URL: yield* Sandbox.url,
-      HIGHLEVEL_REDIS_URL: `redis://127.0.0.1:${redis.port}`,
-      ...env
-    })
+      HIGHLEVEL_REDIS_URL: `redis://127.0.0.1:${redis.port}`
+    }
+    return yield* runningLive(Cli.run(args, { ...shell, ...env }))
   })
 
-  it.live(
+  it.effect(
     "says each week which updates of a job are new, and sends only those",
     () =>
       Effect.gen(function* () {
@@ -74,7 +76,7 @@ describe.skipIf(isMissing)("a queue at a shell", () => {
     patience
   )
 
-  it.live(
+  it.effect(
     "names a job that has no name, so that it can be continued",
     () =>
       Effect.gen(function* () {
@@ -92,7 +94,7 @@ describe.skipIf(isMissing)("a queue at a shell", () => {
     patience
   )
 
-  it.live(
+  it.effect(
     "lists what has failed for good, and sends it again",
     () =>
       Effect.gen(function* () {
@@ -120,7 +122,7 @@ describe.skipIf(isMissing)("a queue at a shell", () => {
         assert.notInclude(listed.stdout, "\u009b")
         assert.deepStrictEqual(
           [listed.code, listed.stderr],
-          [0, "1 update has failed for good. --retry puts them back into the queue.\n"]
+          [0, "1 update has failed permanently. --retry puts them back into the queue.\n"]
         )
 
         const retried = yield* run(["failures", "--retry", "--json", ...queue])
@@ -130,13 +132,13 @@ describe.skipIf(isMissing)("a queue at a shell", () => {
           [0, { _tag: "Failures", failures: 1, retried: true }]
         )
         assert.strictEqual((yield* run(["work", "--idle", "1", ...queue])).code, 0)
-        assert.strictEqual((yield* run(["failures", ...queue])).stderr, "0 updates have failed for good.\n")
+        assert.strictEqual((yield* run(["failures", ...queue])).stderr, "0 updates have failed permanently.\n")
         assert.strictEqual((yield* sandbox.applied).length, 2)
       }).pipe(Effect.provide(sandboxWith(2))),
     patience
   )
 
-  it.live(
+  it.effect(
     "sends a few of 1,001 updates with a wrong token, and says why it sent no more",
     () =>
       Effect.gen(function* () {
@@ -157,7 +159,31 @@ describe.skipIf(isMissing)("a queue at a shell", () => {
     patience
   )
 
-  it.live(
+  it.effect(
+    "waits for what an earlier worker could not send, and says so",
+    () =>
+      Effect.gen(function* () {
+        const sandbox = yield* Sandbox.Sandbox
+        const queue = ["--queue", "fixed"]
+        const input = file(`${inputOf(0, 1)}\n${inputOf(1, 1)}\n`)
+        yield* run(["enqueue", "--job", "job", "--input", input, ...queue])
+        const refused = yield* run(["work", "--idle", "1", ...queue], { HIGHLEVEL_TOKEN: "wrong" })
+        assert.strictEqual(refused.code, 77)
+        assert.match(refused.stderr, /\n2 updates left in the queue\.\n$/)
+        yield* TestClock.adjust("295 seconds")
+        const sent = yield* run(["work", "--idle", "1", ...queue])
+        assert.strictEqual(sent.code, 0)
+        assert.match(
+          sent.stderr,
+          /^Not due yet: 2 updates of stopped locations or to be redelivered\. What is due within 10 minutes is waited for\.\n/
+        )
+        assert.match(sent.stderr, /\n2 outcomes: 2 applied in \d s\n$/)
+        assert.strictEqual((yield* sandbox.applied).length, 2)
+      }).pipe(Effect.provide(sandboxWith(2))),
+    patience
+  )
+
+  it.effect(
     "escapes what HighLevel sent, and says in words that Redis is unavailable",
     () =>
       Effect.gen(function* () {

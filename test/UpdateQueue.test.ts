@@ -253,7 +253,10 @@ describe("a worker", () => {
     const listed: Array<string> = []
     const records = (isAvailable: () => boolean): QueueRecords.Service => ({
       isKnown: () => Effect.succeed(false),
-      delayedUntil: () => Effect.succeed(0),
+      waiting: () =>
+        isAvailable()
+          ? Effect.succeed(0)
+          : Effect.fail(new PersistedQueue.PersistedQueueError({ message: "The table is locked" })),
       add: (queue, _id, failure) =>
         isAvailable()
           ? Effect.sync(() => void listed.push(`${queue}: ${JSON.parse(failure).error._tag}`))
@@ -338,17 +341,70 @@ describe("a worker", () => {
     }).pipe(Effect.provide(layer({}, many)))
   )
 
-  it.effect("started again takes what an earlier one has put back, before it is idle", () =>
+  it.effect("waits for the location that an earlier worker found stopped, and sends all when its token is valid", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
-      yield* sandbox.refuse({ status: 401, body: invalidToken, times: 2 })
-      yield* enqueue(many.map((_, index) => read(index)))
-      const notSent = yield* untilIdle({ idle: "30 seconds" })
-      assert.strictEqual(new Set(notSent.map(({ update }) => update.conversationId)).size, 301)
-      // Its operator has put in another token.
+      yield* sandbox.refuse({ status: 401, body: invalidToken, times: 4 })
+      yield* enqueue([0, 1, 2].map((index) => read(index)))
+      // The token is still refused when the second worker probes it.
+      for (const _ of [1, 2]) {
+        const outcomes = yield* untilIdle()
+        assert.isAtLeast(outcomes.length, 3)
+        assert.notInclude(outcomes.map(nameOf), "Applied")
+      }
+      assert.strictEqual((yield* sandbox.requests).length, 4)
+      assert.deepStrictEqual(countOf(yield* untilIdle()), { Applied: 3 })
+      assert.deepStrictEqual(yield* untilIdle(), [])
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("does not wait for a location whose token is refused while several requests are in flight", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* enqueue([read(0)])
+      yield* enqueue(conversations.slice(1).map((_, index) => read(index + 1)))
+      for (const { id } of conversations.slice(1)) {
+        yield* sandbox.refuse({ status: 401, body: invalidToken, conversationId: id, times: Infinity })
+      }
       const outcomes = yield* untilIdle()
-      assert.deepStrictEqual(countOf(outcomes), { Applied: 301 })
-    }).pipe(Effect.provide(layer({}, many)))
+      assert.strictEqual(new Set(outcomes.map(({ update }) => update.conversationId)).size, 20)
+      assert.isAbove((yield* sandbox.requests).length, 10)
+      assert.isBelow(yield* Effect.clockWith((clock) => clock.currentTimeMillis), 60_000)
+    }).pipe(
+      Effect.provide(
+        // They end one after the other.
+        intercepted(({ conversationId }, call) =>
+          Effect.delay(call, Duration.seconds(Number(conversationId.replace("conversation ", ""))))
+        ).pipe(Layer.provideMerge(layer()))
+      )
+    )
+  )
+
+  it.effect("sends one update of a location at a time until HighLevel has accepted its token", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.refuse({ status: 401, body: invalidToken, times: Infinity })
+      yield* enqueue(conversations.map((_, index) => read(index)))
+      yield* untilIdle()
+      assert.strictEqual((yield* sandbox.requests).length, 2)
+    }).pipe(
+      Effect.provide(intercepted((_update, call) => Effect.delay(call, "1 second")).pipe(Layer.provideMerge(layer())))
+    )
+  )
+
+  it.effect("is not idle while another worker has an update", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.fault({ kind: "slow-headers", delay: "20 seconds" })
+      yield* enqueue([read(0)])
+      const other = yield* Effect.forkChild(take(1))
+      while ((yield* sandbox.requests).length === 0) yield* TestClock.adjust("10 millis")
+      const idle = yield* Effect.forkChild(untilIdle())
+      yield* TestClock.adjust("10 seconds")
+      assert.isUndefined(idle.pollUnsafe())
+      assert.deepStrictEqual(yield* Fiber.join(idle), [])
+      assert.deepStrictEqual(countOf(yield* Fiber.join(other)), { Applied: 1 })
+    }).pipe(Effect.provide(layer()))
   )
 
   it.effect("leaves what a reached daily limit stops in the queue until the limit resets", () =>

@@ -3,6 +3,7 @@ import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Redis from "effect/persistence/Redis"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
@@ -99,6 +100,26 @@ describe.skipIf(isMissing)("a queue in Redis", () => {
     }).pipe(Effect.provide(layer("failures:")))
   )
 
+  it.effect("redelivers what failed, and knows it meanwhile", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      yield* sandbox.refuse({ status: 503, conversationId: "c0", times: 2 })
+      yield* enqueue(0)
+      const [first] = yield* runningLive(Stream.runCollect(Stream.take(UpdateQueue.work(), 1)))
+      assert.deepInclude(first, { _tag: "Returned", deliveries: 1 })
+      yield* TestClock.adjust("8 days")
+      assert.deepInclude(yield* enqueue(0), { added: 0, known: 1 })
+      const outcomes = yield* work
+      assert.deepStrictEqual(
+        outcomes.map((outcome) => [outcome._tag, "deliveries" in outcome ? outcome.deliveries : 0]),
+        [
+          ["Returned", 2],
+          ["Applied", 0]
+        ]
+      )
+    }).pipe(Effect.provide(layer("redelivered:")))
+  )
+
   it.effect("pages through many failures", () =>
     Effect.gen(function* () {
       const { send } = yield* Redis.Redis
@@ -123,7 +144,7 @@ describe.skipIf(isMissing)("a queue in Redis", () => {
       Effect.gen(function* () {
         const sandbox = yield* Sandbox.Sandbox
         const url = yield* Sandbox.url
-        const queue = UpdateQueue.layerRedis().pipe(
+        const queue = UpdateQueue.layerRedis({ lease: "1 second" }).pipe(
           Layer.provide(NodeRedis.layer({ socket: { host: "127.0.0.1", port: redis.port } }))
         )
         const poison = { conversationId: "poison", locationId: "l1" }
@@ -132,9 +153,15 @@ describe.skipIf(isMissing)("a queue in Redis", () => {
         yield* enqueue(poison)
         assert.deepStrictEqual([(yield* run).code, (yield* run).code], [null, null])
         yield* enqueue({ conversationId: "c0", locationId: "l0" })
-        const { code, stderr, stdout } = yield* run
-        assert.strictEqual(code, 0, stderr)
-        assert.deepStrictEqual(stdout.trim().split("\n").toSorted(), ["c0 Applied", "poison Defect"])
+        const outcomes = yield* UpdateQueue.work({ maxAttempts: 2, idle: "100 millis" }).pipe(
+          Stream.runCollect,
+          Effect.provide([HighLevelClient.layer({ token: Redacted.make(Sandbox.defaultToken), baseUrl: url }), queue]),
+          Effect.provide(FetchHttpClient.layer)
+        )
+        assert.deepStrictEqual(outcomes.map(({ _tag, update }) => `${update.conversationId} ${_tag}`).toSorted(), [
+          "c0 Applied",
+          "poison Defect"
+        ])
         const [failure, ...others] = yield* Effect.provide(Stream.runCollect(UpdateQueue.failures()), queue)
         assert.deepStrictEqual(others, [])
         assert.deepInclude(failure, { update: poison, deliveries: 2 })

@@ -1,9 +1,12 @@
 // Registers its own tests: the suite of an application.
 import "../examples/testing.test.ts"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { build } from "esbuild"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { once } from "node:events"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
@@ -11,6 +14,7 @@ import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "vitest"
+import webhooksWorker, { type Environment as WebhooksEnvironment } from "../examples/webhooks-worker.ts"
 import worker, { type Environment } from "../examples/worker.ts"
 import { freePort } from "./redis.ts"
 import * as Process from "./process.ts"
@@ -212,6 +216,113 @@ describe("the example", { timeout: 30_000 }, () => {
       yield* sandbox.refuse({ status: 401 })
       assert.deepStrictEqual(yield* post(`/conversations/${id}/read`), [503, `{"error":"Unauthorized"}`])
       assert.strictEqual((yield* sandbox.applied).length, 1)
+    })
+    await Effect.runPromise(Effect.provide(drive, SandboxServer))
+  })
+
+  it("webhooks stars what is urgent, marks read what was answered, and keeps the accounts", async () => {
+    const tokens = mkdtempSync(join(tmpdir(), "tokens-"))
+    const port = await freePort()
+    const { id: conversationId, locationId } = Sandbox.documentedConversation
+    const drive = Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const oauth = yield* OAuth.OAuth
+      const { refreshToken } = yield* sandbox.issue({ locationId })
+      yield* oauth.importRefreshToken({ locationId }, refreshToken)
+      const webhookKey = yield* sandbox.webhookKey
+      const server = yield* serve("webhooks", {
+        HIGHLEVEL_BASE_URL: yield* Sandbox.url,
+        HIGHLEVEL_CLIENT_ID: Sandbox.defaultApp.clientId,
+        HIGHLEVEL_CLIENT_SECRET: "sandbox-secret",
+        HIGHLEVEL_WEBHOOK_KEY: webhookKey,
+        PORT: String(port),
+        TOKENS: tokens
+      })
+      const changes = Effect.map(sandbox.applied, (all) =>
+        all.map(({ starred, unreadCount }) => ({ starred, unreadCount }))
+      )
+      const eventually = (count: number) =>
+        Effect.gen(function* () {
+          while ((yield* changes).length < count) yield* Effect.sleep("5 millis")
+        })
+
+      yield* sandbox.receive({ conversationId, body: "Hello" })
+      yield* sandbox.receive({ conversationId, body: "This is URGENT!" })
+      yield* eventually(1)
+      yield* sandbox.receive({ conversationId, body: "We are closed", direction: "outbound" })
+      yield* sandbox.receive({ conversationId, body: "I am on it", direction: "outbound", userId: "user" })
+      yield* eventually(2)
+      assert.deepStrictEqual(yield* changes, [
+        { starred: true, unreadCount: undefined },
+        { starred: undefined, unreadCount: 0 }
+      ])
+
+      // A conversation that does not exist is not asked for again; forgeries reach nothing.
+      const urgent = { type: "InboundMessage", body: "urgent", conversationId: "unknown", locationId }
+      const url = `http://127.0.0.1:${port}/webhooks`
+      assert.deepStrictEqual(yield* sandbox.deliver(url, urgent), { attempts: 1, status: 200 })
+      const forged = yield* Effect.promise(() =>
+        fetch(url, { method: "POST", body: JSON.stringify({ ...urgent, conversationId }) })
+      )
+      assert.strictEqual(forged.status, 401)
+      assert.lengthOf(yield* changes, 2)
+
+      assert.isTrue(yield* oauth.isConnected({ locationId }))
+      yield* sandbox.uninstall({ locationId })
+      while (yield* oauth.isConnected({ locationId })) yield* Effect.sleep("5 millis")
+      const output = yield* server.end
+      assert.notInclude(output, "sandbox-secret")
+      assert.notMatch(output, /sandbox-(?:access|refresh)|urgent/i)
+    })
+    const OAuthLayer = Layer.unwrap(
+      Effect.map(Sandbox.url, (baseUrl) => OAuth.layer({ ...Sandbox.defaultApp, baseUrl }))
+    ).pipe(
+      Layer.provide(TokenStore.layerFile({ directory: tokens })),
+      Layer.provide([FetchHttpClient.layer, NodeServices.layer])
+    )
+    const layer = OAuthLayer.pipe(
+      Layer.provideMerge(Sandbox.layerServer({ webhooks: `http://127.0.0.1:${port}/webhooks` })),
+      Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))
+    )
+    await Effect.runPromise(Effect.provide(drive, layer))
+    rmSync(tokens, { recursive: true })
+  })
+
+  it("webhooks-worker verifies with web standards alone", async () => {
+    const { warnings } = await build({
+      entryPoints: ["examples/webhooks-worker.ts"],
+      conditions: ["effect-highlevel-source"],
+      bundle: true,
+      write: false,
+      format: "esm",
+      platform: "browser",
+      logLevel: "silent"
+    })
+    assert.deepStrictEqual(warnings, [])
+
+    const drive = Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const { id: conversationId, locationId } = Sandbox.documentedConversation
+      const environment: WebhooksEnvironment = {
+        HIGHLEVEL_TOKEN: Sandbox.defaultToken,
+        HIGHLEVEL_APP_ID: "sandbox",
+        HIGHLEVEL_BASE_URL: yield* Sandbox.url,
+        HIGHLEVEL_WEBHOOK_KEY: yield* sandbox.webhookKey
+      }
+      const deliver = (event: Sandbox.WebhookEvent) =>
+        sandbox
+          .deliver("https://worker.example/webhooks", event, { attempts: 2, delay: 0 })
+          .pipe(
+            Effect.provideService(FetchHttpClient.Fetch, (input, init) =>
+              webhooksWorker.fetch(new Request(input, init), environment)
+            )
+          )
+      const answered = { type: "OutboundMessage", conversationId, locationId, userId: "user" }
+      assert.deepStrictEqual(yield* deliver(answered), { attempts: 1, status: 200 })
+      assert.deepStrictEqual(yield* deliver({ ...answered, userId: null }), { attempts: 1, status: 200 })
+      assert.deepStrictEqual(yield* deliver({ ...answered, appId: "another" }), { attempts: 2, status: 401 })
+      assert.deepStrictEqual(yield* deliver({ ...answered, conversationId: "unknown" }), { attempts: 2, status: 500 })
+      assert.lengthOf(yield* sandbox.applied, 1)
     })
     await Effect.runPromise(Effect.provide(drive, SandboxServer))
   })

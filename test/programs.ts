@@ -13,7 +13,9 @@ export const setup = async () => {
       "src/cli/main.ts",
       "test/fixtures/*.ts",
       "contracts/live.ts",
-      ...["contacts", "locations", "oauth", "quickstart", "server", "telemetry"].map((name) => `examples/${name}.ts`)
+      ...["contacts", "locations", "oauth", "quickstart", "server", "telemetry", "webhooks"].map(
+        (name) => `examples/${name}.ts`
+      )
     ],
     outdir,
     outbase: ".",

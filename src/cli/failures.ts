@@ -1,4 +1,4 @@
-/** `effect-highlevel failures`: lists what has failed for good in a queue, and puts it back. */
+/** `effect-highlevel failures`: lists what has failed permanently in a queue, and puts it back. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -10,7 +10,6 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as UpdateQueue from "../jobs/UpdateQueue.ts"
 import * as CliFailure from "./failure.ts"
-import * as ExitCode from "./exitCode.ts"
 import * as Output from "./output.ts"
 import * as Shared from "./shared.ts"
 
@@ -38,14 +37,7 @@ export const failures = Command.make(
       Effect.provide(UpdateQueue.layerRedis().pipe(Layer.provide(RedisConnection.layer))),
       Effect.catchTags({
         PersistedQueueError: (error) => Effect.fail(RedisConnection.queueFailed("Run the command again.")(error)),
-        PlatformError: ({ message }) =>
-          Effect.fail(
-            new CliFailure.CliFailure({
-              exitCode: ExitCode.failed,
-              text: `Cannot write failures: ${message}`,
-              json: { _tag: "WriteFailed", message }
-            })
-          )
+        PlatformError: (error) => Effect.fail(CliFailure.cannotWrite("failures", error))
       }),
       CliFailure.catchErrors
     )
@@ -55,11 +47,11 @@ export const failures = Command.make(
         ? JSON.stringify({ _tag: "Failures", failures: count, retried: retry })
         : retry
           ? `${Output.counted(count, "update")} that had failed ${count === 1 ? "is" : "are"} in the queue again.`
-          : `${Output.counted(count, "update")} ${have} failed for good.${count === 0 ? "" : " --retry puts them back into the queue."}`
+          : `${Output.counted(count, "update")} ${have} failed permanently.${count === 0 ? "" : " --retry puts them back into the queue."}`
     )
   }, CliFailure.asAsked)
 ).pipe(
-  Command.withDescription("List the updates of a queue in Redis (HIGHLEVEL_REDIS_URL) that have failed for good"),
+  Command.withDescription("List the updates of a queue in Redis (HIGHLEVEL_REDIS_URL) that have failed permanently"),
   Command.withExamples([
     { command: "effect-highlevel failures", description: "Print them, one a line" },
     { command: "effect-highlevel failures --retry", description: "Send them again" }

@@ -1,5 +1,6 @@
 /** `effect-highlevel work`: consumes a queue. */
 import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -10,11 +11,13 @@ import * as Stream from "effect/Stream"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as HighLevelClient from "../client/HighLevelClient.ts"
+import { QueueRecords } from "../jobs/QueueRecords.ts"
 import * as UpdateQueue from "../jobs/UpdateQueue.ts"
 import * as RateLimiter from "../rateLimit/RateLimiter.ts"
 import * as Credentials from "./credentials.ts"
 import * as CliFailure from "./failure.ts"
 import * as Progress from "./progress.ts"
+import * as Output from "./output.ts"
 import * as Report from "./report.ts"
 import * as Shared from "./shared.ts"
 import * as WorkReport from "./workReport.ts"
@@ -30,7 +33,7 @@ export const work = Command.make(
     idle: Flag.Int("idle").pipe(
       Flag.withSchema(seconds),
       Flag.withDescription(
-        "End when nothing was to be sent for so many seconds; locations that it has stopped are not waited for"
+        "End so many seconds after the last update, when nothing is left that is due within 10 minutes"
       ),
       Flag.withMetavar("seconds"),
       Flag.optional
@@ -59,18 +62,30 @@ export const work = Command.make(
       UpdateQueue.layerRedis({ lease: Duration.seconds(lease) })
     ).pipe(Layer.provide(RedisConnection.layer))
 
+    const name = Option.getOrElse(queue, () => UpdateQueue.defaultName)
+    const waiting = (before: number) =>
+      QueueRecords.use((records) => records.waiting(name, before)).pipe(
+        Effect.mapError(RedisConnection.queueFailed("Run the command again."))
+      )
     const job = UpdateQueue.work({
-      ...(Option.isSome(queue) ? { name: queue.value } : {}),
+      name,
       ...(Option.isSome(concurrency) ? { concurrency: concurrency.value } : {}),
       ...(Option.isSome(idle) ? { idle: Duration.seconds(idle.value) } : {}),
       stop: Deferred.await(stop)
     }).pipe(
       Stream.runForEachArray((outcomes) => Effect.flatMap(Effect.forEach(outcomes, worked.record), report.print)),
-      Effect.provide(shared),
-      CliFailure.catchErrors
+      Effect.andThen(waiting(Infinity)),
+      Effect.map(worked.left)
     )
 
-    return yield* report.follow(job, stop, worked)
+    return yield* Effect.gen(function* () {
+      const updates = (yield* waiting(Infinity)) - (yield* waiting(yield* Clock.currentTimeMillis))
+      if (updates > 0) {
+        const text = `Not due yet: ${Output.counted(updates, "update")} of stopped locations or to be redelivered. What is due within 10 minutes is waited for.`
+        yield* Console.error(json ? JSON.stringify({ _tag: "Delayed", updates }) : text)
+      }
+      return yield* report.follow(CliFailure.catchErrors(job), stop, worked)
+    }).pipe(Effect.provide(shared), CliFailure.catchErrors)
   }, CliFailure.asAsked)
 ).pipe(
   Command.withDescription("Send the updates of a queue in Redis (HIGHLEVEL_REDIS_URL) until interrupted"),

@@ -53,6 +53,7 @@ export const make = (state: Progress.State) => {
   /** What this worker has put back, and has not had again. */
   const waiting = new Map<string, Reason>()
   let exitCode = ExitCode.done
+  let left = 0
 
   const record = (outcome: UpdateQueue.QueueOutcome): Effect.Effect<Schema.Json> => {
     const { row, update } = outcome
@@ -104,6 +105,11 @@ export const make = (state: Progress.State) => {
   return {
     record,
 
+    /** How many updates the queue has at the end, of any worker. */
+    left: (updates: number) => {
+      left = updates
+    },
+
     /** The worst of what failed, and of what this worker leaves in the queue. */
     exitCode: () => [...waiting.values()].map(exitCodeOf).reduce(ExitCode.worst, exitCode),
 
@@ -119,23 +125,20 @@ export const make = (state: Progress.State) => {
         ...(notSent > 0 ? [`${Output.count(notSent)} not sent`] : [])
       ]
       const all = stops()
-      const redelivered = waiting.size - all.reduce((sum, [, { updates }]) => sum + updates, 0)
       return [
         `${Output.counted(outcomes, "outcome")}: ${parts.join(", ")} in ${Progress.span(now - state.startedAt)}`,
         ...all.slice(0, maximumStops).map(([locationId, { error, updates }]) => stopText(locationId, updates, error)),
         ...(all.length > maximumStops
           ? [`${Output.count(all.length - maximumStops)} other locations are stopped, too.`]
           : []),
-        ...(redelivered > 0
-          ? [`${Output.counted(redelivered, "update")} to be redelivered from the queue, to any worker.`]
-          : []),
+        ...(left > 0 ? [`${Output.counted(left, "update")} left in the queue.`] : []),
         ...(failed + defects > 0 ? ["What failed is listed by: effect-highlevel failures"] : [])
       ].join("\n")
     },
 
     json: (now: number) => ({
       ...counts,
-      waiting: waiting.size,
+      waiting: left,
       stopped: stops().map(([locationId, { error, updates }]) => ({ locationId, updates, error: error?._tag ?? "" })),
       millis: now - state.startedAt
     })

@@ -80,7 +80,7 @@ export const read = <O>(
   const document = status >= 200 && status < 300 ? documentOf(operation, received) : Result.fail({ status })
   if (Result.isSuccess(document)) return { result: Result.succeed(document.success), next: "end" }
   const error = errorOf(operation, received, document.failure, subject, Redaction.make(token))
-  // No other refusal is cured by another token.
+  // Another token helps with no other refusal.
   const isRefusedToken = error._tag === "Unauthorized" && error.reason === "InvalidToken"
   return {
     result: Result.fail(error),

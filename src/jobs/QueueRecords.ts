@@ -1,11 +1,12 @@
 /**
- * What is kept beside a queue: which updates it knows, and which have failed. It is
- * part of `UpdateQueue.layerRedis` and `layerMemory`; over SQL, provide your own.
+ * What is kept beside a queue: which updates it knows, how many wait, and which failed.
+ * It is part of `UpdateQueue.layerRedis` and `layerMemory`; over SQL, provide your own.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -16,8 +17,8 @@ import * as Redis from "effect/persistence/Redis"
 export interface Service {
   /** Whether the store has an element with this id: one that waits, or one that ended and has not expired. */
   readonly isKnown: (queue: string, id: string) => Effect.Effect<boolean, PersistedQueue.PersistedQueueError>
-  /** When the last element that waits is due, in epoch milliseconds; 0 where none waits. */
-  readonly delayedUntil: (queue: string) => Effect.Effect<number, PersistedQueue.PersistedQueueError>
+  /** How many elements a worker has taken, or can take before a time (milliseconds since 1970). */
+  readonly waiting: (queue: string, before: number) => Effect.Effect<number, PersistedQueue.PersistedQueueError>
   /** Lists a failure, in place of the one with its id. It is durable when the effect succeeds. */
   readonly add: (queue: string, id: string, failure: string) => Effect.Effect<void, PersistedQueue.PersistedQueueError>
   /** Removes a failure from the list, if it is there. */
@@ -35,65 +36,78 @@ export class QueueRecords extends Context.Service<QueueRecords, Service>()(
 export const layerMemory: Layer.Layer<QueueRecords | PersistedQueue.PersistedQueueStore> = Layer.effectContext(
   Effect.gen(function* () {
     const store = yield* PersistedQueue.PersistedQueueStore
-    const known = new Set<string>()
-    const failures = new Map<string, Map<string, string>>()
-    const delayedUntil = new Map<string, number>()
-    const offer: typeof store.offer = (options) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const { delay = 0, name } = options
-        if (options.isCustomId) known.add(JSON.stringify([name, options.id]))
-        const dueAt = now + Duration.toMillis(delay)
-        delayedUntil.set(name, Math.max(dueAt, delayedUntil.get(name) ?? 0))
-        return store.offer(options)
-      })
-    return Context.make(PersistedQueue.PersistedQueueStore, { ...store, offer }).pipe(
+    const clock = yield* Clock.Clock
+    /** When each element is due, or Infinity once it has ended; and the failures. */
+    const queues = new Map<string, { readonly due: Map<string, number>; readonly failures: Map<string, string> }>()
+    const of = (name: string) => {
+      const queue = queues.get(name) ?? { due: new Map<string, number>(), failures: new Map<string, string>() }
+      queues.set(name, queue)
+      return queue
+    }
+    return Context.make(PersistedQueue.PersistedQueueStore, {
+      ...store,
+      offer: (options) =>
+        Effect.suspend(() => {
+          const { due } = of(options.name)
+          const dueAt = clock.currentTimeMillisUnsafe() + Duration.toMillis(options.delay ?? 0)
+          if (!due.has(options.id)) due.set(options.id, dueAt)
+          return store.offer(options)
+        }),
+      take: (options) =>
+        Effect.tap(store.take(options), ({ id }) =>
+          Effect.addFinalizer((exit) =>
+            Effect.sync(() => void (Exit.isSuccess(exit) && of(options.name).due.set(id, Infinity)))
+          )
+        )
+    }).pipe(
       Context.add(QueueRecords, {
-        isKnown: (queue, id) => Effect.sync(() => known.has(JSON.stringify([queue, id]))),
-        delayedUntil: (queue) => Effect.sync(() => delayedUntil.get(queue) ?? 0),
-        add: (queue, id, failure) =>
-          Effect.sync(() => void failures.set(queue, new Map(failures.get(queue)).set(id, failure))),
-        remove: (queue, id) => Effect.sync(() => void failures.get(queue)?.delete(id)),
-        failures: (queue) => Stream.suspend(() => Stream.fromIterable([...(failures.get(queue)?.values() ?? [])]))
+        isKnown: (queue, id) => Effect.sync(() => of(queue).due.has(id)),
+        waiting: (queue, before) =>
+          Effect.sync(() => [...of(queue).due.values()].filter((dueAt) => dueAt < before).length),
+        add: (queue, id, failure) => Effect.sync(() => void of(queue).failures.set(id, failure)),
+        remove: (queue, id) => Effect.sync(() => void of(queue).failures.delete(id)),
+        failures: (queue) => Stream.suspend(() => Stream.fromIterable([...of(queue).failures.values()]))
       })
     )
   })
 ).pipe(Layer.provide(PersistedQueue.layerStoreMemory))
 
-// As a script: versions of the protocol differ in how they return scores.
-const lastScoreScript = Redis.script((key: string) => [key], {
-  numberOfKeys: 1,
-  lua: "return redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] or '0'"
-}).withReturnType<string>()
+// Where Effect's store keeps them. One command: none that moves meanwhile is missed.
+const waiting = Redis.script((...args: [queue: string, pending: string, delayed: string, before: string]) => args, {
+  lua: `return redis.call("LLEN", KEYS[1]) + redis.call("HLEN", KEYS[2]) + redis.call("ZCOUNT", KEYS[3], "-inf", ARGV[1])`,
+  numberOfKeys: 3
+}).withReturnType<number>()
 
 /** Records in Redis, beside Effect's store in Redis with the same prefix. */
 export const layerRedis = (prefix: string): Layer.Layer<QueueRecords, never, Redis.Redis> =>
   Layer.effect(
     QueueRecords,
     Effect.map(Redis.Redis, (redis): Service => {
-      const failed =
-        (command: string) =>
-        ({ cause }: Redis.RedisError) =>
-          new PersistedQueue.PersistedQueueError({ message: `Redis failed at ${command}`, cause })
-      // Effect's store keeps the ids that it has seen, and the elements that wait.
-      const send = <A>(command: string, key: `${string}:${"ids" | "failures"}`, ...args: ReadonlyArray<string>) =>
-        Effect.mapError(redis.send<A>(command, prefix + key, ...args), failed(command))
-      const lastScore = redis.eval(lastScoreScript)
+      const count = redis.eval(waiting)
+      const failing = (command: string) =>
+        Effect.mapError(
+          ({ cause }: Redis.RedisError) =>
+            new PersistedQueue.PersistedQueueError({ message: `Redis failed at ${command}`, cause })
+        )
+      const send = <A>(command: string, queue: string, ...args: ReadonlyArray<string>) =>
+        // Effect's store keeps the ids that it has seen under this key.
+        redis
+          .send<A>(command, `${prefix}${queue}:${command === "ZSCORE" ? "ids" : "failures"}`, ...args)
+          .pipe(failing(command))
       return {
-        isKnown: (queue, id) =>
-          Effect.map(send<string | null>("ZSCORE", `${queue}:ids`, id), (score) => score !== null),
-        delayedUntil: (queue) =>
-          Effect.mapBoth(lastScore(`${prefix}${queue}:delayed`), { onFailure: failed("ZRANGE"), onSuccess: Number }),
-        add: (queue, id, failure) => Effect.asVoid(send("HSET", `${queue}:failures`, id, failure)),
-        remove: (queue, id) => Effect.asVoid(send("HDEL", `${queue}:failures`, id)),
+        isKnown: (queue, id) => Effect.map(send<string | null>("ZSCORE", queue, id), (score) => score !== null),
+        waiting: (queue, before) => {
+          const key = `${prefix}${queue}`
+          return count(key, `${key}:pending`, `${key}:delayed`, `(${before}`).pipe(failing("EVAL"))
+        },
+        add: (queue, id, failure) => Effect.asVoid(send("HSET", queue, id, failure)),
+        remove: (queue, id) => Effect.asVoid(send("HDEL", queue, id)),
         failures: (queue) =>
           Stream.paginate("0", (cursor) =>
-            Effect.map(
-              send<[string, ReadonlyArray<string>]>("HSCAN", `${queue}:failures`, cursor),
-              ([next, entries]) => [
-                entries.filter((_, index) => index % 2 === 1),
-                next === "0" ? Option.none() : Option.some(next)
-              ]
-            )
+            Effect.map(send<[string, ReadonlyArray<string>]>("HSCAN", queue, cursor), ([next, entries]) => [
+              entries.filter((_, index) => index % 2 === 1),
+              next === "0" ? Option.none() : Option.some(next)
+            ])
           )
       }
     })

@@ -111,12 +111,13 @@ export interface WorkOptions extends QueueOptions {
    */
   readonly concurrency?: number | undefined
 
-  /** How often an update is delivered before it has failed for good. @default 10 */
+  /** How often an update is delivered before it has failed permanently. @default 10 */
   readonly maxAttempts?: number | undefined
 
   /**
-   * After how long without an update the worker stops. What is in flight or to be
-   * redelivered is waited for, but not what was put back for a stopped location.
+   * The worker stops when nothing is left in the queue, and its last update ended so long
+   * ago. It waits for what is with other workers and for what is due within 10 minutes,
+   * but not for the updates of a location that it found stopped itself.
    *
    * @default never
    */
@@ -188,7 +189,7 @@ export const work = (
     })
   )
 
-/** The updates that have failed for good, in any order. */
+/** The updates that have failed permanently, in any order. */
 export const failures = ({ name = defaultName }: QueueOptions = {}): Stream.Stream<
   Queued.Failure,
   PersistedQueue.PersistedQueueError,

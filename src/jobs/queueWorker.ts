@@ -1,30 +1,27 @@
 /** A worker of a queue: takes updates, sends them, and puts back what has to wait. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import * as RcMap from "effect/RcMap"
-import * as Semaphore from "effect/Semaphore"
 import { HighLevelClient } from "../client/HighLevelClient.ts"
 import * as HighLevelError from "../client/HighLevelError.ts"
 import type * as Outcome from "./Outcome.ts"
 import * as Queued from "./queuedUpdate.ts"
+import * as Locations from "./queueLocations.ts"
 import { QueueRecords } from "./QueueRecords.ts"
-import * as SendUpdate from "./sendUpdate.ts"
-import * as StoppedLocations from "./stoppedLocations.ts"
 
-type Base = Outcome.Base<Queued.QueuedUpdate>
+/** An update that a worker has taken. */
+interface Delivery extends Outcome.Base<Queued.QueuedUpdate> {
+  /** Which delivery it is; the first one is 1. */
+  readonly deliveries: number
+}
 
 /** The update is in the queue again, and is redelivered later, to any worker. */
-export interface Returned extends Base {
+export interface Returned extends Delivery {
   readonly _tag: "Returned"
-  /** Which delivery it was; the first one is 1. */
-  readonly deliveries: number
   /** What the delivery ended with. */
   readonly because: Outcome.Failed<Queued.QueuedUpdate> | Outcome.Defect<Queued.QueuedUpdate>
 }
@@ -32,25 +29,15 @@ export interface Returned extends Base {
 /** What a worker reports of an update. */
 export type QueueOutcome = Outcome.Sent<Queued.QueuedUpdate> | Outcome.NotSent<Queued.QueuedUpdate> | Returned
 
-const perLocation = 16
 // Updates that are taken at once for each request in flight: those of a busy location wait.
 const takersPerRequest = 4
-// Where all takers are busy, an update that waited for so long lets others pass for as long.
-const busyMillis = 2000
-// After how long one update probes a location that was stopped.
-const stoppedMillis = 300_000
-const redeliveryMillis = (deliveries: number) => Math.min(300_000, 1000 * 2 ** (deliveries - 1))
+// What is due later does not keep an idle worker: that is a daily limit.
+const waitedForMillis = 2 * Locations.stoppedMillis
 
-/** Until when the location of a failure is stopped, once it is. */
-const stopEnd = (sent: Queued.Unsuccessful, now: number): number | undefined => {
-  if (sent._tag === "Defect") return undefined
-  if (sent.error._tag === "DailyLimitExceeded") return DateTime.toEpochMillis(sent.error.resetsAt)
-  return HighLevelError.isConfiguration(sent.error) ? now + stoppedMillis : undefined
-}
-
-const defect = (base: Base, error: unknown): Queued.Unsuccessful => ({
-  ...base,
+const defect = ({ row, update }: Delivery, error: unknown): Queued.Unsuccessful => ({
   _tag: "Defect",
+  row,
+  update,
   cause: Cause.die(error)
 })
 
@@ -64,132 +51,93 @@ export const make = Effect.fnUntraced(function* (settings: {
 }) {
   const { concurrency, idleMillis, maxAttempts, name } = settings
   const takers = concurrency * takersPerRequest
-  const client = yield* HighLevelClient
+  const locations = Locations.make(yield* HighLevelClient, concurrency)
   const records = yield* QueueRecords
   const queue = yield* Queued.queueOf(name)
   const outcomes = yield* Queue.bounded<QueueOutcome, Cause.Done>(takers)
   const stopped = yield* Deferred.make<void>()
-  const requests = Semaphore.makeUnsafe(concurrency)
-  const requestSlot = { acquire: requests.take(1), release: requests.release(1) }
-  /** One update of a location at a time, until HighLevel has accepted its token. */
-  const gates = yield* RcMap.make({ lookup: (_locationId: string) => Semaphore.make(1) })
-  const stoppedLocations = StoppedLocations.make()
-  const resumesAt = new Map<string, number>()
   let busy = 0
-  const startedAt = yield* Clock.currentTimeMillis
-  // What earlier workers have put back is taken first: its location may have a token by now.
-  const delayedUntil = yield* Effect.catch(records.delayedUntil(name), (error) =>
-    Effect.as(Effect.logWarning("It is not known what waits in the queue", error), 0)
-  )
-  let activeUntil = Math.max(startedAt, Math.min(delayedUntil, startedAt + stoppedMillis))
+  let endedAt = yield* Clock.currentTimeMillis
 
-  /** Why a location is stopped, unless it is time to probe it. */
-  const reasonAt = (locationId: string, now: number) => {
-    if (now < (resumesAt.get(locationId) ?? 0)) return stoppedLocations.reason(locationId)
-    if (resumesAt.delete(locationId)) stoppedLocations.resume(locationId)
-    return undefined
-  }
-
-  const send = Effect.fnUntraced(function* (base: Base, gate: Semaphore.Semaphore) {
-    const { locationId } = base.update
-    const reason = reasonAt(locationId, yield* Clock.currentTimeMillis)
-    if (reason !== undefined) return { ...base, _tag: "NotSent" as const, reason }
-    const sent = yield* SendUpdate.make(client, base, { requestSlot, finishInFlight: true })
-    const now = yield* Clock.currentTimeMillis
-    const resumes = sent._tag === "Applied" ? undefined : stopEnd(sent, now)
-    if (stoppedLocations.stops(sent) && resumes !== undefined) resumesAt.set(locationId, resumes)
-    yield* gate.resize(resumes === undefined ? perLocation : 1)
-    return sent
-  })
-
-  /** Sends an update in its turn. Nothing, if its location is busy and others may wait for a taker. */
-  const sendInTurn = (base: Base) =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const gate = yield* RcMap.get(gates, base.update.locationId)
-        while (true) {
-          const entered = yield* Effect.interruptible(Effect.timeoutOption(gate.take(1), busyMillis))
-          if (Option.isSome(entered)) return yield* Effect.ensuring(send(base, gate), gate.release(1))
-          if (busy === takers) return undefined
-        }
-      })
-    )
-
-  /** The outcome of an update, and until when the worker is not idle because of it. */
-  const deliver = Effect.fnUntraced(function* ({ deliveries: earlier, ...row }: Queued.Element, attempts: number) {
-    const base: Base = { row, update: row.update }
+  /** Sends an update, and records how it ended. It fails with what the queue is to redeliver. */
+  const deliver = Effect.fnUntraced(function* (delivery: Delivery) {
+    const { deliveries, row, update } = delivery
     const id = Queued.idOf(row)
-    const deliveries = earlier + attempts
     const sent =
       deliveries > maxAttempts
-        ? defect(base, new Error(`${maxAttempts} workers took it, and ended without an outcome`))
-        : yield* sendInTurn(base)
+        ? defect(delivery, new Error(`${maxAttempts} workers took it, and ended without an outcome`))
+        : yield* locations.send({ row, update }, () => busy === takers)
     const now = yield* Clock.currentTimeMillis
-    /** An element of its own, which is not counted unless `counted` says so. */
-    const putBack = (delay: number, counted = deliveries - 1) => queue.offer({ ...row, deliveries: counted }, { delay })
-    if (sent === undefined) {
-      yield* putBack(busyMillis)
-      return { activeUntil: now + busyMillis }
-    }
+    const stoppedUntil = locations.stoppedUntil(update.locationId)
+    /** As a new element, so that this delivery does not count. */
+    const putBack = (until: number) =>
+      queue.offer({ ...row, deliveries: deliveries - 1 }, { delay: Math.max(Locations.busyMillis, until - now) })
+
+    if (sent === undefined) return yield* Effect.as(putBack(now), undefined)
+    if (sent._tag === "NotSent") return yield* Effect.as(putBack(stoppedUntil), sent)
     if (sent._tag === "Applied") {
       // A worker may have listed it, and ended before the queue knew.
       if (deliveries > 1) yield* records.remove(name, id)
-      return { outcome: sent, activeUntil: now }
+      return sent
     }
-    const resumes = resumesAt.get(row.update.locationId) ?? now
-    const waitMillis = Math.max(busyMillis, resumes - now)
-    if (sent._tag === "NotSent") return yield* Effect.as(putBack(waitMillis), { outcome: sent, activeUntil: 0 })
-    const returned: Returned = { ...base, _tag: "Returned", deliveries, because: sent }
-    const isStopping = stopEnd(sent, now) !== undefined
-    if (isStopping && resumes > now) return yield* Effect.as(putBack(waitMillis), { outcome: returned, activeUntil: 0 })
+    const isStopping = Locations.isStopping(sent)
+    if (isStopping && stoppedUntil > now) {
+      return yield* Effect.as(putBack(stoppedUntil), { ...delivery, _tag: "Returned" as const, because: sent })
+    }
     const isTemporary = isStopping || sent._tag === "Defect" || HighLevelError.isTransient(sent.error)
-    if (isTemporary && deliveries < maxAttempts) {
-      const delay = redeliveryMillis(deliveries)
-      return yield* Effect.as(putBack(delay, deliveries), { outcome: returned, activeUntil: now + delay })
-    }
+    if (isTemporary && deliveries < maxAttempts) return yield* Effect.fail(sent)
     // Before the queue acknowledges it: what is in neither of them is lost.
     yield* records.add(name, id, yield* Queued.failureText(sent, Math.min(deliveries, maxAttempts)))
-    return { outcome: sent, activeUntil: now }
+    return sent
+  })
+
+  /** Takes an update and delivers it. A stop ends the wait for one, but lets a request in flight finish. */
+  const takeOne = Effect.suspend(() => {
+    let taken: Delivery | undefined
+    const taking = queue.take(({ deliveries, ...row }, { attempts }) =>
+      Effect.gen(function* () {
+        const delivery = { row, update: row.update, deliveries: deliveries + attempts }
+        taken = delivery
+        busy++
+        const fiber = yield* Effect.forkChild(deliver(delivery), { uninterruptible: true })
+        yield* Effect.forkChild(Effect.andThen(Deferred.await(stopped), Fiber.interrupt(fiber)))
+        return yield* Effect.ensuring(
+          Fiber.join(fiber),
+          Effect.sync(() => busy--)
+        )
+      })
+    )
+    const stopping = Effect.flatMap(Deferred.await(stopped), () => (taken === undefined ? Effect.void : Effect.never))
+    return Effect.catchCause(Effect.raceFirst(taking, stopping), (cause) => {
+      if (Cause.hasInterruptsOnly(cause)) return Effect.void
+      if (taken === undefined) return Effect.sleep(Locations.busyMillis)
+      // Where nothing could be recorded, the queue redelivers it as well.
+      const failed = Option.filter(Cause.findErrorOption(cause), (error) => error._tag !== "PersistedQueueError")
+      const because = Option.getOrUndefined(failed) ?? defect(taken, Cause.squash(cause))
+      return Effect.succeed({ ...taken, _tag: "Returned" as const, because })
+    })
   })
 
   const taker = Effect.gen(function* () {
     while (!Deferred.isDoneUnsafe(stopped)) {
-      let taken: Queued.Element | undefined
-      const taking = queue.take((element, { attempts }) =>
-        Effect.gen(function* () {
-          taken = element
-          busy++
-          const delivery = yield* Effect.forkChild(deliver(element, attempts), { uninterruptible: true })
-          // It ends what waits, and lets a request in flight finish.
-          yield* Effect.forkChild(Effect.andThen(Deferred.await(stopped), Fiber.interrupt(delivery)))
-          return yield* Fiber.join(delivery)
-        })
-      )
-      const unlessTaken = Effect.suspend(() => (taken === undefined ? Effect.void : Effect.never))
-      const exit = yield* Effect.exit(Effect.raceFirst(taking, Effect.andThen(Deferred.await(stopped), unlessTaken)))
-      if (Exit.isSuccess(exit) && exit.value !== undefined) {
-        const { activeUntil: until, outcome } = exit.value
-        if (outcome !== undefined) yield* Queue.offer(outcomes, outcome)
-        // Until its outcome is taken: a slow reader does not make a worker idle.
-        if (until > 0) activeUntil = Math.max(activeUntil, until, yield* Clock.currentTimeMillis)
-      } else if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
-        // What became of it could not be recorded: the queue redelivers it.
-        if (taken === undefined) yield* Effect.sleep(busyMillis)
-        else {
-          const { deliveries, ...row } = taken
-          const base: Base = { row, update: row.update }
-          const because = defect(base, Cause.squash(exit.cause))
-          yield* Queue.offer(outcomes, { ...base, _tag: "Returned", deliveries: deliveries + 1, because })
-        }
-      }
-      if (taken !== undefined) busy--
+      const outcome = yield* takeOne
+      if (outcome === undefined) continue
+      yield* Queue.offer(outcomes, outcome)
+      if (outcome._tag !== "Returned" && outcome._tag !== "NotSent") endedAt = yield* Clock.currentTimeMillis
     }
   })
 
-  const isIdle = Effect.map(Clock.currentTimeMillis, (now) => busy === 0 && now - activeUntil >= idleMillis)
-  const untilIdle = Effect.gen(function* () {
-    while (!(yield* isIdle)) yield* Effect.sleep(Math.min(idleMillis, 1000))
+  const isIdle = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    if (now - endedAt < idleMillis) return false
+    return (yield* records.waiting(name, Math.min(now + waitedForMillis, locations.nextProbe(now)))) === 0
   })
+  const untilIdle = isIdle.pipe(
+    // As long as the store cannot count what waits, the worker does not end.
+    Effect.catch((error) => Effect.as(Effect.logWarning(error), false)),
+    Effect.delay(Math.min(idleMillis, 1000)),
+    Effect.repeat({ until: (isIdle) => isIdle })
+  )
   const stop = idleMillis === Infinity ? settings.stop : Effect.raceFirst(settings.stop, untilIdle)
   yield* Effect.forkScoped(Effect.andThen(stop, Deferred.succeed(stopped, undefined)))
   const fibers = yield* Effect.forkScoped(

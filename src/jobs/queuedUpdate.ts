@@ -24,7 +24,7 @@ export const Element = Schema.Struct({ ...fields, deliveries: Schema.Int })
 
 export interface Element extends Schema.Schema.Type<typeof Element> {}
 
-/** An update that failed for good. */
+/** An update that failed permanently. */
 export const Failure = Schema.Struct({
   ...fields,
   /** What it failed with: the tag of a `HighLevelError`, or `Defect`. */

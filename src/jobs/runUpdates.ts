@@ -131,7 +131,11 @@ export const run = <Row, E, R, Left = never>(
         const undone = sent._tag === "Applied" ? undo(sent) : undefined
         if (undone === undefined) return sent
         // A stop does not end its waits.
-        const undoing = yield* SendUpdate.make(client, { row: sent.row, update: undone.update }, { requestSlot })
+        const undoing = yield* SendUpdate.make(
+          client,
+          { row: sent.row, update: undone.update },
+          { requestSlot, finishInFlight: false }
+        )
         return undoing._tag === "Applied" ? undone.left : calls.ended(undoing)
       })
 

@@ -20,7 +20,7 @@ export const failed = <Row>({ row, update }: Base<Row>, error: HighLevelError.Hi
 export const make = <Row>(
   client: Service,
   { row, update }: Base<Row>,
-  options: CallOptions
+  options: CallOptions & Required<Pick<CallOptions, "finishInFlight">>
 ): Effect.Effect<Sent<Row>> =>
   client.execute(updateConversation, update, options).pipe(
     Effect.match({

@@ -40,7 +40,7 @@ const TokenRecord = Schema.Struct({
   tokens: Schema.optionalKey(Tokens),
   /** The company whose token is exchanged for this location's. */
   agency: Schema.optionalKey(Schema.String),
-  /** In epoch milliseconds: an uninstall before it is of an earlier connection. */
+  /** In epoch milliseconds, when it was connected or disconnected: what happened before it comes too late. */
   connectedAt: Schema.optionalKey(Schema.Finite),
   /** Set where the agency of a location is still connected, and would serve it. */
   disconnected: Schema.optionalKey(Schema.Literal(true)),

@@ -112,13 +112,15 @@ export const make = Effect.fnUntraced(function* (options: {
     yield* sessions.forget(account)
   })
 
-  /** Serves a location by the token of an agency, unless it has tokens of its own. */
+  /** Serves a location by the token of an agency, unless it has tokens of its own, or was disconnected after that time. */
   const addLocation = (companyId: string, locationId: string, connectedAt: number) =>
-    change(accountOf("Location", locationId), (record) =>
-      isConnected(record) && (record.agency === undefined || record.agency === companyId)
-        ? undefined
-        : { agency: companyId, connectedAt }
-    )
+    change(accountOf("Location", locationId), (record) => {
+      const known = record?.connectedAt ?? -Infinity
+      if (!isConnected(record)) return connectedAt < known ? undefined : { agency: companyId, connectedAt }
+      if (record.agency === undefined) return undefined
+      if (record.agency !== companyId) return { agency: companyId, connectedAt }
+      return connectedAt > known ? { ...record, connectedAt } : undefined
+    })
 
   /** The accounts that are connected, with their records. */
   const list = (userType: UserType) =>
@@ -203,7 +205,8 @@ export const make = Effect.fnUntraced(function* (options: {
       if ((record?.connectedAt ?? 0) > uninstalledAt) return
       const agency = record?.agency
       // Its agency would serve it again.
-      if (agency !== undefined) return yield* change(account, () => ({ agency, disconnected: true }))
+      if (agency !== undefined)
+        return yield* change(account, () => ({ agency, disconnected: true, connectedAt: uninstalledAt }))
       yield* remove(account)
       if (account.userType === "Location") return
       yield* Stream.runForEach(list("Location"), ({ id, record: { agency } }) =>

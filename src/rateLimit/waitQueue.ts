@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 export interface WaitQueue {
   /** What begins the turns of the calls behind the one whose turn it is. */
   readonly waiting: Set<() => void>
-  /** The same in order. One iterator for good: a new one would pass all that left before. */
+  /** The same in order. One iterator for all time: a new one would pass all that left before. */
   readonly order: Iterator<() => void, undefined>
 }
 

@@ -22,11 +22,14 @@ import * as Conversations from "./conversationState.ts"
 import type { RateLimit, Seed, Service } from "./SandboxModel.ts"
 import * as Routes from "./routes.ts"
 import * as State from "./state.ts"
+import * as Webhooks from "./webhooks.ts"
 
 export type {
   AddedLocation,
   AppliedUpdate,
   Choice,
+  Delivered,
+  DeliverOptions,
   Fault,
   Grant,
   Installation,
@@ -38,7 +41,10 @@ export type {
   Refusal,
   Seed,
   Service,
-  Uninstallation
+  SignedEvent,
+  Uninstallation,
+  WebhookEvent,
+  WebhookService
 } from "./SandboxModel.ts"
 
 /**
@@ -108,6 +114,16 @@ export interface Options {
 
   /** How its OAuth server behaves. */
   readonly oauth?: OAuthOptions | undefined
+
+  /**
+   * Where it delivers events, signed with its `webhookKey`: an `InboundMessage` or
+   * `OutboundMessage` after `receive`, a `ConversationUnreadUpdate` when the unread count
+   * has changed, an `INSTALL` for each location that `install` and `addLocation` give the
+   * app, an `UNINSTALL` after `uninstall`.
+   *
+   * @default nowhere
+   */
+  readonly webhooks?: string | URL | undefined
 }
 
 /** How the sandbox's OAuth server behaves. */
@@ -173,7 +189,7 @@ const layerState = (options: Options = {}) =>
         graceMillis: Duration.toMillis(Duration.fromInputUnsafe(options.oauth?.grace ?? "30 seconds")),
         spelling: options.oauth?.spelling
       }
-    })
+    }).pipe(Effect.flatMap((state) => Webhooks.over(state, options.webhooks)))
   )
 
 const layerSandbox = Layer.effect(

@@ -4,6 +4,7 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
+import type * as CryptoError from "effect/crypto/CryptoError"
 import type * as Headers from "effect/http/Headers"
 import type { Conversation } from "../wire/Conversation.ts"
 import type { UserType } from "../wire/getAccessToken.ts"
@@ -46,6 +47,8 @@ export interface Message {
   readonly direction?: "inbound" | "outbound" | undefined
   /** @default that of the message before, or "TYPE_SMS" */
   readonly type?: Conversation["lastMessageType"]
+  /** The user who wrote an outbound one. @default nobody: it was sent automatically */
+  readonly userId?: string | undefined
 }
 
 /** A response instead of the operation's own. */
@@ -220,8 +223,55 @@ export interface ReceivedRequest {
   readonly status?: number | undefined
 }
 
+/** The document of an event. */
+export interface WebhookEvent {
+  readonly [name: string]: Schema.Json | undefined
+}
+
+/** An event as it is sent. */
+export interface SignedEvent {
+  readonly headers: { readonly "content-type": string; readonly "x-ghl-signature": string }
+  readonly body: Uint8Array
+}
+
+/** How an event is delivered. */
+export interface DeliverOptions {
+  /** How often it is sent until the response is a 2xx. @default 12 */
+  readonly attempts?: number | undefined
+  /** How long after the first attempt the second one comes; each later delay is twice as long. @default "10 seconds" */
+  readonly delay?: Duration.Input | undefined
+  /** How long an attempt waits for a response. @default "30 seconds" */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/** What came of a delivery. */
+export interface Delivered {
+  readonly attempts: number
+  /** The status of the last response; missing if there was none. */
+  readonly status: number | undefined
+}
+
+/** Signs and delivers events as HighLevel does. */
+export interface WebhookService {
+  /** The public key that verifies its events, for the option `keys` of `Webhooks`. Each sandbox has its own. */
+  readonly webhookKey: Effect.Effect<string, CryptoError.CryptoError>
+  /** Signs an event, and adds `appId`, `webhookId` and `timestamp` where they are missing. */
+  readonly sign: (event: WebhookEvent) => Effect.Effect<SignedEvent, CryptoError.CryptoError>
+  /** Signs a body as it is. */
+  readonly signBytes: (body: Uint8Array) => Effect.Effect<SignedEvent, CryptoError.CryptoError>
+  /**
+   * Signs an event and sends it to a URL until the response is a 2xx, by the
+   * `FetchHttpClient.Fetch` in the context: provide one that calls a handler in memory.
+   */
+  readonly deliver: (
+    url: string | URL,
+    event: WebhookEvent,
+    options?: DeliverOptions
+  ) => Effect.Effect<Delivered, CryptoError.CryptoError>
+}
+
 /** Controls the sandbox, and lists what it received. */
-export interface Service {
+export interface Service extends WebhookService {
   /** Adds a conversation, or replaces the one with its id. */
   readonly seed: (conversation: Seed) => Effect.Effect<void>
   /**
@@ -239,7 +289,7 @@ export interface Service {
   readonly approve: (url: string, choice?: Choice) => Effect.Effect<{ readonly code: string; readonly state?: string }>
   /** Installs the app, without a redirect. An agency that the sandbox does not know yet has it in every location. */
   readonly install: (installation?: Installation) => Effect.Effect<void>
-  /** Removes the app: the tokens that were issued for it are invalid for good. */
+  /** Removes the app: the tokens that were issued for it are invalid permanently. */
   readonly uninstall: (uninstallation?: Uninstallation) => Effect.Effect<void>
   /** Adds a location to an agency; it has the app where the agency installed it in future locations, too. */
   readonly addLocation: (location: AddedLocation) => Effect.Effect<void>

@@ -85,6 +85,12 @@ export const make = (seeded: () => ReadonlyArray<string>) => {
       return company.toFutureLocations && ownerOf(locationId) === undefined
     },
 
+    /** The listed locations that have the app. */
+    installed: (companyId: string) =>
+      [...(companies.get(companyId)?.locations.values() ?? [])].flatMap(({ id, isInstalled }) =>
+        isInstalled ? [id] : []
+      ),
+
     ofCompany: (companyId: string) => {
       const { locations, toFutureLocations } = companyOf(companyId)
       return { locations: [...locations.values()], toFutureLocations }

@@ -142,7 +142,7 @@ export const make = (settings: Settings) =>
       }
     }
 
-    const sandbox: Model.Service = {
+    const sandbox: Omit<Model.Service, keyof Model.WebhookService> = {
       seed: (conversation) => Effect.map(Clock.currentTimeMillis, (now) => conversations.seed(conversation, now)),
       receive: (message) =>
         Effect.map(Clock.currentTimeMillis, (now): Option.Option<Conversation> => conversations.receive(message, now)),
@@ -238,6 +238,9 @@ export const make = (settings: Settings) =>
     }
   })
 
-export class State extends Context.Service<State, Effect.Success<ReturnType<typeof make>>>()(
+/** What is stored, without webhooks. */
+export type Stored = Effect.Success<ReturnType<typeof make>>
+
+export class State extends Context.Service<State, Stored & { readonly sandbox: Model.Service }>()(
   "effect-highlevel/testing/Sandbox/State"
 ) {}

@@ -32,8 +32,8 @@ const maxWait = 60_000
 const published: Plugin = {
   name: "published",
   setup: ({ onResolve, resolve }) =>
-    onResolve({ filter: /^\.\.\/\.\.\/src\/client\/\w+\.ts$/ }, ({ kind, path }) =>
-      resolve(path.replace("../../src/client", "effect-highlevel").replace(".ts", ""), { kind, resolveDir: "." })
+    onResolve({ filter: /^\.\.\/\.\.\/src\/(client|webhooks)\/\w+\.ts$/ }, ({ kind, path }) =>
+      resolve(path.replace(/^\.\.\/\.\.\/src\/\w+/, "effect-highlevel").replace(".ts", ""), { kind, resolveDir: "." })
     )
 }
 

@@ -15,6 +15,7 @@ const leftToNode = {
   "test/CliUpdateAll.test.ts": "runs the command line, which is published for Node",
   "test/OAuthProcesses.test.ts": "kills processes between a refresh and its storing",
   "test/RateLimiterRedis.test.ts": "starts several processes that share a rate limit",
+  "test/WebhookProcesses.test.ts": "kills a receiver while it handles events",
   "test/examples.test.ts": "starts the examples, which are programs of Node"
 }
 
