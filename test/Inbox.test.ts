@@ -21,14 +21,14 @@ const start = 2_000_000_000_000
 const at = (millis: number) => DateTime.makeUnsafe(start + millis)
 
 /** Unread conversations, the last of them with a message of the start of the job. */
-const seeds = (count: number, changes: Partial<Sandbox.Seed> = {}) =>
+const seeds = (count: number, changesOf: (index: number) => Partial<Sandbox.Seed> = () => ({})) =>
   Array.from({ length: count }, (_, index): Sandbox.Seed => ({
     id: `c${index}`,
     locationId,
     unreadCount: 3,
     starred: false,
     lastMessageDate: at((index - count + 1) * 60_000),
-    ...changes
+    ...changesOf(index)
   }))
 
 type Hook = (
@@ -152,8 +152,7 @@ describe("an inbox", () => {
     }).pipe(
       Effect.provide(
         layerWith({
-          conversations: seeds(3).map((seed, index) => ({
-            ...seed,
+          conversations: seeds(3, (index) => ({
             assignedTo: index === 0 ? "bob" : "ann",
             lastMessageType: index === 1 ? "TYPE_SMS" : "TYPE_EMAIL"
           }))
@@ -183,7 +182,7 @@ describe("an inbox", () => {
       yield* sandbox.seed({ id: "dated", locationId, unreadCount: 1, lastMessageDate: at(0) })
       assert.deepStrictEqual(yield* marked(), ["c0 Newer", "dated Applied"])
       assert.deepStrictEqual(yield* unread(1), [3])
-    }).pipe(Effect.provide(layerWith({ conversations: seeds(1, { lastMessageDate: null }) })))
+    }).pipe(Effect.provide(layerWith({ conversations: seeds(1, () => ({ lastMessageDate: null })) })))
   )
 
   it.effect("has a failure for a conversation without an id", () =>
@@ -359,7 +358,11 @@ describe("with recheck", () => {
       assert.deepStrictEqual(yield* unread(3), [0, 4, 0])
     }).pipe(
       Effect.provide(
-        layerWith({ conversations: seeds(3, { fullName: "Ann" }), indexLag: "5 seconds", responses: "observed" })
+        layerWith({
+          conversations: seeds(3, () => ({ fullName: "Ann" })),
+          indexLag: "5 seconds",
+          responses: "observed"
+        })
       )
     )
   )
@@ -459,7 +462,7 @@ describe("a job that ends early", () => {
     }).pipe(
       Effect.provide(
         layerWith({
-          conversations: seeds(160).map((seed, index) => (index < 10 ? seed : { ...seed, lastMessageDate: at(0) }))
+          conversations: seeds(160, (index) => (index < 10 ? {} : { lastMessageDate: at(0) }))
         })
       )
     )

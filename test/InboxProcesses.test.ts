@@ -34,7 +34,7 @@ const isUnread = Effect.fnUntraced(function* (id: string) {
 
 const limited = Effect.gen(function* () {
   const sandbox = yield* Sandbox.Sandbox
-  return (yield* sandbox.requests).filter(({ status }) => status === 429).length
+  return (yield* sandbox.requests).flatMap(({ path, status }) => (status === 429 ? [path] : []))
 })
 
 describe("an inbox that is read by a process that is killed", () => {
@@ -91,7 +91,12 @@ describe("an inbox that is read by a process that is killed", () => {
           repeated: applied.length - updated.size,
           requests: (yield* sandbox.requests).length
         })
-        assert.deepStrictEqual({ missed, hidden, limited: yield* limited }, { missed: 0, hidden: 0, limited: 0 })
+        assert.deepStrictEqual({ missed, hidden }, { missed: 0, hidden: 0 })
+        // The first request of a process may come where the one before has used up the rate limit.
+        const refused = yield* limited
+        console.log(`${refused.length} first requests with a 429`)
+        assert.isAtMost(refused.length, kills)
+        for (const path of refused) assert.include(path, "/search")
       }).pipe(Effect.provide(layerOf(seeds, "500 millis"))),
     60_000 + kills * 10_000
   )
@@ -119,8 +124,8 @@ describe("an inbox that is read by a process", () => {
           quota: (seconds * 1000) / (at(seconds * 1000) - at(0)),
           "MB of heap at 10 % and 90 %": [early / 2 ** 20, late / 2 ** 20]
         })
-        assert.strictEqual(yield* limited, 0)
-        assert.isAtMost(late, early * 1.25)
+        assert.lengthOf(yield* limited, 0)
+        assert.isBelow(late - early, 2 * 2 ** 20)
       }).pipe(Effect.provide(layerOf(seeds, "5 seconds"))),
     60_000 + scale * 1000
   )

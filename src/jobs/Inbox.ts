@@ -27,7 +27,7 @@ export interface Newer {
   readonly restored: boolean
 }
 
-/** Nothing was sent: the conversation was read since the search. Only with `recheck`. */
+/** Nothing was sent: the conversation has no unread messages any more. */
 export interface AlreadyRead {
   readonly _tag: "AlreadyRead"
   readonly row: FoundConversation
@@ -75,7 +75,7 @@ export interface Options
 // More than a page: a search waits for the rate limit behind the calls before it, so that what it finds is recent.
 const readAhead = 200
 
-// The fewer, the fewer are read when the rate limit is exhausted, and wait with their update.
+// So many at most are read with the last requests of the rate limit, and wait before their update.
 const recheckedAtOnce = 8
 
 const millisOf = (date: DateTime.DateTime | null | undefined) => (date ? DateTime.toEpochMillis(date) : undefined)
@@ -84,6 +84,24 @@ const dateOf = ({ lastMessageDate, sort }: FoundConversation) => sort?.[0] ?? mi
 /**
  * The date of the newest message of a location, by HighLevel's clock. As the `before` of
  * {@link markRead} it is the same cut-off in every run.
+ *
+ * **Example** (A cut-off to keep)
+ *
+ * ```ts
+ * import { HighLevelClient, Inbox } from "effect-highlevel"
+ * import { Sandbox } from "effect-highlevel/testing"
+ * import * as DateTime from "effect/DateTime"
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import * as Option from "effect/Option"
+ * import * as Redacted from "effect/Redacted"
+ *
+ * const program = Inbox.newestMessageDate("tDtDnQdgm2LXpyiqYvZ6").pipe(Effect.map(Option.map(DateTime.formatIso)))
+ *
+ * const layer = HighLevelClient.layer({ token: Redacted.make("sandbox-token") }).pipe(Layer.provide(Sandbox.layer()))
+ *
+ * Option.getOrThrow(await Effect.runPromise(program.pipe(Effect.provide(layer)))) // => "2021-08-03T16:27:33.263Z"
+ * ```
  */
 export const newestMessageDate = Effect.fnUntraced(function* (
   locationId: string
@@ -148,18 +166,20 @@ export const markRead = (
       // Where no conversation has a date, all are left alone.
       const latest = millisOf(cutOff) ?? -Infinity
 
-      const leave = (row: FoundConversation): Newer | AlreadyRead | undefined => {
+      const leaveAlone = (row: FoundConversation): Newer | AlreadyRead | undefined => {
         if ((dateOf(row) ?? Infinity) > latest) return { _tag: "Newer", row, restored: false }
         return row.unreadCount === 0 && starred === undefined ? { _tag: "AlreadyRead", row } : undefined
       }
       const reread = (row: FoundConversation, callOptions: CallOptions) =>
         Effect.map(
           client.execute(getConversation, { conversationId: row.id ?? "", locationId }, callOptions),
-          ({ output: { type: _, ...conversation } }): FoundConversation => ({
+          ({ output }): FoundConversation => ({
             ...row,
-            ...conversation,
+            ...output,
+            // A channel here, and a name there.
+            type: row.type ?? null,
             // Where it comes without a date, that of the search counts.
-            ...(conversation.lastMessageDate ? { sort: null } : { lastMessageDate: row.lastMessageDate ?? null })
+            ...(output.lastMessageDate ? { sort: null } : { lastMessageDate: row.lastMessageDate ?? null })
           })
         )
       const undo = ({ response, row, update }: Bulk.Applied<FoundConversation>) => {
@@ -189,7 +209,7 @@ export const markRead = (
           maxFailures,
           readAhead,
           stop,
-          leave,
+          leaveAlone,
           undo,
           ...(recheck === true ? { reread, begunPerLocation: recheckedAtOnce } : {})
         }

@@ -55,8 +55,8 @@ export interface Options {
 /** What a job decides about a row, apart from its update. */
 export interface Decisions<Row, Left> {
   /** The outcome of a row that is left alone. */
-  readonly leave?: (row: Row) => Left | undefined
-  /** Reads a row again before its update, when `leave` is asked once more. */
+  readonly leaveAlone?: (row: Row) => Left | undefined
+  /** Reads a row again before its update, and asks `leaveAlone` once more. */
   readonly reread?: ((row: Row, options: CallOptions) => Effect.Effect<Row, HighLevelError>) | undefined
   /** The update that undoes one whose response shows that the row should have been left alone, and its outcome. */
   readonly undo?: (applied: Applied<Row>) => { readonly update: ConversationUpdate; readonly left: Left } | undefined
@@ -80,7 +80,7 @@ export const run = <Row, E, R, Left = never>(
   Stream.unwrap(
     Effect.gen(function* () {
       const { begunPerLocation = 128, dryRun = false, journal, reread } = options
-      const { leave: leaveAlone = () => undefined, undo = () => undefined } = options
+      const { leaveAlone = () => undefined, undo = () => undefined } = options
       const concurrency = yield* OptionsCheck.count(options.concurrency ?? 64, "concurrency")
       const perLocation = yield* OptionsCheck.count(options.concurrencyPerLocation ?? 16, "concurrencyPerLocation")
       const readAhead = yield* OptionsCheck.count(options.readAhead ?? 10_000, "readAhead")
