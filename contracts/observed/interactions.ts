@@ -1,0 +1,2 @@
+import type { Interaction } from "../interaction.ts"
+export const interactions: ReadonlyArray<Interaction> = []
