@@ -9,5 +9,6 @@ export const check =
     const { read, written } = await Client.call(interaction, baseUrl, transform)
     expect(read).toMatchObject(interaction.reads)
     // Nothing that came is lost or changed. Dates are written in the documented encoding, whatever they came in.
-    if (written !== undefined && interaction.isLossless !== false) assert.deepStrictEqual<unknown>(written, interaction.response)
+    if (written !== undefined && interaction.isLossless !== false)
+      assert.deepStrictEqual<unknown>(written, interaction.response)
   }

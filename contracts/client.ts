@@ -77,7 +77,7 @@ const withAgency = ({ input, token = defaultToken }: Interaction) =>
     HttpClient.HttpClient,
     Effect.map(HttpClient.HttpClient, (client) =>
       HttpClient.make((request) => {
-        const skip = Number(new URLSearchParams([...request.urlParams]).get("skip"))
+        const skip = Number([...request.urlParams].find(([name]) => name === "skip")?.[1])
         const before = request.url.endsWith("/oauth/token")
           ? { access_token: token, expires_in: 86_399, userType: "Company", companyId: input["companyId"] }
           : skip < Number(input["skip"] ?? 0)
@@ -114,7 +114,9 @@ const callOAuth = (interaction: Interaction, baseUrl: string, transform: Transfo
     yield* oauth.importRefreshToken({ companyId }, Redacted.make("agency-refresh-token"))
     if (operation === "installedLocations") {
       const before = Number(input["skip"])
-      const locations = oauth.installedLocations({ companyId }).pipe(Stream.drop(before), Stream.take(before === 0 ? 1 : 2))
+      const locations = oauth
+        .installedLocations({ companyId })
+        .pipe(Stream.drop(before), Stream.take(before === 0 ? 1 : 2))
       return { locations: yield* Stream.runCollect(locations) }
     }
     yield* oauth.addLocation({ companyId, locationId: text("locationId") })
@@ -128,10 +130,7 @@ const callOAuth = (interaction: Interaction, baseUrl: string, transform: Transfo
         baseUrl,
         transformClient: transform
       }).pipe(
-        Layer.provide([
-          TokenStore.layerMemory,
-          operation === "token" ? FetchHttpClient.layer : withAgency(interaction)
-        ])
+        Layer.provide([TokenStore.layerMemory, operation === "token" ? FetchHttpClient.layer : withAgency(interaction)])
       )
     )
   )
@@ -146,9 +145,15 @@ export interface Outcome {
 
 // Dates become ISO strings; an error is its fields.
 const jsonOf = (value: unknown): Json =>
-  JSON.parse(JSON.stringify(Predicate.isError(value) ? { _tag: Reflect.get(value, "_tag"), ...value } : value) ?? "null")
+  JSON.parse(
+    JSON.stringify(Predicate.isError(value) ? { _tag: Reflect.get(value, "_tag"), ...value } : value) ?? "null"
+  )
 
-export const call = (interaction: Interaction, baseUrl: string, transform: Transform = (client) => client): Promise<Outcome> => {
+export const call = (
+  interaction: Interaction,
+  baseUrl: string,
+  transform: Transform = (client) => client
+): Promise<Outcome> => {
   const isOAuth = ["token", "locationToken", "installedLocations"].includes(interaction.operation)
   const called: Effect.Effect<{ readonly read: unknown; readonly written: unknown }, unknown> = isOAuth
     ? callOAuth(interaction, baseUrl, transform)

@@ -61,3 +61,15 @@ export const requestOf = ({ input, operation, token = defaultToken, ...rest }: I
     }
   }
 }
+
+/** The fields that are sent: those of a form, or of JSON. */
+export const sentBy = ({
+  body
+}: {
+  readonly body?: { readonly content: unknown; readonly contentType: string }
+}): Readonly<Record<string, unknown>> =>
+  body === undefined
+    ? {}
+    : body.contentType === "application/json"
+      ? Object(body.content)
+      : Object.fromEntries(new URLSearchParams(String(body.content)))

@@ -50,6 +50,8 @@ export const written = (contract: Contract, directory: string) => {
 export const make = ({ provider }: Contract, directory: string) =>
   new Pact({ consumer, provider, dir: directory, logLevel: "warn" })
 
+type Matcher = ReturnType<typeof Matchers.string>
+
 const dates = [/^\d{13}$/, /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/]
 
 /** An example, matched by type, apart from what `ours` and the interaction say. */
@@ -87,22 +89,21 @@ export const execute = (
   const { any = [], anyBody, contentType = "application/json", exact = [], injected = {}, response } = interaction
   const { body, headers, method, path, query } = requestOf(interaction)
 
-  const sent = (values: Readonly<Record<string, Json>>) =>
+  // In a query and in a form, everything is text; what says what is refused has a dot in it.
+  const sent = <A>(
+    values: Readonly<Record<string, Json>>,
+    as: (value: Json) => A,
+    anyOf: (value: Json) => A | Matcher
+  ) =>
     Object.fromEntries(
-      Object.entries(values).map(([name, value]) => {
+      Object.entries(values).map(([name, value]): [string, A | Matcher] => {
         const state = injected[name]
-        if (state !== undefined) return [name, Matchers.fromProviderState(`\${${state}}`, value)]
-        return [name, any.includes(name) ? Matchers.like(value) : value]
+        if (state !== undefined) return [name, Matchers.fromProviderState(`\${${state}}`, String(value))]
+        return [name, any.includes(name) ? anyOf(value) : as(value)]
       })
     )
-  // In a query and in a form, everything is text; what says what is refused has a dot in it.
   const texts = (values: Readonly<Record<string, Json>>) =>
-    Object.fromEntries(
-      Object.entries(sent(values)).map(([name, value]) => [
-        name,
-        any.includes(name) ? Matchers.regex(`^${anyId}$`, String(values[name])) : Matchers.isMatcher(value) ? value : String(value)
-      ])
-    )
+    sent(values, String, (value) => Matchers.regex(`^${anyId}$`, String(value)))
   const added = pact.addInteraction().uponReceiving(interaction.description)
   if (interaction.state !== undefined) added.given(interaction.state.name, interaction.state.params)
   for (const comment of interaction.comments) added.comment(comment)
@@ -112,15 +113,24 @@ export const execute = (
       any.includes("conversationId") ? Matchers.regex(`^/conversations/${anyId}$`, path) : path,
       (request) => {
         const { token } = injected
-        const authorization = token === undefined ? {} : {
-          Authorization: Matchers.fromProviderState(`Bearer \${${token}}`, String(headers.Authorization))
-        }
+        const authorization =
+          token === undefined
+            ? {}
+            : {
+                Authorization: Matchers.fromProviderState(`Bearer \${${token}}`, String(headers.Authorization))
+              }
         request.headers({ ...headers, ...authorization })
         if (Object.keys(query).length > 0) request.query(texts(query))
         if (body === undefined) return
         if (headers["Content-Type"] === "application/json") {
           request.jsonBody(
-            anyBody === true ? Matchers.eachKeyMatches(body, [Matchers.regex(ours.anyBody.keys, "locationId")]) : sent(body)
+            anyBody === true
+              ? Matchers.eachKeyMatches(body, [Matchers.regex(ours.anyBody.keys, "locationId")])
+              : sent<unknown>(
+                  body,
+                  (value) => value,
+                  (value) => Matchers.like(value)
+                )
           )
         } else {
           // Pact knows matching rules in forms; its JavaScript has no public method for them.

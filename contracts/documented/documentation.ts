@@ -48,7 +48,8 @@ export interface Operation {
 
 export type OperationName = "update" | "get" | "search" | "token" | "locationToken" | "installedLocations"
 
-const read = (name: string) => readFileSync(join(import.meta.dirname, name), "utf8")
+// From the root, since the tests bundle the programs that import this.
+const read = (name: string) => readFileSync(join("contracts/documented", name), "utf8")
 
 const valueOf = (type: string, text: string): unknown =>
   type === "string" ? text : type === "number" ? Number(text) : JSON.parse(text)
@@ -68,7 +69,8 @@ const readPage = (file: string): Operation => {
   let prefix = ""
   for (let index = 0; index < lines.length; index++) {
     const line = lines[index] ?? ""
-    const [, type, description] = /^(array\[string\]|string|number|boolean|object)(.*)$/.exec(lines[index + 1] ?? "") ?? []
+    const [, type, description] =
+      /^(array\[string\]|string|number|boolean|object)(.*)$/.exec(lines[index + 1] ?? "") ?? []
     if (type === undefined) {
       if (/^\d{3}$/.test(line)) {
         section = []
