@@ -11,7 +11,7 @@ const folders: Readonly<Record<string, ReadonlyArray<string>>> = {
   wire: [],
   rateLimit: [],
   client: ["wire", "rateLimit"],
-  oauth: ["wire", "client"],
+  oauth: ["wire", "rateLimit", "client"],
   jobs: ["wire", "client"],
   node: ["client"],
   webhooks: ["wire", "client", "oauth"],

@@ -110,7 +110,7 @@ describe("an agency", () => {
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
       const oauth = yield* OAuth.OAuth
-      yield* connect({ companyId }, "Company")
+      yield* connect({ userType: "Company", companyId, locationIds: [locationId] })
       yield* sandbox.deactivate(locationId)
       yield* oauth.addLocation({ companyId, locationId })
       const error = yield* Effect.flip(star)

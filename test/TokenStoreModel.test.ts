@@ -32,7 +32,7 @@ const values = ["one", "two", "ünïcode \n\0 three"] as const
 const Step = Schema.Struct({
   process: Schema.Literals([0, 1, 2]),
   key: Schema.Literals(keys),
-  call: Schema.Literals(["get", "list", "remove", "replace", "replace", "replace"]),
+  call: Schema.Literals(["get", "list", "remove", "removeCurrent", "replace", "replace", "replace"]),
   /** What is replaced: what is there, nothing, or a value that may be there or not. */
   current: Schema.Literals(["held", "held", "none", ...values]),
   next: Schema.Literals(values)
@@ -40,7 +40,7 @@ const Step = Schema.Struct({
 const Steps = Schema.Array(Step).check(Schema.isMinLength(10), Schema.isMaxLength(40))
 
 /** What the processes ask of one key at the same time. */
-const Ask = Schema.Literals(["get", "isListed", "remove", "create", "replace", "replace"])
+const Ask = Schema.Literals(["get", "isListed", "remove", "removeCurrent", "create", "replace", "replace"])
 const Asks = Schema.Array(Schema.Array(Ask).check(Schema.isMinLength(2), Schema.isMaxLength(5))).check(
   Schema.isMinLength(3),
   Schema.isMaxLength(3)
@@ -73,8 +73,13 @@ for (const [name, open, isSkipped] of stores) {
               const listed = yield* Stream.runCollect(store.list)
               assert.deepStrictEqual(listed.toSorted(), [...model.keys()].toSorted())
             } else if (call === "remove") {
-              yield* store.remove(key)
+              assert.isTrue(yield* store.remove(key))
               model.delete(key)
+            } else if (call === "removeCurrent") {
+              const current = step.current === "held" ? held : step.current === "none" ? undefined : step.current
+              const removed = yield* Stores.perform(store, key, { _tag: "removeCurrent", current })
+              assert.strictEqual(removed, current === held)
+              if (current === held) model.delete(key)
             } else {
               const current = step.current === "held" ? held : step.current === "none" ? undefined : step.current
               const replaced = yield* store.replace(
@@ -110,7 +115,8 @@ for (const [name, open, isSkipped] of stores) {
                   const current = ask === "create" ? undefined : seen
                   if (yield* record(store, "location:one", { _tag: "replace", current, next })) seen = next
                 } else {
-                  const result = yield* record(store, "location:one", { _tag: ask })
+                  const call: Stores.Call = ask === "removeCurrent" ? { _tag: ask, current: seen } : { _tag: ask }
+                  const result = yield* record(store, "location:one", call)
                   if (typeof result === "string") seen = result
                 }
               }
@@ -168,11 +174,13 @@ describe("a token store in files", () => {
     { _tag: "get" },
     { _tag: "isListed" },
     { _tag: "remove" },
+    { _tag: "removeCurrent", current: "secret one" },
     { _tag: "replace", current: undefined, next: "secret three" },
     replaceOne
   ]
   const meanwhile: ReadonlyArray<ReadonlyArray<Stores.Call>> = [
     [{ _tag: "remove" }],
+    [{ _tag: "removeCurrent", current: "secret one" }],
     [{ _tag: "replace", current: "secret one", next: "secret four" }],
     [{ _tag: "remove" }, { _tag: "replace", current: undefined, next: "secret five" }],
     [{ _tag: "remove" }, { _tag: "replace", current: undefined, next: "secret one" }],
@@ -227,7 +235,11 @@ describe("a token store in files", () => {
     "keeps no text after a removal, wherever another process died before it",
     () =>
       Effect.gen(function* () {
-        for (const call of [replaceOne, { _tag: "remove" } as const]) {
+        for (const call of [
+          replaceOne,
+          { _tag: "remove" } as const,
+          { _tag: "removeCurrent", current: "secret one" } as const
+        ]) {
           for (let at = 0; ; at++) {
             const isOver = yield* Effect.scoped(
               Effect.gen(function* () {

@@ -81,17 +81,28 @@ export const steered = () => {
   const hooks = {
     gets: 0,
     onGet: Effect.void as Effect.Effect<void>,
+    afterGet: Effect.void as Effect.Effect<void>,
+    beforeRemove: (_key: string): Effect.Effect<void> => Effect.void,
     before: (_next: string): Effect.Effect<void, TokenStore.TokenStoreError> => Effect.void,
     after: (_next: string): Effect.Effect<void, TokenStore.TokenStoreError> => Effect.void
   }
   const layer = Layer.effect(
     TokenStore.TokenStore,
-    Effect.map(TokenStore.makeMemory, ({ get, replace, ...others }) => ({
-      ...others,
+    Effect.map(TokenStore.makeMemory, ({ get, list, remove, replace }) => ({
+      list,
       get: (key) => {
         hooks.gets++
-        return Effect.andThen(hooks.onGet, get(key))
+        const { afterGet, onGet } = hooks
+        return onGet.pipe(
+          Effect.andThen(get(key)),
+          Effect.tap(() => afterGet)
+        )
       },
+      remove: (key, current) =>
+        Effect.andThen(
+          Effect.suspend(() => hooks.beforeRemove(key)),
+          remove(key, current)
+        ),
       replace: (key, current, next) =>
         Effect.suspend(() => hooks.before(Redacted.value(next))).pipe(
           Effect.andThen(replace(key, current, next)),

@@ -71,6 +71,7 @@ export type Call =
   | { readonly _tag: "get" }
   | { readonly _tag: "isListed" }
   | { readonly _tag: "remove" }
+  | { readonly _tag: "removeCurrent"; readonly current: string | undefined }
   | { readonly _tag: "replace"; readonly current: string | undefined; readonly next: string }
 
 export type Result = string | boolean | undefined
@@ -94,7 +95,9 @@ const apply = (
     case "isListed":
       return { value, result: value !== undefined }
     case "remove":
-      return { value: undefined, result: undefined }
+      return { value: undefined, result: true }
+    case "removeCurrent":
+      return value === call.current ? { value: undefined, result: true } : { value, result: false }
     case "replace":
       return value === call.current ? { value: call.next, result: true } : { value, result: false }
   }
@@ -117,6 +120,9 @@ export const isSequential = (events: ReadonlyArray<Event>, value: string | undef
   })
 }
 
+const currentOf = ({ current }: { readonly current: string | undefined }) =>
+  Option.map(Option.fromUndefinedOr(current), (text) => Redacted.make(text))
+
 export const perform = (store: TokenStore.Service, key: string, call: Call): Effect.Effect<Result> => {
   switch (call._tag) {
     case "get":
@@ -124,15 +130,11 @@ export const perform = (store: TokenStore.Service, key: string, call: Call): Eff
     case "isListed":
       return Effect.orDie(Effect.map(Stream.runCollect(store.list), (keys) => keys.includes(key)))
     case "remove":
-      return Effect.orDie(Effect.as(store.remove(key), undefined))
+      return Effect.orDie(store.remove(key))
+    case "removeCurrent":
+      return Effect.orDie(store.remove(key, currentOf(call)))
     case "replace":
-      return Effect.orDie(
-        store.replace(
-          key,
-          Option.map(Option.fromUndefinedOr(call.current), (current) => Redacted.make(current)),
-          Redacted.make(call.next)
-        )
-      )
+      return Effect.orDie(store.replace(key, currentOf(call), Redacted.make(call.next)))
   }
 }
 

@@ -45,11 +45,12 @@ export interface Service<E = TokenStoreError> {
   ) => Effect.Effect<boolean, E>
 
   /**
-   * Removes what is kept under a key, whatever it is, or does nothing. When it
-   * returns, the removal is durable and no earlier text of the key is kept. A
-   * `replace` of the removed text returns `false`.
+   * Removes `current`, in one step, or returns `false` if something else is there by
+   * now; without `current`, removes whatever is there. When it returns `true`, the
+   * removal is durable and no earlier text of the key is kept. A `replace` of the
+   * removed text returns `false`.
    */
-  readonly remove: (key: string) => Effect.Effect<void, E>
+  readonly remove: (key: string, current?: Option.Option<Redacted.Redacted>) => Effect.Effect<boolean, E>
 
   /** The keys that have a text, each once, in any order. */
   readonly list: Stream.Stream<string, E>
@@ -81,7 +82,13 @@ export interface Service<E = TokenStoreError> {
  *         compareAndSet(key, Option.getOrUndefined(Option.map(current, Redacted.value)), Redacted.value(next)),
  *       catch: (cause) => new TokenStore.TokenStoreError({ cause })
  *     }),
- *   remove: (key) => Effect.sync(() => void table.delete(key)),
+ *   remove: (key, current) =>
+ *     Effect.sync(() => {
+ *       const isCurrent =
+ *         current === undefined || table.get(key) === Option.getOrUndefined(Option.map(current, Redacted.value))
+ *       if (isCurrent) table.delete(key)
+ *       return isCurrent
+ *     }),
  *   list: Stream.suspend(() => Stream.fromIterable(table.keys()))
  * })
  *
@@ -104,7 +111,7 @@ const failing = <A, E>(effect: Effect.Effect<A, E>) =>
 const over = <E>(store: Service<E>): Service => ({
   get: (key) => failing(store.get(key)),
   replace: (key, current, next) => failing(store.replace(key, current, next)),
-  remove: (key) => failing(store.remove(key)),
+  remove: (key, current) => failing(store.remove(key, current)),
   list: Stream.mapError(store.list, (cause) => new TokenStoreError({ cause }))
 })
 
@@ -113,15 +120,21 @@ const textOf = (text: Option.Option<Redacted.Redacted>) => Option.getOrUndefined
 /** Tokens in the memory of this process. */
 export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
   const texts = new Map<string, Redacted.Redacted>()
+  const get = (key: string) => Option.fromNullishOr(texts.get(key))
   return {
-    get: (key) => Effect.sync(() => Option.fromNullishOr(texts.get(key))),
+    get: (key) => Effect.sync(() => get(key)),
     replace: (key, current, next) =>
       Effect.sync(() => {
-        const isCurrent = textOf(Option.fromNullishOr(texts.get(key))) === textOf(current)
+        const isCurrent = textOf(get(key)) === textOf(current)
         if (isCurrent) texts.set(key, next)
         return isCurrent
       }),
-    remove: (key) => Effect.sync(() => void texts.delete(key)),
+    remove: (key, current) =>
+      Effect.sync(() => {
+        const isCurrent = current === undefined || textOf(get(key)) === textOf(current)
+        if (isCurrent) texts.delete(key)
+        return isCurrent
+      }),
     list: Stream.suspend(() => Stream.fromIterable([...texts.keys()]))
   }
 })
@@ -198,7 +211,14 @@ const encrypted = (store: Service, { decrypt, encrypt }: TokenEncryption.Encrypt
         if (yield* replaceStored(key, stored, next)) return true
       }
     }),
-    remove: store.remove,
+    remove: Effect.fnUntraced(function* (key, current) {
+      if (current === undefined) return yield* store.remove(key)
+      while (true) {
+        const { plain, stored } = yield* load(key)
+        if (textOf(plain) !== textOf(current)) return false
+        if (yield* store.remove(key, stored)) return true
+      }
+    }),
     list: store.list
   }
 }

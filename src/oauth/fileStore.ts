@@ -23,6 +23,9 @@ const ignoreMissing = <A>(effect: Effect.Effect<A, PlatformError>) =>
     () => Effect.succeedNone
   )
 
+const isSame = (value: Option.Option<string>, current: Option.Option<Redacted.Redacted>) =>
+  Option.getOrUndefined(value) === Option.getOrUndefined(Option.map(current, Redacted.value))
+
 const abandonedMillis = 60_000
 // While they are there, nobody who was held up can take one of their numbers for the next one.
 const keptNumbers = 16
@@ -134,7 +137,7 @@ export const make = (fileSystem: FileSystem.FileSystem, path: Path.Path, directo
     const folder = folderOf(key)
     while (true) {
       const { number, value } = yield* read(folder)
-      if (Option.getOrUndefined(value) !== Option.getOrUndefined(Option.map(current, Redacted.value))) return false
+      if (!isSame(value, current)) return false
       if (!(yield* append(folder, number, Redacted.value(next)))) continue
       // It is replaced, and what could not be cleared is cleared with the next one.
       yield* Effect.ignore(clear(folder, number + 1, true))
@@ -142,13 +145,15 @@ export const make = (fileSystem: FileSystem.FileSystem, path: Path.Path, directo
     }
   }, Effect.uninterruptible)
 
-  const remove = Effect.fnUntraced(function* (key: string) {
+  const remove = Effect.fnUntraced(function* (key: string, current?: Option.Option<Redacted.Redacted>) {
     const folder = folderOf(key)
     while (true) {
       const { number, value } = yield* read(folder)
+      if (current !== undefined && !isSame(value, current)) return false
       if (Option.isSome(value) && !(yield* append(folder, number, ""))) continue
       yield* clear(folder, Option.isSome(value) ? number + 1 : number, false)
-      return yield* syncFolder(folder)
+      yield* syncFolder(folder)
+      return true
     }
   }, Effect.uninterruptible)
 

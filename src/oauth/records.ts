@@ -89,7 +89,9 @@ export const make = (store: Service) => {
     }
   })
 
-  const remove = (key: string) => ofStore("the token store cannot be written", store.remove(key))
+  /** Removes what is there, or only if it still is `current`: whether it did. */
+  const remove = (key: string, current?: Option.Option<Redacted.Redacted>) =>
+    ofStore("the token store cannot be written", store.remove(key, current))
 
   /** What is stored under keys that begin with a prefix, without it. */
   const list = (prefix: string) =>

@@ -15,18 +15,35 @@ redis.call('SET', KEYS[1], ARGV[3])
 return 1
 `
 
+const removeLua = `
+local current = redis.call('GET', KEYS[1])
+if ARGV[1] == '1' and current ~= ARGV[2] or ARGV[1] == '0' and current ~= false then return 0 end
+redis.call('DEL', KEYS[1])
+return 1
+`
+
+const argumentsOf = (current: Option.Option<Redacted.Redacted>) => [
+  Option.isSome(current) ? "1" : "0",
+  Option.getOrElse(Option.map(current, Redacted.value), () => "")
+]
+
 export const make = (redis: Redis.Redis["Service"], prefix: string) => {
   const pattern = `${prefix.replaceAll(/[\\*?[\]]/g, "\\$&")}*`
   const replace = redis.eval(
     Redis.script(
       (key: string, current: Option.Option<Redacted.Redacted>, next: Redacted.Redacted) => [
         prefix + key,
-        Option.isSome(current) ? "1" : "0",
-        Option.getOrElse(Option.map(current, Redacted.value), () => ""),
+        ...argumentsOf(current),
         Redacted.value(next)
       ],
       { numberOfKeys: 1, lua: replaceLua }
     ).withReturnType<number>()
+  )
+  const remove = redis.eval(
+    Redis.script((key: string, current: Option.Option<Redacted.Redacted>) => [prefix + key, ...argumentsOf(current)], {
+      numberOfKeys: 1,
+      lua: removeLua
+    }).withReturnType<number>()
   )
 
   // Redis may return a key twice while it grows its table.
@@ -54,7 +71,10 @@ export const make = (redis: Redis.Redis["Service"], prefix: string) => {
       ),
     replace: (key: string, current: Option.Option<Redacted.Redacted>, next: Redacted.Redacted) =>
       Effect.map(replace(key, current, next), (replaced) => replaced === 1),
-    remove: (key: string) => Effect.asVoid(redis.send("DEL", prefix + key)),
+    remove: (key: string, current?: Option.Option<Redacted.Redacted>) =>
+      current === undefined
+        ? Effect.as(redis.send("DEL", prefix + key), true)
+        : Effect.map(remove(key, current), (removed) => removed === 1),
     list
   }
 }

@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { AccessTokenError } from "../client/AccessToken.ts"
+import * as Monotonic from "../rateLimit/monotonic.ts"
 import { backOff, type Records } from "./records.ts"
 import {
   type Account,
@@ -27,7 +28,7 @@ import {
 } from "./storedTokens.ts"
 import type { Grant } from "./tokenEndpoint.ts"
 
-/** What this process knows of the tokens of an account. */
+/** What this process knows of the tokens of an account. Its times are monotonic: the wall clock may step. */
 export interface Known {
   tokens: Tokens | undefined
   /** When they were read from the store, or put there. */
@@ -46,6 +47,8 @@ const maximumClaims = 3
 const invalidGrantMillis = 60_000
 const rejectionMillis = 5000
 
+const withoutClaim = ({ claim: _, ...record }: TokenRecord): TokenRecord => record
+
 export const reconnect = (...messages: ReadonlyArray<string>) =>
   new AccessTokenError({ reason: "ReconnectRequired", messages })
 
@@ -55,50 +58,53 @@ export const make = (options: {
   readonly owner: string
   /** New tokens for those of a record. */
   readonly renew: (account: Account, record: TokenRecord) => Effect.Effect<Grant, AccessTokenError>
-  /** Stores the first tokens of an account that has no record; false if a record is there by now. */
-  readonly create: (account: Account) => Effect.Effect<boolean, AccessTokenError>
+  /** Tokens of a location from an agency that has it, stored in the place of `current`; none if that is not there. */
+  readonly adopt: (
+    location: Account,
+    current: Option.Option<Redacted.Redacted>,
+    refusedBy?: string
+  ) => Effect.Effect<Tokens | undefined, AccessTokenError>
   readonly claimMillis: number
   /** How long one renewal may take, of the claim. */
   readonly attemptMillis: number
 }) => {
-  const { attemptMillis, claimMillis, create, owner, records } = options
+  const { adopt, attemptMillis, claimMillis, owner, records } = options
 
   /** Stores new tokens in the place of those they were renewed from; false if others are there, or none. */
   const storeRenewed = (key: string, claimed: Redacted.Redacted, before: TokenRecord, tokens: Tokens) => {
-    const next = { ...before, tokens }
-    let current: Option.Option<Redacted.Redacted> = Option.some(claimed)
-    let isFirst = true
+    let current = Option.some(claimed)
+    let record = before
     return records.persist(
       key,
       Effect.gen(function* () {
-        if (!isFirst) {
-          const { record, text } = yield* records.load(key)
-          // Disconnected meanwhile; or renewed by another process, or by us without our knowing.
-          if (!isConnected(record) || !areSame(record, before)) return Option.some(false)
-          // Another process took the claim over, but has nothing better to put there.
-          current = text
-        }
-        isFirst = false
-        return (yield* records.replace(key, current, next)) ? Option.some(true) : Option.none()
+        if (yield* records.replace(key, current, { ...record, tokens })) return Option.some(true)
+        const latest = yield* records.load(key)
+        // Disconnected meanwhile; or renewed by another process, or by us without our knowing.
+        if (!isConnected(latest.record) || Option.isNone(latest.text)) return Option.some(false)
+        if (!areSame(latest.record, before)) return Option.some(false)
+        // Another process took the claim over, but has nothing better to put there.
+        current = latest.text
+        record = withoutClaim(latest.record)
+        return Option.none()
       })
     )
   }
 
   /** Renews tokens under a claim that nobody else can make; none if another process was faster. */
   const renewUnderClaim = Effect.fnUntraced(
-    function* (account: Account, known: Known, found: Redacted.Redacted, record: TokenRecord) {
+    function* (account: Account, known: Known, found: Redacted.Redacted, before: TokenRecord) {
       const key = keyOf(account)
-      const { claim: _, ...before } = record
       const refreshToken = valueOf(before.tokens?.refreshToken)
-      let current = found
-      // Since when HighLevel may have rotated the tokens without our knowing, whatever came in between.
       const { unconfirmed } = known
       // What was lost longer ago than the grace is past saving; what is lost now is not.
-      const isRecent = unconfirmed !== undefined && (yield* Clock.currentTimeMillis) - unconfirmed.at < graceMillis
+      const isRecent = unconfirmed !== undefined && (yield* Monotonic.now) - unconfirmed.at < graceMillis
+      // Since when HighLevel may have rotated the tokens without our knowing, whatever came in between.
       let unconfirmedSince = isRecent && unconfirmed.refreshToken === refreshToken ? unconfirmed.at : undefined
+      let current = found
       for (let attempts = 0; ; attempts++) {
-        const startedAt = yield* Clock.currentTimeMillis
-        const claim = { ...before, claim: { owner, at: startedAt } }
+        const startedAt = yield* Monotonic.now
+        const requestedAt = yield* Clock.currentTimeMillis
+        const claim = { ...before, claim: { owner, at: requestedAt } }
         const claimed = yield* Effect.result(records.replace(key, Option.some(current), claim))
         let error: AccessTokenError
         if (Result.isFailure(claimed)) {
@@ -108,42 +114,55 @@ export const make = (options: {
           if (!claimed.success) return undefined
           current = textOf(claim)
           // A store that took its time has left too little of the claim.
-          const spent = (yield* Clock.currentTimeMillis) - startedAt
+          const spent = (yield* Monotonic.now) - startedAt
           if (spent > claimMillis - attemptMillis && attempts < maximumClaims) continue
           const result = yield* Effect.result(options.renew(account, before))
           if (Result.isSuccess(result)) {
-            const tokens = tokensOf(result.success, startedAt, before.tokens)
+            const tokens = tokensOf(result.success, requestedAt, before.tokens)
             return (yield* storeRenewed(key, current, before, tokens)) ? tokens : undefined
           }
           error = result.failure
         }
-        const now = yield* Clock.currentTimeMillis
         if (error.reason === "Unreachable") {
           unconfirmedSince ??= startedAt
           known.unconfirmed = { refreshToken, at: unconfirmedSince }
         }
         // A refusal of what was perhaps granted before comes from somebody on the way.
         const mayBeGranted = unconfirmedSince !== undefined && error.reason !== "ReconnectRequired"
-        if (mayBeGranted && now - (unconfirmedSince ?? now) < graceMillis) {
+        if (mayBeGranted && (yield* Monotonic.now) - (unconfirmedSince ?? startedAt) < graceMillis) {
           yield* backOff(attempts)
           continue
         }
         // The claim is given up, unless another process has taken it over; left behind, it is taken over.
         yield* Effect.ignore(records.replace(key, Option.some(current), before))
-        if (error.reason === "Unreachable") return yield* error
-        // Another process may have renewed them while this one was held up.
-        const latest = yield* records.load(key)
-        if (latest.record !== undefined && !areSame(latest.record, before)) return undefined
-        if (before.agency === undefined) {
-          const until = now + (error.reason === "ReconnectRequired" ? invalidGrantMillis : rejectionMillis)
-          known.rejected = { refreshToken, error, until }
-        }
-        return yield* error
+        return error.reason === "Unreachable" ? yield* error : yield* afterRefusal(account, known, before, error)
       }
     },
     (effect, account) =>
       Effect.withSpan(effect, "OAuth.refresh", { attributes: { "highlevel.account": keyOf(account) } })
   )
+
+  /** What HighLevel's refusal of a renewal leaves: another process's tokens, those of another agency, or the refusal. */
+  const afterRefusal = Effect.fnUntraced(function* (
+    account: Account,
+    known: Known,
+    before: TokenRecord,
+    error: AccessTokenError
+  ) {
+    const latest = yield* records.load(keyOf(account))
+    // Another process may have renewed them while this one was held up.
+    if (latest.record !== undefined && !areSame(latest.record, before)) return undefined
+    const isReconnectRequired = error.reason === "ReconnectRequired"
+    if (account.userType === "Location" && (before.agency !== undefined || isReconnectRequired)) {
+      const adopted = yield* Effect.result(adopt(account, latest.text, before.agency))
+      if (Result.isSuccess(adopted)) return adopted.success
+    }
+    if (before.agency === undefined) {
+      const until = (yield* Monotonic.now) + (isReconnectRequired ? invalidGrantMillis : rejectionMillis)
+      known.rejected = { refreshToken: valueOf(before.tokens?.refreshToken), error, until }
+    }
+    return yield* error
+  })
 
   /** Acceptable tokens of an account, from the store or from HighLevel. */
   const obtain = Effect.fnUntraced(function* (
@@ -152,37 +171,36 @@ export const make = (options: {
     isAcceptable: (tokens: Tokens, now: number) => boolean
   ): Effect.fn.Return<Tokens, AccessTokenError> {
     const key = keyOf(account)
-    const clock = yield* Clock.Clock
-    let seen: { readonly claim: string; readonly since: bigint } | undefined
+    let seen: { readonly claim: string; readonly since: number } | undefined
     while (true) {
       const { record, text } = yield* records.load(key)
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* Monotonic.now
       const { rejected } = known
       known.tokens = record?.tokens
       known.readAt = now
       if (record === undefined || Option.isNone(text)) {
-        yield* create(account)
+        if (account.userType === "Company") return yield* reconnect(`no tokens are stored for ${key}`)
+        yield* adopt(account, text)
         continue
       }
       if (!isConnected(record)) return yield* reconnect(`${key} was disconnected`)
       const { claim, tokens } = record
-      if (tokens !== undefined && isAcceptable(tokens, now)) return tokens
+      if (tokens !== undefined && isAcceptable(tokens, yield* Clock.currentTimeMillis)) return tokens
       if (rejected !== undefined && rejected.refreshToken === valueOf(tokens?.refreshToken) && now < rejected.until) {
         return yield* rejected.error
       }
       if (claim !== undefined && claim.owner !== owner) {
         // By our own clock: that of another machine may be wrong.
-        const since = clock.monotonicTimeNanosUnsafe()
-        if (seen?.claim !== Redacted.value(text.value)) seen = { claim: Redacted.value(text.value), since }
-        if (Number(since - seen.since) < claimMillis * 1_000_000) {
+        if (seen?.claim !== Redacted.value(text.value)) seen = { claim: Redacted.value(text.value), since: now }
+        if (now - seen.since < claimMillis) {
           yield* Effect.sleep(Math.min(pollMillis, claimMillis))
           continue
         }
       }
-      const renewed = yield* renewUnderClaim(account, known, text.value, record)
+      const renewed = yield* renewUnderClaim(account, known, text.value, withoutClaim(record))
       if (renewed !== undefined) {
         known.tokens = renewed
-        known.readAt = yield* Clock.currentTimeMillis
+        known.readAt = yield* Monotonic.now
         return renewed
       }
       yield* Effect.sleep(Math.min(pollMillis, claimMillis))

@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as RcMap from "effect/RcMap"
 import * as Redacted from "effect/Redacted"
 import { AccessTokenError } from "../client/AccessToken.ts"
+import * as Monotonic from "../rateLimit/monotonic.ts"
 import { type Known, reconnect } from "./refreshClaim.ts"
 import { type Account, isAlive, keyOf, type Tokens, valueOf } from "./storedTokens.ts"
 
@@ -18,6 +19,8 @@ interface Session extends Known {
   /** The load or renewal that is in progress. */
   pending: Deferred.Deferred<Tokens, AccessTokenError> | undefined
   pendingSince: number
+  /** Whether what is stored was changed since then. */
+  isPendingOutdated: boolean
   /** Why the last one brought nothing; there is no other until then. */
   failure: { readonly error: AccessTokenError; readonly until: number } | undefined
 }
@@ -29,6 +32,7 @@ const makeSession = Effect.sync((): Session => ({
   rejected: undefined,
   pending: undefined,
   pendingSince: 0,
+  isPendingOutdated: false,
   failure: undefined
 }))
 
@@ -89,7 +93,7 @@ export const make = Effect.fnUntraced(function* (options: {
     inProgress.add(ended)
     return effect.pipe(
       Effect.onExit((exit) =>
-        Effect.map(Clock.currentTimeMillis, (now) => {
+        Effect.map(Monotonic.now, (now) => {
           onEnd(exit, now)
           inProgress.delete(ended)
           Deferred.doneUnsafe(pending, exit)
@@ -140,7 +144,7 @@ export const make = Effect.fnUntraced(function* (options: {
     isRefused: boolean
   ): Effect.Effect<Tokens, AccessTokenError> =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      Effect.flatMap(Monotonic.now, (now) => {
         const wait = (pending: Deferred.Deferred<Tokens, AccessTokenError>) =>
           restore(
             isRefused
@@ -162,6 +166,8 @@ export const make = Effect.fnUntraced(function* (options: {
             const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
             session.failure = failure === undefined ? undefined : { error: failure, until: now + failureMillis }
             session.pending = undefined
+            if (session.isPendingOutdated) session.tokens = undefined
+            session.isPendingOutdated = false
           }),
           wait(pending)
         )
@@ -177,9 +183,10 @@ export const make = Effect.fnUntraced(function* (options: {
       ((tokens.obtainedAt >= startedAt && tokens.obtainedAt <= now) ||
         (isFresh(tokens, now) && (refused === undefined || valueOf(tokens.accessToken) !== Redacted.value(refused))))
     while (true) {
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* Monotonic.now
       const { failure, readAt, tokens } = session
-      if (tokens !== undefined && isAcceptable(tokens, now) && now - readAt < rereadMillis) return tokens
+      const isReadLately = now - readAt < rereadMillis
+      if (tokens !== undefined && isReadLately && isAcceptable(tokens, yield* Clock.currentTimeMillis)) return tokens
       if (failure !== undefined && now < failure.until) return yield* failure.error
       const joined = yield* awaitPending(account, session, isAcceptable, refused !== undefined)
       const joinedAt = yield* Clock.currentTimeMillis
@@ -218,17 +225,18 @@ export const make = Effect.fnUntraced(function* (options: {
         })
       ),
 
-    /** Forgets what was known of an account: what is stored was changed. */
-    forget: (account: Account): Effect.Effect<void> =>
-      // The layer may have ended meanwhile; what is stored is stored.
-      Effect.ignore(
-        using(account, (session) =>
-          Effect.sync(() => {
-            session.tokens = undefined
-            session.failure = undefined
-            session.rejected = undefined
-          })
-        )
+    /** Forgets what is known of an account: what is stored was changed. The layer may have ended meanwhile. */
+    forget: Effect.fnUntraced(function* (account: Account) {
+      if (!(yield* RcMap.has(sessions, keyOf(account)))) return
+      const forgotten = using(account, (session) =>
+        Effect.sync(() => {
+          session.tokens = undefined
+          session.failure = undefined
+          session.rejected = undefined
+          session.isPendingOutdated = session.pending !== undefined
+        })
       )
+      yield* Effect.ignore(forgotten)
+    })
   }
 })

@@ -42,7 +42,7 @@ const TokenRecord = Schema.Struct({
   agency: Schema.optionalKey(Schema.String),
   /** In epoch milliseconds, when it was connected or disconnected: what happened before it comes too late. */
   connectedAt: Schema.optionalKey(Schema.Finite),
-  /** Set where the agency of a location is still connected, and would serve it. */
+  /** Set where an agency that is still connected would serve the location again. */
   disconnected: Schema.optionalKey(Schema.Literal(true)),
   /** The process that renews the tokens, and when it said so: nobody else does meanwhile. */
   claim: Schema.optionalKey(Schema.Struct({ owner: Schema.String, at: Schema.Finite })),
@@ -71,10 +71,11 @@ export const secretsIn = (text: Redacted.Redacted): ReadonlyArray<Redacted.Redac
 export const valueOf = (secret: Redacted.Redacted | undefined) =>
   secret === undefined ? undefined : Redacted.value(secret)
 
-/** Whether two records have the same tokens. */
-export const areSame = ({ tokens: one }: TokenRecord, { tokens: other }: TokenRecord) =>
-  valueOf(one?.accessToken) === valueOf(other?.accessToken) &&
-  valueOf(one?.refreshToken) === valueOf(other?.refreshToken)
+/** Whether two records have the same tokens, of the same agency. */
+export const areSame = (one: TokenRecord, other: TokenRecord) =>
+  one.agency === other.agency &&
+  valueOf(one.tokens?.accessToken) === valueOf(other.tokens?.accessToken) &&
+  valueOf(one.tokens?.refreshToken) === valueOf(other.tokens?.refreshToken)
 
 /** Whether a record is of an account that is connected. */
 export const isConnected = (record: TokenRecord | undefined): record is TokenRecord =>

@@ -11,11 +11,12 @@ import * as Hex from "effect/encoding/Hex"
 import type { AccessTokenError } from "../client/AccessToken.ts"
 import * as Hash from "../client/hash.ts"
 import type { UserType } from "../wire/getAccessToken.ts"
+import * as Agencies from "./agencies.ts"
 import * as Records from "./records.ts"
 import * as RefreshClaim from "./refreshClaim.ts"
 import * as Sessions from "./sessions.ts"
 import { type Account, isConnected, keyOf, prefixOf, type TokenRecord, tokensOf } from "./storedTokens.ts"
-import * as TokenEndpoint from "./tokenEndpoint.ts"
+import type * as TokenEndpoint from "./tokenEndpoint.ts"
 import type * as TokenStore from "./TokenStore.ts"
 
 const maximumImports = 100
@@ -37,76 +38,40 @@ export const make = Effect.fnUntraced(function* (options: {
   const records = Records.make(options.store)
   const accountOf = (userType: UserType, id: string): Account => ({ clientId, userType, id })
 
-  /** Calls HighLevel with the token of an agency, and once more if it is refused as invalid. */
-  const asAgency = Effect.fnUntraced(function* <A>(
-    companyId: string,
-    call: (token: Redacted.Redacted) => Effect.Effect<A, AccessTokenError>
-  ): Effect.fn.Return<A, AccessTokenError> {
-    const agency = accountOf("Company", companyId)
-    const token = yield* sessions.get(agency)
-    return yield* Effect.catchIf(call(token), TokenEndpoint.isInvalidToken, (error) =>
-      Effect.flatMap(sessions.renew(agency, token), (hasAnother) =>
-        hasAnother ? Effect.flatMap(sessions.get(agency), call) : Effect.fail(error)
-      )
-    )
+  const agencies = Agencies.make({
+    clientId,
+    records,
+    endpoint,
+    get: (agency) => sessions.get(agency),
+    renew: (agency, refused) => sessions.renew(agency, refused)
   })
-
-  /** The token of a location, for that of its agency: exchanged again when it expires. */
-  const exchange = (companyId: string, locationId: string) =>
-    Effect.map(
-      asAgency(companyId, (token) => endpoint.locationToken(companyId, locationId, token)),
-      (grant): TokenEndpoint.Grant => ({ ...grant, refreshToken: undefined })
-    )
 
   const renew = (account: Account, { agency, tokens }: TokenRecord) =>
     agency !== undefined
-      ? exchange(agency, account.id)
+      ? agencies.exchange(agency, account.id)
       : tokens?.refreshToken !== undefined
         ? endpoint.refresh(tokens.refreshToken, account.userType)
         : Effect.fail(
             RefreshClaim.reconnect(`the tokens of ${keyOf(account)} are expired and came without a refresh token`)
           )
 
-  const companies = records.list(prefixOf(accountOf("Company", "")))
-
-  /** Asks the agencies that are connected for a location without a record: one of them may have added it. */
-  const create = Effect.fnUntraced(function* (account: Account) {
-    const missing = `no tokens are stored for ${keyOf(account)}`
-    if (account.userType === "Company") return yield* RefreshClaim.reconnect(missing)
-    const refusals = new Set<string>()
-    for (const companyId of yield* Stream.runCollect(companies)) {
-      const startedAt = yield* Clock.currentTimeMillis
-      const exchanged = yield* Effect.result(exchange(companyId, account.id))
-      if (exchanged._tag === "Success") {
-        const tokens = tokensOf(exchanged.success, startedAt)
-        const record = { tokens, agency: companyId, connectedAt: startedAt }
-        const isStored = yield* records.replace(keyOf(account), Option.none(), record)
-        // The agency may have been disconnected meanwhile.
-        const agency = yield* records.get(keyOf(accountOf("Company", companyId)))
-        if (isStored && Option.isNone(agency)) yield* records.remove(keyOf(account))
-        return isStored
-      }
-      if (exchanged.failure.reason === "Unreachable") return yield* exchanged.failure
-      refusals.add(`agency ${companyId}: ${exchanged.failure.message}`)
-    }
-    return yield* RefreshClaim.reconnect(missing, ...refusals)
-  })
-
   const sessions = yield* Sessions.make({
     ...options,
-    obtain: RefreshClaim.make({ ...options, records, owner: Hex.random(16), renew, create })
+    obtain: RefreshClaim.make({ ...options, records, owner: Hex.random(16), renew, adopt: agencies.adopt })
   })
 
-  /** Replaces a record by what a change makes of it, whatever other processes do; nothing where it makes none. */
+  /** Stores what a change makes of a record, whatever other processes do: another one, none, or the same. */
   const change = Effect.fnUntraced(function* (
     account: Account,
     next: (record: TokenRecord | undefined) => TokenRecord | undefined
   ): Effect.fn.Return<void, AccessTokenError> {
+    const key = keyOf(account)
     for (let conflicts = 0; ; conflicts++) {
-      const { record, text } = yield* records.load(keyOf(account))
+      const { record, text } = yield* records.load(key)
       const changed = next(record)
-      if (changed === undefined) return
-      if (yield* records.replace(keyOf(account), text, changed)) break
+      if (record !== undefined && changed === record) return
+      // Where there is none, a removal that was cut off is completed.
+      if (yield* changed === undefined ? records.remove(key, text) : records.replace(key, text, changed)) break
       yield* Records.backOff(conflicts)
     }
     yield* sessions.forget(account)
@@ -116,10 +81,10 @@ export const make = Effect.fnUntraced(function* (options: {
   const addLocation = (companyId: string, locationId: string, connectedAt: number) =>
     change(accountOf("Location", locationId), (record) => {
       const known = record?.connectedAt ?? -Infinity
-      if (!isConnected(record)) return connectedAt < known ? undefined : { agency: companyId, connectedAt }
-      if (record.agency === undefined) return undefined
+      if (!isConnected(record)) return connectedAt < known ? record : { agency: companyId, connectedAt }
+      if (record.agency === undefined) return record
       if (record.agency !== companyId) return { agency: companyId, connectedAt }
-      return connectedAt > known ? { ...record, connectedAt } : undefined
+      return connectedAt > known ? { ...record, connectedAt } : record
     })
 
   /** The accounts that are connected, with their records. */
@@ -127,20 +92,19 @@ export const make = Effect.fnUntraced(function* (options: {
     records.list(prefixOf(accountOf(userType, ""))).pipe(
       Stream.mapEffect(
         (id) => Effect.map(records.load(keyOf(accountOf(userType, id))), ({ record }) => ({ id, record })),
-        {
-          concurrency: 16
-        }
+        { concurrency: 16 }
       ),
       Stream.filter((found): found is { readonly id: string; readonly record: TokenRecord } =>
         isConnected(found.record)
       )
     )
 
-  const remove = (account: Account) => Effect.andThen(records.remove(keyOf(account)), sessions.forget(account))
+  const isConnectedAccount = (account: Account) =>
+    Effect.map(records.load(keyOf(account)), ({ record }) => isConnected(record))
 
   return {
     accountOf,
-    asAgency,
+    asAgency: agencies.asAgency,
     addLocation,
     list,
     get: sessions.get,
@@ -182,7 +146,7 @@ export const make = Effect.fnUntraced(function* (options: {
         const hash = Hash.make(Redacted.value(refreshToken))
         return change(account, (record) => {
           const imported = record?.imported ?? []
-          if (isConnected(record) && (record.imported === undefined || imported.includes(hash))) return undefined
+          if (isConnected(record) && (record.imported === undefined || imported.includes(hash))) return record
           return {
             tokens: { refreshToken, obtainedAt },
             connectedAt: obtainedAt,
@@ -191,7 +155,7 @@ export const make = Effect.fnUntraced(function* (options: {
         })
       }),
 
-    isConnected: (account: Account) => Effect.map(records.load(keyOf(account)), ({ record }) => isConnected(record)),
+    isConnected: isConnectedAccount,
 
     /**
      * Removes the tokens of an account; of an agency, those of the locations that it serves,
@@ -201,16 +165,21 @@ export const make = Effect.fnUntraced(function* (options: {
       account: Account,
       uninstalledAt: number
     ): Effect.fn.Return<void, AccessTokenError> {
-      const { record } = yield* records.load(keyOf(account))
-      if ((record?.connectedAt ?? 0) > uninstalledAt) return
-      const agency = record?.agency
-      // Its agency would serve it again.
-      if (agency !== undefined)
-        return yield* change(account, () => ({ agency, disconnected: true, connectedAt: uninstalledAt }))
-      yield* remove(account)
+      const isServed = account.userType === "Location" && (yield* agencies.isAnyConnected)
+      yield* change(account, (record) => {
+        if ((record?.connectedAt ?? -Infinity) > uninstalledAt) return record
+        const agency = record?.agency
+        // Its agency would serve it again.
+        return isServed || agency !== undefined
+          ? { ...(agency === undefined ? {} : { agency }), disconnected: true, connectedAt: uninstalledAt }
+          : undefined
+      })
       if (account.userType === "Location") return
-      yield* Stream.runForEach(list("Location"), ({ id, record: { agency } }) =>
-        agency === account.id ? remove(accountOf("Location", id)) : Effect.void
+      if (yield* isConnectedAccount(account)) return
+      yield* Stream.runForEach(list("Location"), ({ id, record }) =>
+        record.agency === account.id
+          ? change(accountOf("Location", id), (record) => (record?.agency === account.id ? undefined : record))
+          : Effect.void
       )
     })
   }

@@ -1,0 +1,115 @@
+/** The agencies of an app: the token of one is exchanged for those of its locations. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import type { AccessTokenError } from "../client/AccessToken.ts"
+import * as Monotonic from "../rateLimit/monotonic.ts"
+import type { Records } from "./records.ts"
+import { reconnect } from "./refreshClaim.ts"
+import { type Account, isConnected, keyOf, prefixOf, textOf, tokensOf } from "./storedTokens.ts"
+import * as TokenEndpoint from "./tokenEndpoint.ts"
+
+// How many agencies are asked for a location at once, and named where none of them has it.
+const concurrency = 8
+const maximumNamed = 3
+// A search without success is not repeated for as many seconds as there are agencies, up to a minute.
+const searchMillis = 1000
+const maximumSearchMillis = 60_000
+
+export const make = (options: {
+  readonly clientId: string
+  readonly records: Records
+  readonly endpoint: TokenEndpoint.TokenEndpoint
+  readonly get: (agency: Account) => Effect.Effect<Redacted.Redacted, AccessTokenError>
+  readonly renew: (agency: Account, refused: Redacted.Redacted) => Effect.Effect<boolean, AccessTokenError>
+}) => {
+  const { clientId, endpoint, records } = options
+  const agencyOf = (id: string): Account => ({ clientId, userType: "Company", id })
+
+  /** Calls HighLevel with the token of an agency, and once more if it is refused as invalid. */
+  const asAgency = Effect.fnUntraced(function* <A>(
+    companyId: string,
+    call: (token: Redacted.Redacted) => Effect.Effect<A, AccessTokenError>
+  ): Effect.fn.Return<A, AccessTokenError> {
+    const agency = agencyOf(companyId)
+    const token = yield* options.get(agency)
+    return yield* Effect.catchIf(call(token), TokenEndpoint.isInvalidToken, (error) =>
+      Effect.flatMap(options.renew(agency, token), (hasAnother) =>
+        hasAnother ? Effect.flatMap(options.get(agency), call) : Effect.fail(error)
+      )
+    )
+  })
+
+  /** The token of a location, for that of its agency: exchanged again when it expires. */
+  const exchange = (companyId: string, locationId: string) =>
+    Effect.map(
+      asAgency(companyId, (token) => endpoint.locationToken(companyId, locationId, token)),
+      (grant): TokenEndpoint.Grant => ({ ...grant, refreshToken: undefined })
+    )
+
+  const connected = records.list(prefixOf({ clientId, userType: "Company" }))
+  const isAnyConnected = Effect.map(Stream.runHead(connected), Option.isSome)
+
+  const failedSearches = new Map<string, { readonly error: AccessTokenError; readonly until: number }>()
+
+  /** Asks the agencies for a location until one of them has it, all but the one that has refused it. */
+  const search = Effect.fnUntraced(function* (location: Account, refusedBy: string | undefined) {
+    const now = yield* Monotonic.now
+    for (const [id, { until }] of failedSearches) if (now >= until) failedSearches.delete(id)
+    const failed = failedSearches.get(location.id)
+    if (failed !== undefined) return yield* failed.error
+    const asked = yield* connected.pipe(
+      Stream.filter((companyId) => companyId !== refusedBy),
+      Stream.mapEffect(
+        (companyId) =>
+          Effect.map(Effect.result(exchange(companyId, location.id)), (exchanged) => ({ companyId, exchanged })),
+        { concurrency, unordered: true }
+      ),
+      Stream.takeUntil(({ exchanged }) => Result.isSuccess(exchanged)),
+      Stream.runCollect
+    )
+    const refusals: Array<string> = []
+    let unreachable: AccessTokenError | undefined
+    for (const { companyId, exchanged } of asked) {
+      if (Result.isSuccess(exchanged)) return { companyId, grant: exchanged.success }
+      if (exchanged.failure.reason === "Unreachable") unreachable ??= exchanged.failure
+      refusals.push(`agency ${companyId}: ${exchanged.failure.message}`)
+    }
+    // It may be the one that has the location.
+    if (unreachable !== undefined) return yield* unreachable
+    const more = refusals.length - maximumNamed
+    const error = reconnect(
+      `no tokens are stored for ${keyOf(location)}`,
+      ...refusals.slice(0, maximumNamed),
+      ...(more > 0 ? [`and ${more} more agencies do not have it`] : [])
+    )
+    const until = (yield* Monotonic.now) + Math.min(refusals.length * searchMillis, maximumSearchMillis)
+    failedSearches.set(location.id, { error, until })
+    return yield* error
+  })
+
+  /**
+   * Serves a location by the token of an agency that has it, stored in the place of `current`;
+   * none if something else is there by now.
+   */
+  const adopt = Effect.fnUntraced(function* (
+    location: Account,
+    current: Option.Option<Redacted.Redacted>,
+    refusedBy?: string
+  ) {
+    const connectedAt = yield* Clock.currentTimeMillis
+    const { companyId, grant } = yield* search(location, refusedBy)
+    const record = { tokens: tokensOf(grant, connectedAt), agency: companyId, connectedAt }
+    if (!(yield* records.replace(keyOf(location), current, record))) return undefined
+    // The agency may have been disconnected meanwhile, before there was a record to remove.
+    const agency = yield* records.load(keyOf(agencyOf(companyId)))
+    if (isConnected(agency.record)) return record.tokens
+    yield* records.remove(keyOf(location), Option.some(textOf(record)))
+    return undefined
+  })
+
+  return { asAgency, exchange, isAnyConnected, adopt }
+}
