@@ -63,7 +63,7 @@ describe("effect-highlevel mark-read", () => {
           "30 conversations are unread.",
           "Those whose last message is newer than 2021-08-03T16:58:33.263Z stay unread,",
           "and so does what arrives from now on.",
-          "This takes a few seconds and about 31 requests of the 99,999,999 that are left today.",
+          "This takes a few seconds and about 31 requests of the 99,999,999 left today.",
           []
         ]
       )
@@ -173,7 +173,7 @@ describe("what mark-read asks", () => {
   it("has how long it takes and what is left of the day, at HighLevel's limit or the documented one", () => {
     const quota = { max: 50, intervalMillis: 10_000, remaining: 49, daily: 199_999 }
     assert.deepStrictEqual(text(quota), [
-      "This takes about 1 h 41 min and about 30,300 requests of the 199,999 that are left today."
+      "This takes about 1 h 41 min and about 30,300 requests of the 199,999 left today."
     ])
     assert.deepStrictEqual(text({}), ["This takes about 50 min 20 s and about 30,300 requests."])
     assert.deepStrictEqual(text({}, true), ["This takes about 1 h 40 min and about 60,300 requests."])
@@ -181,7 +181,7 @@ describe("what mark-read asks", () => {
 
   it("says when the day's requests do not suffice, and when HighLevel does not count", () => {
     assert.deepStrictEqual(text({ daily: 100 }), [
-      "This takes about 50 min 20 s and about 30,300 requests of the 100 that are left today.",
+      "This takes about 50 min 20 s and about 30,300 requests of the 100 left today.",
       "That is more than is left: run the same command again tomorrow for the rest."
     ])
     assert.strictEqual(

@@ -54,7 +54,7 @@ export const text = ({ before, unread }: Plan, recheck: boolean, dryRun: boolean
   const { millis, requests } = cost(unread, recheck, quota)
   const duration = millis === 0 ? "a few seconds" : `about ${Progress.span(millis)}`
   const { daily } = quota
-  const left = daily === undefined ? "" : ` of the ${Output.count(daily)} that are left today`
+  const left = daily === undefined ? "" : ` of the ${Output.count(daily)} left today`
   return [
     found,
     ...cutOff,

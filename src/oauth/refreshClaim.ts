@@ -47,7 +47,10 @@ const maximumClaims = 3
 const invalidGrantMillis = 60_000
 const rejectionMillis = 5000
 
-const withoutClaim = ({ claim: _, ...record }: TokenRecord): TokenRecord => record
+const withoutClaim = (record: TokenRecord): TokenRecord => {
+  const { claim: _, ...others } = record
+  return others
+}
 
 export const reconnect = (...messages: ReadonlyArray<string>) =>
   new AccessTokenError({ reason: "ReconnectRequired", messages })
