@@ -204,7 +204,7 @@ it("the table in README.md shows it", async () => {
       "",
       "| line | documented as | exercised by |",
       "| --- | --- | --- |",
-      ...own.map((line) => `| \`${line.line}\` | ${line.documented.replaceAll("|", "\\|")} | ${by(line)} |`),
+      own.map((line) => `| \`${line.line}\` | ${line.documented.replaceAll("|", "\\|")} | ${by(line)} |`).join("\n"),
       ""
     ]
   })

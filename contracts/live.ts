@@ -52,7 +52,7 @@ const drift = (body: unknown) => {
     ),
     ...driftOf(
       "conversation.",
-      inside.map((field) => ({ ...field, name: field.name.replace("conversation.", "") })),
+      inside.map((field) => Object.assign({}, field, { name: field.name.replace("conversation.", "") })),
       Object(answered["conversation"])
     )
   ]

@@ -92,10 +92,12 @@ const updates = () => {
   const [documented] = contracts
   if (documented === undefined) throw new Error("There is no contract")
   const { interactions, ...pact } = readCommitted(documented)
-  const descriptions = documented.interactions
-    .filter(({ operation, version }) => operation === "update" && version === undefined)
-    .map(({ description }) => description)
-  return { ...pact, interactions: interactions.filter(({ description }) => descriptions.includes(description)) }
+  const descriptions = new Set(
+    documented.interactions
+      .filter(({ operation, version }) => operation === "update" && version === undefined)
+      .map(({ description }) => description)
+  )
+  return { ...pact, interactions: interactions.filter(({ description }) => descriptions.has(description)) }
 }
 
 /** Each way in which the contract and the file differ, once. */

@@ -82,7 +82,7 @@ describe.concurrent("effect-highlevel", { timeout: 60_000 }, () => {
   })
 
   it("sandbox starts with the conversations of a file, as search prints them", async () => {
-    const lines = [`{"id":"a","locationId":"l","unreadCount":2,"fullName":"Ada","assignedTo":null,"sort":[1]}`, "", ""]
+    const lines = [`{"id":"a","locationId":"l","unreadCount":2,"fullName":"Ada","email":null,"sort":[1]}`, "", ""]
     const path = file(lines.join("\n"))
     const { banner, end } = await startSandbox("--conversations", path)
     const env = exported(banner)

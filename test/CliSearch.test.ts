@@ -3,9 +3,11 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { Sandbox } from "effect-highlevel/testing"
+import { once } from "node:events"
 import * as FoundTable from "../src/cli/foundTable.ts"
 import { outcomeLines, token } from "./bulk.ts"
 import * as Cli from "./cli.ts"
+import * as Process from "./process.ts"
 import { ids, layerSandbox, locationId } from "./oauth.ts"
 
 const run = Effect.fnUntraced(function* (
@@ -78,8 +80,8 @@ describe("effect-highlevel search", () => {
       const { code, stderr, stdout } = yield* search()
       const lines = stdout.trimEnd().split("\n")
       assert.deepStrictEqual([code, stderr, lines.length], [0, "250 conversations.\n", 251])
-      assert.match(lines[0] ?? "", /^ID +CONTACT +UNREAD +LAST MESSAGE \(UTC\) +TYPE +ASSIGNED TO$/)
-      assert.match(lines[2] ?? "", /^conversation-000001 +Contact 1 +2 +2021-08-03 16:28 +TYPE_EMAIL/)
+      assert.match(lines[0] ?? "", /^ID +CONTACT +UNREAD +LAST MESSAGE +TYPE +ASSIGNED TO$/)
+      assert.match(lines[2] ?? "", /^conversation-000001 +Contact 1 +2 +2021-08-03 16:28Z +TYPE_EMAIL/)
     }).pipe(Effect.provide(layerSandbox({ conversations: 250 })))
   )
 
@@ -134,6 +136,25 @@ describe("effect-highlevel search", () => {
     )
   )
 
+  it.live(
+    "ends without an error when its reader has enough",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* Sandbox.Sandbox
+        const child = Process.start("src/cli/main.ts", ["search", "--location-id", locationId, "--json"], {
+          HIGHLEVEL_TOKEN: token,
+          HIGHLEVEL_BASE_URL: yield* Sandbox.url
+        })
+        let stderr = ""
+        child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text))
+        child.stdout.once("data", () => child.stdout.destroy())
+        const [code] = yield* Effect.promise(() => once(child, "close"))
+        assert.deepStrictEqual([code, stderr.includes("WriteFailed")], [0, false])
+        assert.isBelow((yield* server.requests).length, 50)
+      }).pipe(Effect.provide(layerSandbox({ conversations: 5000 }))),
+    20_000
+  )
+
   it.live("does not let a stranger steer the terminal", () =>
     Effect.gen(function* () {
       const { stdout } = yield* run(["search", "--location-id", "l"])
@@ -178,9 +199,9 @@ describe("the table of a search", () => {
         assert.isAtMost([...line].length + wide, columns, `${columns}: ${line}`)
       }
     }
-    assert.deepStrictEqual(FoundTable.make(100)(page).split("\n"), [
-      "ID  CONTACT                   UNREAD  LAST MESSAGE (UTC)  TYPE  ASSIGNED TO",
-      "c1  A name that is far too …  12                                u1",
+    assert.deepStrictEqual(FoundTable.make(112)(page).split("\n"), [
+      "ID  CONTACT                   UNREAD  LAST MESSAGE  TYPE  ASSIGNED TO",
+      "c1  A name that is far too …  12                          u1",
       "c2  日本語の名前がとても長…   0",
       "c3  ada@example.com           0"
     ])

@@ -163,7 +163,7 @@ const readOpenApi = (name: OperationName, file: string, method: string, path: st
     return Object.entries(properties).flatMap(([key, schema]) => {
       const at = `${pointer}/properties/${key}`
       const { description, enum: allowedValues, example, items, type = "any" } = schema
-      const field = {
+      const field: Field = {
         name: prefix + key,
         type: items === undefined ? type : `array[${resolve(items, at)[0].type ?? "any"}]`,
         description,
@@ -172,7 +172,7 @@ const readOpenApi = (name: OperationName, file: string, method: string, path: st
         isRequired: required.includes(key),
         source: `${file} ${at}`
       }
-      return [field, ...(items === undefined ? [] : fieldsOf(items, `${at}/items`, `${prefix}${key}[].`))]
+      return [field].concat(items === undefined ? [] : fieldsOf(items, `${at}/items`, `${prefix}${key}[].`))
     })
   }
   const pointer = `#/paths/${path}/${method}`

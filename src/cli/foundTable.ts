@@ -3,9 +3,11 @@ import * as DateTime from "effect/DateTime"
 import type { FoundConversation } from "../wire/searchConversations.ts"
 import * as Output from "./output.ts"
 
-const header = ["ID", "CONTACT", "UNREAD", "LAST MESSAGE (UTC)", "TYPE", "ASSIGNED TO"]
+const header = ["ID", "CONTACT", "UNREAD", "LAST MESSAGE", "TYPE", "ASSIGNED TO"]
 const contactColumn = 1
-const maximumContact = 24
+
+/** Names give way to what is to their right, within bounds. */
+const contactWidth = (columns: number) => (columns === Infinity ? Infinity : Math.min(24, Math.max(12, columns - 88)))
 
 const wide =
   /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}\uff01-\uff60]/u
@@ -36,7 +38,7 @@ const cellsOf = (found: FoundConversation) => {
     id,
     fullName || contactName || email || phone || contactId,
     found.unreadCount ?? 0,
-    lastMessageDate && DateTime.formatIso(lastMessageDate).slice(0, 16).replace("T", " "),
+    lastMessageDate && DateTime.formatIso(lastMessageDate).slice(0, 16).replace("T", " ").concat("Z"),
     lastMessageType,
     assignedTo
   ].map((value) => Output.printable(String(value ?? "")))
@@ -51,9 +53,7 @@ export const make = (columns: number) => {
   }
   return (page: ReadonlyArray<FoundConversation>): string => {
     const rows = page.map((found) =>
-      cellsOf(found).map((cell, column) =>
-        column === contactColumn && columns < Infinity ? cut(cell, maximumContact) : cell
-      )
+      cellsOf(found).map((cell, column) => (column === contactColumn ? cut(cell, contactWidth(columns)) : cell))
     )
     const isFirst = widths === undefined
     const known = (widths ??= header.map((name, column) =>

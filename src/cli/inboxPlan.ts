@@ -47,14 +47,14 @@ export const text = ({ before, unread }: Plan, recheck: boolean, dryRun: boolean
   const cutOff =
     time === undefined
       ? []
-      : [`Those whose last message is newer than ${time} stay unread, also what arrives from now on.`]
+      : [`Those whose last message is newer than ${time} stay unread,`, "and so does what arrives from now on."]
   if (unread === undefined) return ["HighLevel does not tell how many conversations are unread.", ...cutOff].join("\n")
   const found = `${Output.counted(unread, "conversation")} ${unread === 1 ? "is" : "are"} unread.`
   if (dryRun) return [found, ...cutOff].join("\n")
   const { millis, requests } = cost(unread, recheck, quota)
   const duration = millis === 0 ? "a few seconds" : `about ${Progress.span(millis)}`
   const { daily } = quota
-  const left = daily === undefined ? "" : ` of the ${Output.count(daily)} that are left today`
+  const left = daily === undefined ? "" : ` of the ${Output.count(daily)} left today`
   return [
     found,
     ...cutOff,

@@ -3,6 +3,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
@@ -73,7 +74,12 @@ export const search = Command.make(
       }),
       Stream.map((text) => `${text}\n`),
       Stream.run(stdout()),
-      Effect.catchTag("PlatformError", (error) => Effect.fail(CliFailure.cannotWrite("conversations", error))),
+      Effect.catchTag("PlatformError", (error) =>
+        // As `| head` does once it has what it wants.
+        Predicate.hasProperty(error.cause, "code") && error.cause.code === "EPIPE"
+          ? Effect.void
+          : Effect.fail(CliFailure.cannotWrite("conversations", error))
+      ),
       Effect.provide(
         HighLevelClient.layerConfig(Shared.clientOptions(given)).pipe(Layer.provide(Credentials.layer(given)))
       ),
