@@ -5,6 +5,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import { createServer } from "node:http"
 import * as Sandbox from "../testing/Sandbox.ts"
 import * as CliFailure from "./failure.ts"
@@ -36,12 +37,18 @@ export const serve = Effect.fnUntraced(function* (options: {
   const webhooks = Option.getOrUndefined(options.webhooks)
   const ready = Effect.gen(function* () {
     const url = yield* Sandbox.url
+    const { clientId, clientSecret } = Sandbox.defaultApp
     const { id, locationId } = Sandbox.documentedConversation
     yield* Console.log(
       [
         `The sandbox listens on ${url}; Ctrl-C ends it. In another shell:`,
         "",
         `HIGHLEVEL_TOKEN=${shellWord(token)} ${yield* program} update ${id} --location-id ${locationId} --unread-count 0 --starred --base-url ${url}`,
+        "",
+        "The same as an app, whose tokens connect stores:",
+        "",
+        `export HIGHLEVEL_CLIENT_ID=${clientId} HIGHLEVEL_CLIENT_SECRET=${Redacted.value(clientSecret)} HIGHLEVEL_BASE_URL=${url}`,
+        `${yield* program} connect`,
         ...(webhooks === undefined ? [] : yield* webhookLines(webhooks))
       ].join("\n")
     )
