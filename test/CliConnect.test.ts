@@ -89,10 +89,14 @@ describe("effect-highlevel connect", { timeout: 30_000 }, () => {
         assert.deepInclude(JSON.parse((yield* run("accounts", "--json")).stdout), { userType: "Location", locationId })
 
         const unknown = yield* run("accounts", "--disconnect", "somebody")
-        assert.deepStrictEqual([unknown.code, unknown.stderr], [64, "No account somebody is connected.\n"])
+        assert.deepStrictEqual(
+          [unknown.code, unknown.stderr],
+          [64, "No account somebody is connected: effect-highlevel accounts lists them.\n"]
+        )
         const removed = yield* run("accounts", "--disconnect", locationId)
         assert.deepStrictEqual([removed.code, removed.stdout], [0, listed.stdout])
-        assert.strictEqual((yield* run("accounts")).stdout, "")
+        const none = yield* run("accounts")
+        assert.deepStrictEqual([none.stdout, none.stderr], ["", "No account is connected: effect-highlevel connect\n"])
         const after = yield* run("update", ids.conversationId, "--location-id", locationId, "--starred")
         assert.strictEqual(after.code, 77)
         for (const { name, parentPath } of filesIn(home)) {
@@ -153,8 +157,15 @@ describe("effect-highlevel connect", { timeout: 30_000 }, () => {
       assert.strictEqual((yield* run("connect", "--redirect-uri", "nope")).code, 64)
       const refused = yield* run("connect", "--no-browser", "--redirect-uri", "http://localhost:1/ghl")
       assert.deepStrictEqual([refused.code, refused.stderr.includes("redirectUri")], [64, true])
+      const https = yield* run("connect", "--no-browser", "--redirect-uri", "https://app.example/callback")
+      assert.deepStrictEqual([https.code, https.stderr.includes("needs --port")], [64, true])
       const withoutApp = yield* Cli.run(["connect", "--no-browser"], { HOME: "/nowhere" })
-      assert.deepStrictEqual([withoutApp.code, withoutApp.stderr.includes("HIGHLEVEL_CLIENT_ID")], [64, true])
+      assert.deepStrictEqual(
+        [withoutApp.code, withoutApp.stderr],
+        [64, "No app: set HIGHLEVEL_CLIENT_ID to that of your app in HighLevel's marketplace.\n"]
+      )
+      const badKey = yield* Cli.run(["accounts"], { ...env, HIGHLEVEL_TOKENS_KEY: "short" })
+      assert.deepStrictEqual([badKey.code, badKey.stderr.startsWith("HIGHLEVEL_TOKENS_KEY: expected 32")], [64, true])
     }).pipe(Effect.provide(layerSandbox()))
   )
 })

@@ -368,7 +368,7 @@ describe("a refresh that fails", () => {
       const passed = (yield* Clock.currentTimeMillis) - before
       assert.isAbove(passed, 24_000)
       assert.isBelow(passed, 32_000)
-      assert.notInclude(yield* stored(), "refreshing")
+      assert.notInclude(yield* stored(), "claim")
     }).pipe(Effect.provide(Helper.layer()))
   )
 

@@ -91,6 +91,22 @@ describe("an account that is disconnected because it was uninstalled an hour ago
   })
 })
 
+describe("an agency", () => {
+  it.effect("that was uninstalled before it connected again keeps its locations", () =>
+    Effect.gen(function* () {
+      const oauth = yield* OAuth.OAuth
+      yield* connect({ companyId }, "Company")
+      yield* star
+      const uninstalledAt = yield* DateTime.now
+      yield* TestClock.adjust("1 hour")
+      yield* connect({ companyId }, "Company")
+      yield* oauth.disconnect({ companyId }, { uninstalledAt })
+      assert.isTrue(yield* oauth.isConnected({ companyId }))
+      assert.isTrue(yield* oauth.isConnected(account))
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+})
+
 describe("a location that is disconnected", () => {
   it.effect("is not brought back by an agency that has it, whether it had tokens of its own or none", () =>
     Effect.gen(function* () {

@@ -30,7 +30,10 @@ export const accounts = Command.make(
       Flag.optional
     ),
     ...Shared.serverFlags,
-    json: Flag.Boolean("json").pipe(Flag.withDescription("Print one line of JSON each"), Flag.withDefault(false))
+    json: Flag.Boolean("json").pipe(
+      Flag.withDescription("Print one line of JSON each, errors too"),
+      Flag.withDefault(false)
+    )
   },
   Effect.fnUntraced(function* ({ disconnect, json, ...server }) {
     const StoredTokens = yield* Effect.promise(() => import("./storedTokens.ts"))
@@ -39,13 +42,23 @@ export const accounts = Command.make(
       const oauth = yield* OAuth
       const print = (account: Connected) =>
         Console.log(json ? Output.printable(JSON.stringify(account)) : describe(account))
-      if (Option.isNone(disconnect)) return yield* Stream.runForEach(oauth.list, print)
+      if (Option.isNone(disconnect)) {
+        const count = yield* Stream.runFoldEffect(
+          oauth.list,
+          () => 0,
+          (count, account) => Effect.as(print(account), count + 1)
+        )
+        if (count === 0 && !json) yield* Console.error("No account is connected: effect-highlevel connect")
+        return
+      }
       const found = yield* oauth.list.pipe(
         Stream.filter((account) => idOf(account) === disconnect.value),
         Stream.runCollect
       )
       if (found.length === 0) {
-        return yield* CliFailure.usage(`No account ${Output.printable(disconnect.value)} is connected.`)
+        return yield* CliFailure.usage(
+          `No account ${Output.printable(disconnect.value)} is connected: effect-highlevel accounts lists them.`
+        )
       }
       for (const account of found) {
         yield* oauth.disconnect(
@@ -53,12 +66,12 @@ export const accounts = Command.make(
         )
         yield* print(account)
       }
-      const advice = "Its tokens are removed. The customer uninstalls the app in HighLevel."
+      const advice = "Its tokens are removed. HighLevel is not told: the customer uninstalls the app there."
       yield* Console.error(json ? JSON.stringify({ _tag: "Disconnected", accounts: found.length }) : advice)
     }).pipe(Effect.provide(StoredTokens.layer(server)), StoredTokens.catchErrors)
   }, CliFailure.asAsked)
 ).pipe(
-  Command.withDescription("List the connected accounts of the app (HIGHLEVEL_CLIENT_ID)"),
+  Command.withDescription("List the connected accounts of the app (HIGHLEVEL_CLIENT_ID, HIGHLEVEL_CLIENT_SECRET)"),
   Command.withExamples([
     { command: "effect-highlevel accounts", description: "List them" },
     { command: "effect-highlevel accounts --disconnect <id>", description: "Remove the tokens of one" }

@@ -68,6 +68,9 @@ export const authorize = Effect.fnUntraced(function* (options: {
   const { browser, json, redirectUri, scopes } = options
   if (!URL.canParse(redirectUri)) return yield* CliFailure.usage("--redirect-uri: expected an absolute URL")
   const redirect = new URL(redirectUri)
+  if (redirect.protocol !== "http:" && Option.isNone(options.port)) {
+    return yield* CliFailure.usage("--redirect-uri: an https: URL needs --port, where its proxy forwards to over HTTP")
+  }
   const port = Option.getOrElse(options.port, () => Number(redirect.port || 80))
 
   const authorized = Effect.gen(function* () {
@@ -101,7 +104,7 @@ export const authorize = Effect.fnUntraced(function* (options: {
       disableLogger: true
     }).pipe(Layer.provide(NodeHttpServer.layer(() => createServer(), { port, host: "127.0.0.1" })))
     yield* Layer.build(server)
-    yield* Console.error(`Choose what to connect at\n${url}`)
+    yield* Console.error(`Choose what to connect at\n${url}\nWaiting on port ${port} for the redirect; Ctrl-C ends.`)
     if (browser) yield* Effect.forkScoped(open(url))
     return yield* Deferred.await(ended)
   })

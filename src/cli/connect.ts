@@ -10,17 +10,19 @@ export const connect = Command.make(
   "connect",
   {
     redirectUri: Flag.String("redirect-uri").pipe(
-      Flag.withDescription("A redirect URI that is registered with the app, on this machine"),
+      Flag.withDescription(
+        "Where HighLevel redirects to: this machine, as registered with the app (http://localhost:8976/callback)"
+      ),
       Flag.withMetavar("url"),
       Flag.withDefault("http://localhost:8976/callback")
     ),
     port: Flag.Int("port").pipe(
       Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 }))),
-      Flag.withDescription("The port to listen on, else that of the redirect URI"),
+      Flag.withDescription("The port to listen on, if it is not that of the redirect URI"),
       Flag.optional
     ),
     scopes: Flag.String("scope").pipe(
-      Flag.withDescription("What to ask for, once each (conversations.readonly and conversations.write)"),
+      Flag.withDescription("A scope to ask for, repeated for each (conversations.readonly and conversations.write)"),
       Flag.atLeast(0)
     ),
     browser: Flag.Boolean("browser").pipe(
@@ -35,7 +37,12 @@ export const connect = Command.make(
     return yield* authorize(options)
   }, CliFailure.asAsked)
 ).pipe(
-  Command.withDescription("Connect a location or an agency to the app (HIGHLEVEL_CLIENT_ID, HIGHLEVEL_CLIENT_SECRET)"),
+  Command.withDescription(
+    "Connect a location or an agency to the app (HIGHLEVEL_CLIENT_ID, HIGHLEVEL_CLIENT_SECRET); its tokens are stored in the folder HIGHLEVEL_TOKENS, else in Redis (HIGHLEVEL_REDIS_URL), else in your configuration folder"
+  ),
+  Command.withShortDescription(
+    "Connect a location or an agency to the app (HIGHLEVEL_CLIENT_ID, HIGHLEVEL_CLIENT_SECRET)"
+  ),
   Command.withExamples([
     { command: "effect-highlevel connect", description: "Choose a location in a browser, and store its tokens" },
     {

@@ -43,14 +43,31 @@ const store = Layer.unwrap(
   Effect.gen(function* () {
     const key = yield* Config.option(Config.Redacted("HIGHLEVEL_TOKENS_KEY"))
     return Option.isSome(key)
-      ? TokenStore.layerEncrypted({ key: key.value }).pipe(Layer.provide(plainStore))
+      ? TokenStore.layerEncrypted({ key: key.value }).pipe(
+          Layer.catchTag("InvalidOptions", ({ expected }) =>
+            Layer.effect(
+              TokenStore.TokenStore,
+              Effect.fail(CliFailure.usage(`HIGHLEVEL_TOKENS_KEY: expected ${expected}`))
+            )
+          ),
+          Layer.provide(plainStore)
+        )
       : plainStore
   })
 )
 
 /** The app of `HIGHLEVEL_CLIENT_ID` and `HIGHLEVEL_CLIENT_SECRET`, over its token store. */
 export const layer = (server: Parameters<typeof Shared.clientOptions>[0]) =>
-  OAuth.layerConfig(Shared.clientOptions(server)).pipe(Layer.provide(store))
+  Layer.unwrap(
+    Effect.gen(function* () {
+      for (const name of ["HIGHLEVEL_CLIENT_ID", "HIGHLEVEL_CLIENT_SECRET"]) {
+        if (((yield* variable(name)) ?? "").trim() === "") {
+          return yield* CliFailure.usage(`No app: set ${name} to that of your app in HighLevel's marketplace.`)
+        }
+      }
+      return OAuth.layerConfig(Shared.clientOptions(server)).pipe(Layer.provide(store))
+    })
+  )
 
 /** Turns what OAuth fails with into the failure of a command. */
 export const catchErrors = <A, R>(

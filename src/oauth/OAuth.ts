@@ -18,7 +18,6 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as Mac from "effect/crypto/Mac"
@@ -37,7 +36,6 @@ import {
   type Callback,
   type Connected,
   type ExchangeCodeOptions,
-  type InstalledLocation,
   OAuth,
   type Options,
   type Service
@@ -109,9 +107,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return yield* OptionsCheck.invalid("lease", "a duration over attemptTimeout, of 20 seconds at most")
   }
   const version = yield* OptionsCheck.version(options.version ?? OptionsCheck.defaultVersion)
+  const appId = clientId.split("-")[0] ?? clientId
   const endpoint = TokenEndpoint.make({ httpClient, baseUrl, clientId, clientSecret, version, attemptMillis })
   const manager = yield* TokenManager.make({
     clientId,
+    appId,
     store,
     endpoint,
     refreshBeforeMillis: yield* OptionsCheck.millis(options.refreshBefore ?? "5 minutes", "refreshBefore"),
@@ -121,7 +121,6 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     maxWaitMillis: yield* OptionsCheck.millis(options.maxWait ?? "1 minute", "maxWait"),
     idleTimeToLiveMillis: yield* OptionsCheck.millis(options.idleTimeToLive ?? "10 minutes", "idleTimeToLive")
   })
-  const appId = clientId.split("-")[0] ?? clientId
   const versionId = options.versionId ?? appId
 
   const accountOf = (account: Account) =>
@@ -150,19 +149,6 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     }
     return { url: url.href, state: Redacted.make(state) }
   })
-
-  const installedLocations: Service["installedLocations"] = ({ companyId }) =>
-    Stream.paginate(0, (skip) =>
-      Effect.map(
-        manager.asAgency(companyId, (token) => endpoint.installedLocations({ companyId, appId, skip }, token)),
-        (page) => {
-          const locations = page.flatMap(({ _id, isInstalled, name }): ReadonlyArray<InstalledLocation> =>
-            _id == null || isInstalled === false ? [] : [{ locationId: _id, name: name ?? undefined }]
-          )
-          return [locations, page.length === 0 ? Option.none() : Option.some(skip + page.length)] as const
-        }
-      )
-    )
 
   const exchangeCode = Effect.fnUntraced(function* (
     callback: Callback,
@@ -204,7 +190,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const { companyId } = connected
     const now = yield* Clock.currentTimeMillis
     const add = ({ locationId }: { readonly locationId: string }) => manager.addLocation(companyId, locationId, now)
-    const locations = yield* installedLocations({ companyId }).pipe(
+    const locations = yield* manager.installedLocations(companyId).pipe(
       Stream.mapEffect((location) => Effect.as(add(location), location), { concurrency: 16 }),
       Stream.runCollect,
       Effect.result
@@ -231,7 +217,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       ),
     addLocation: ({ companyId, installedAt, locationId }) =>
       Effect.flatMap(timeOf(installedAt), (millis) => manager.addLocation(companyId, locationId, millis)),
-    installedLocations,
+    installedLocations: ({ companyId }) => manager.installedLocations(companyId),
     disconnect: (account, { uninstalledAt } = {}) =>
       Effect.flatMap(timeOf(uninstalledAt), (millis) => manager.disconnect(accountOf(account), millis)),
     list: Stream.concat(listed("Company"), listed("Location")),

@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { AccessTokenError } from "../client/AccessToken.ts"
 import * as Monotonic from "../rateLimit/monotonic.ts"
+import type { InstalledLocation } from "./oauthService.ts"
 import type { Records } from "./records.ts"
 import { reconnect } from "./refreshClaim.ts"
 import { type Account, isConnected, keyOf, prefixOf, textOf, tokensOf } from "./storedTokens.ts"
@@ -15,18 +16,20 @@ import * as TokenEndpoint from "./tokenEndpoint.ts"
 // How many agencies are asked for a location at once, and named where none of them has it.
 const concurrency = 8
 const maximumNamed = 3
+const firstPage: { readonly skip: number; readonly first: string | null | undefined } = { skip: 0, first: undefined }
 // A search without success is not repeated for as many seconds as there are agencies, up to a minute.
 const searchMillis = 1000
 const maximumSearchMillis = 60_000
 
 export const make = (options: {
   readonly clientId: string
+  readonly appId: string
   readonly records: Records
   readonly endpoint: TokenEndpoint.TokenEndpoint
   readonly get: (agency: Account) => Effect.Effect<Redacted.Redacted, AccessTokenError>
   readonly renew: (agency: Account, refused: Redacted.Redacted) => Effect.Effect<boolean, AccessTokenError>
 }) => {
-  const { clientId, endpoint, records } = options
+  const { appId, clientId, endpoint, records } = options
   const agencyOf = (id: string): Account => ({ clientId, userType: "Company", id })
 
   /** Calls HighLevel with the token of an agency, and once more if it is refused as invalid. */
@@ -48,6 +51,22 @@ export const make = (options: {
     Effect.map(
       asAgency(companyId, (token) => endpoint.locationToken(companyId, locationId, token)),
       (grant): TokenEndpoint.Grant => ({ ...grant, refreshToken: undefined })
+    )
+
+  /** The locations in which an agency has installed the app, page by page until one brings nothing new. */
+  const installedLocations = (companyId: string) =>
+    Stream.paginate(firstPage, ({ first, skip }) =>
+      Effect.map(
+        asAgency(companyId, (token) => endpoint.installedLocations({ companyId, appId, skip }, token)),
+        (page) => {
+          const next = page[0]?._id
+          if (page.length === 0 || (next != null && next === first)) return [[], Option.none()] as const
+          const locations = page.flatMap(({ _id, isInstalled, name }): ReadonlyArray<InstalledLocation> =>
+            _id == null || isInstalled === false ? [] : [{ locationId: _id, name: name ?? undefined }]
+          )
+          return [locations, Option.some({ skip: skip + page.length, first: next })] as const
+        }
+      )
     )
 
   const connected = records.list(prefixOf({ clientId, userType: "Company" }))
@@ -111,5 +130,5 @@ export const make = (options: {
     return undefined
   })
 
-  return { asAgency, exchange, isAnyConnected, adopt }
+  return { installedLocations, exchange, isAnyConnected, adopt }
 }

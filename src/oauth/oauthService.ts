@@ -210,8 +210,9 @@ export interface Service {
 
   /**
    * Removes the tokens of an account, and with an agency's those of the locations that it
-   * serves. A refresh in progress does not bring them back. Other processes see it within a
-   * minute. HighLevel is not told: the customer uninstalls the app there.
+   * serves. Neither a refresh in progress nor an agency that has the location brings them
+   * back. Other processes see it within a minute. HighLevel is not told: the customer
+   * uninstalls the app there.
    */
   readonly disconnect: (
     account: Account,

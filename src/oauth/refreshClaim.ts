@@ -5,7 +5,8 @@
  * after it the new tokens take its place. Each of these steps fails if another process
  * wrote in between. The claim of a process that died is taken over by one that has seen
  * it unchanged for long enough, and the renewal is repeated: within 30 seconds HighLevel
- * returns the same new pair for the same refresh token.
+ * returns the same new pair for the same refresh token. A location whose renewal is refused
+ * is adopted by another agency, if one has it.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

@@ -25,6 +25,8 @@ export type TokenManager = Effect.Success<ReturnType<typeof make>>
 
 export const make = Effect.fnUntraced(function* (options: {
   readonly clientId: string
+  /** The part of the client id before the hyphen. */
+  readonly appId: string
   readonly store: TokenStore.Service
   readonly endpoint: TokenEndpoint.TokenEndpoint
   readonly refreshBeforeMillis: number
@@ -39,9 +41,8 @@ export const make = Effect.fnUntraced(function* (options: {
   const accountOf = (userType: UserType, id: string): Account => ({ clientId, userType, id })
 
   const agencies = Agencies.make({
-    clientId,
+    ...options,
     records,
-    endpoint,
     get: (agency) => sessions.get(agency),
     renew: (agency, refused) => sessions.renew(agency, refused)
   })
@@ -104,7 +105,7 @@ export const make = Effect.fnUntraced(function* (options: {
 
   return {
     accountOf,
-    asAgency: agencies.asAgency,
+    installedLocations: agencies.installedLocations,
     addLocation,
     list,
     get: sessions.get,
@@ -176,10 +177,14 @@ export const make = Effect.fnUntraced(function* (options: {
       })
       if (account.userType === "Location") return
       if (yield* isConnectedAccount(account)) return
-      yield* Stream.runForEach(list("Location"), ({ id, record }) =>
-        record.agency === account.id
-          ? change(accountOf("Location", id), (record) => (record?.agency === account.id ? undefined : record))
-          : Effect.void
+      yield* list("Location").pipe(
+        Stream.filter(({ record }) => record.agency === account.id),
+        Stream.mapEffect(
+          ({ id }) =>
+            change(accountOf("Location", id), (record) => (record?.agency === account.id ? undefined : record)),
+          { concurrency: 16 }
+        ),
+        Stream.runDrain
       )
     })
   }
