@@ -164,7 +164,7 @@ const programs = [
   },
   {
     title: "against `Sandbox.layer`, as in a test",
-    budget: 136_000,
+    budget: 140_000,
     code: `${fetching}
       import * as Conversations from "effect-highlevel/Conversations"
       import * as HighLevelClient from "effect-highlevel/HighLevelClient"
