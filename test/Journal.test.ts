@@ -233,7 +233,7 @@ describe("a journal", () => {
     Effect.gen(function* () {
       let feedback: Schema.JsonObject = {}
       for (let depth = 0; depth < 100_000; depth++) feedback = { feedback }
-      const inputs = [{ ...ids(0), feedback: "positive" as const }, { ...ids(0), feedback }, read(0)]
+      const inputs = [{ ...ids(0), feedback: { rating: "good" } }, { ...ids(0), feedback }, read(0)]
       assert.deepStrictEqual(yield* runWith(newPath(), inputs), ["Applied", "Failed", "Applied"])
       assert.deepStrictEqual(
         yield* Effect.provide(runOver(Journal.fromKeyValueStore, inputs), KeyValueStore.layerMemory),
