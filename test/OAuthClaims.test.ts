@@ -12,16 +12,11 @@ import { OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { running } from "./harness.ts"
 import * as Helper from "./oauth.ts"
-import { connect, locationId, refreshes, star, steered, stored } from "./oauth.ts"
+import { connect, connectAgency, exchanges, locationId, refreshes, star, steered, stored } from "./oauth.ts"
 
 const companyId = "sandbox-company"
 const account = { locationId }
 const key = `sandbox-app:location:${locationId}`
-
-const exchanges = Effect.gen(function* () {
-  const sandbox = yield* Sandbox.Sandbox
-  return (yield* sandbox.requests).filter(({ path }) => path === "/oauth/locationToken").length
-})
 
 /** Another process writes its claim into the record. */
 const claimByAnother = Effect.gen(function* () {
@@ -145,16 +140,9 @@ describe("a location of an agency", () => {
 
   it.effect("is asked for until an agency has it, and no further", () =>
     Effect.gen(function* () {
-      const sandbox = yield* Sandbox.Sandbox
-      const oauth = yield* OAuth.OAuth
-      for (let index = 0; index < 30; index++) {
-        const id = `agency-${index}`
-        yield* sandbox.install({ companyId: id, locationIds: index === 0 ? [locationId] : [] })
-        const { refreshToken } = yield* sandbox.issue({ userType: "Company", companyId: id })
-        yield* oauth.importRefreshToken({ companyId: id }, refreshToken)
-      }
+      for (let index = 0; index < 30; index++) yield* connectAgency(`agency-${index}`, index === 0 ? [locationId] : [])
       yield* star
-      assert.isBelow(yield* exchanges, 20)
+      assert.isBelow((yield* exchanges).length, 20)
     }).pipe(Effect.provide(Helper.layer()))
   )
 })
@@ -170,7 +158,7 @@ describe("an agency", () => {
       yield* sandbox.revoke(Redacted.value(refreshToken))
       yield* oauth.importRefreshToken({ companyId: "refused" }, refreshToken)
       assert.strictEqual((yield* Effect.flip(oauth.token({ companyId: "refused" }))).reason, "ReconnectRequired")
-      assert.strictEqual(yield* exchanges, 0)
+      assert.deepStrictEqual(yield* exchanges, [])
     }).pipe(Effect.provide(Helper.layer()))
   )
 })
