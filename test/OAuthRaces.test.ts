@@ -5,10 +5,13 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Deferred from "effect/Deferred"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
-import { Conversations, OAuth } from "effect-highlevel"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { Conversations, OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { running, until } from "./harness.ts"
 import * as Helper from "./oauth.ts"
@@ -374,6 +377,38 @@ describe("a wall clock that steps", () => {
 })
 
 describe("an authorization of an agency", () => {
+  it.effect("lists its locations page by page, however long a page is, and ends where none is new", () =>
+    Effect.gen(function* () {
+      const grant = { access_token: "a", refresh_token: "r", expires_in: 60, userType: "Company", companyId }
+      const all = Array.from({ length: 120 }, (_, index) => ({ _id: `l${index}`, isInstalled: index !== 7 }))
+      const skips: Array<number> = []
+      const server = HttpClient.make((request) =>
+        Effect.sync(() => {
+          const skip = Number(new Map(request.urlParams.params).get("skip") ?? 0)
+          const isList = request.url.endsWith("/oauth/installedLocations")
+          if (isList) skips.push(skip)
+          // Past its last page this server repeats it.
+          const locations = all.slice(Math.min(skip, 80), Math.min(skip, 80) + 40)
+          return HttpClientResponse.fromWeb(request, new Response(JSON.stringify(isList ? { locations } : grant)))
+        })
+      )
+      const layer = OAuth.layer(Sandbox.defaultApp).pipe(
+        Layer.provide(Layer.succeed(HttpClient.HttpClient, server)),
+        Layer.provide(TokenStore.layerMemory)
+      )
+      const exchanged = OAuth.OAuth.use((oauth) =>
+        oauth.exchangeCode({ code: "code", state: "state" }, { state: Redacted.make("state") })
+      )
+      const connected = yield* Effect.provide(exchanged, layer)
+      assert(connected.userType === "Company" && Result.isSuccess(connected.locations))
+      assert.deepStrictEqual(
+        connected.locations.success.map(({ locationId }) => locationId),
+        all.filter(({ isInstalled }) => isInstalled).map(({ _id }) => _id)
+      )
+      assert.deepStrictEqual(skips, [0, 40, 80, 120])
+    })
+  )
+
   it.effect("whose list of locations breaks off is an authorization all the same, and says so", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
