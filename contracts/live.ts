@@ -42,10 +42,19 @@ const driftOf = (path: string, fields: ReadonlyArray<Documentation.Field>, answe
 
 const drift = (body: unknown) => {
   const answered: Record<string, unknown> = Object(body)
-  const fields = Documentation.responses.find(({ status }) => status === 200)?.body ?? []
+  const { fields } = Documentation.responseOf("update", 200)
+  const inside = fields.filter(({ name }) => name.includes("."))
   return [
-    ...driftOf("", fields, answered),
-    ...driftOf("conversation.", Documentation.conversation, Object(answered["conversation"]))
+    ...driftOf(
+      "",
+      fields.filter((field) => !inside.includes(field)),
+      answered
+    ),
+    ...driftOf(
+      "conversation.",
+      inside.map((field) => Object.assign({}, field, { name: field.name.replace("conversation.", "") })),
+      Object(answered["conversation"])
+    )
   ]
 }
 

@@ -15,9 +15,12 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "vitest"
-import { interactions } from "./documented/interactions.ts"
+import { defaultToken } from "./interaction.ts"
 import * as Pact from "./pact.ts"
 import * as Provider from "./provider.ts"
+
+const [documented] = Pact.contracts
+assert(documented !== undefined)
 
 const caught: Array<{ mutant: string; "caught by": string }> = []
 afterAll(() => console.table(caught))
@@ -68,13 +71,20 @@ const behindProxy = (sandbox: string, mutate: (answer: Answer) => Answer) =>
     const server = createServer(async (request, response) => {
       const chunks: Array<Buffer> = []
       for await (const chunk of request) chunks.push(chunk)
-      const { authorization = "", version = "" } = request.headers
-      const answer = await fetch(`${sandbox}${request.url}`, {
-        method: request.method ?? "PUT",
-        headers: { authorization, version: String(version), "content-type": "application/json" },
-        body: Buffer.concat(chunks)
+      const { method = "GET", url } = request
+      const headers = Object.fromEntries(
+        ["authorization", "version", "accept", "content-type"].flatMap((name) => {
+          const value = request.headers[name]
+          return value === undefined ? [] : [[name, String(value)]]
+        })
+      )
+      const answer = await fetch(`${sandbox}${url}`, {
+        method,
+        headers,
+        ...(method === "GET" ? {} : { body: Buffer.concat(chunks) })
       })
-      const { body, contentType, status } = mutate({
+      const betray = method === "PUT" ? mutate : (response: Answer) => response
+      const { body, contentType, status } = betray({
         status: answer.status,
         contentType: answer.headers.get("content-type") ?? "",
         body: Object(await answer.json())
@@ -89,10 +99,10 @@ const behindProxy = (sandbox: string, mutate: (answer: Answer) => Answer) =>
 
 describe("answers", () => {
   it.each(answerMutants)("%s", async (mutant, mutate) => {
-    const verification = await Provider.withSandbox(async (url) => {
+    const verification = await Provider.withSandbox(documented, async (url) => {
       const proxy = await behindProxy(url, mutate)
       try {
-        return await Provider.verify(proxy.url, `${url}/_pact/provider-states`)
+        return await Provider.verify(documented, proxy.url, `${url}/_pact/provider-states`)
       } finally {
         proxy.close()
       }
@@ -132,15 +142,15 @@ const requestMutants: ReadonlyArray<
 
 describe("requests", () => {
   it.each(requestMutants)("%s", async (mutant, transformClient) => {
-    const [interaction] = interactions
+    const interaction = documented.interactions.find(({ description }) => description.includes("every field"))
     assert(interaction !== undefined)
-    const { locationId } = interaction.body
+    const { conversationId, locationId } = interaction.input
     const directory = mkdtempSync(join(tmpdir(), "mutants-"))
     try {
-      const failure = await Pact.execute(Pact.make(directory), interaction, (baseUrl) =>
+      const failure = await Pact.execute(Pact.make(documented, directory), interaction, (baseUrl) =>
         Effect.runPromise(
           Conversations.update({
-            conversationId: interaction.conversationId,
+            conversationId: String(conversationId),
             locationId: String(locationId),
             unreadCount: 1,
             starred: true,
@@ -150,7 +160,7 @@ describe("requests", () => {
             Effect.ignore,
             Effect.provide(
               HighLevelClient.layer({
-                token: Redacted.make(interaction.token),
+                token: Redacted.make(interaction.token ?? defaultToken),
                 baseUrl,
                 transformClient,
                 retry: false

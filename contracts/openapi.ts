@@ -11,7 +11,7 @@ import { readFile } from "node:fs/promises"
 import { pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
 import * as Documentation from "./documented/documentation.ts"
-import { readCommitted } from "./pact.ts"
+import { contracts, readCommitted } from "./pact.ts"
 
 export interface Deviation {
   readonly code: string
@@ -80,17 +80,30 @@ const load = async (source: string): Promise<Json> => {
   return inline(onlyContract(await read(url)))
 }
 
-/** The vendor's file describes some thirty operations; only this one is ours to read. */
+/** The vendor's file describes some thirty operations; only that of the page is compared here. */
 const onlyContract = (document: Json): Json => {
-  const path = Documentation.operation.path.replace(/:(\w+)/, "{$1}")
+  const { path } = Documentation.operations.update
   const operations = Object.entries(at(document, "/paths") ?? {}).filter(([name]) => name === path)
   return { ...(document as { readonly [key: string]: Json }), paths: Object.fromEntries(operations) }
+}
+
+/** The documented contract, without what other documents than the page say. */
+const updates = () => {
+  const [documented] = contracts
+  if (documented === undefined) throw new Error("There is no contract")
+  const { interactions, ...pact } = readCommitted(documented)
+  const descriptions = new Set(
+    documented.interactions
+      .filter(({ operation, version }) => operation === "update" && version === undefined)
+      .map(({ description }) => description)
+  )
+  return { ...pact, interactions: interactions.filter(({ description }) => descriptions.has(description)) }
 }
 
 /** Each way in which the contract and the file differ, once. */
 export const deviations = async (source: string): Promise<ReadonlyArray<Deviation>> => {
   const found = new Map<string, Deviation>()
-  for await (const result of new Comparator({ oas: await load(source) }).compare(readCommitted())) {
+  for await (const result of new Comparator({ oas: await load(source) }).compare(updates())) {
     if (result.type !== "error") continue
     const deviation = {
       code: result.code,

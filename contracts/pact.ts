@@ -2,76 +2,150 @@
 import { Matchers, Pact } from "@pact-foundation/pact"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Interaction, ours } from "./documented/interactions.ts"
-import * as Documentation from "./documented/documentation.ts"
+import type { Json } from "./documented/documentation.ts"
+import { interactions as documented, ours } from "./documented/interactions.ts"
+import { anyId, type Interaction, requestOf } from "./interaction.ts"
+import { interactions as observed } from "./observed/interactions.ts"
 
-export const names = { consumer: "effect-highlevel", provider: "highlevel-api" } as const
+export interface Contract {
+  readonly name: "documented" | "observed"
+  readonly provider: string
+  readonly interactions: ReadonlyArray<Interaction>
+}
 
-const file = `${names.consumer}-${names.provider}.json`
+export const consumer = "effect-highlevel"
+
+/** A provider of its own for each, so that a broker takes both. */
+export const contracts: ReadonlyArray<Contract> = [
+  { name: "documented", provider: "highlevel-api", interactions: documented },
+  { name: "observed", provider: "highlevel-api-observed", interactions: observed }
+]
+
+const fileOf = ({ provider }: Contract) => `${consumer}-${provider}.json`
 
 /** The contract that is committed, reviewed and published. */
-export const committed = join(import.meta.dirname, "pacts", file)
+export const committed = (contract: Contract) => join(import.meta.dirname, "pacts", fileOf(contract))
 
-export const readCommitted = (): {
-  readonly interactions: ReadonlyArray<{
-    readonly description: string
-    readonly providerStates: ReadonlyArray<{ readonly name: string; readonly params: unknown }>
-  }>
-} => JSON.parse(readFileSync(committed, "utf8"))
+export interface PactInteraction {
+  readonly description: string
+  readonly request: {
+    readonly method: string
+    readonly path: string
+    readonly query?: Readonly<Record<string, ReadonlyArray<string>>>
+    readonly headers: Readonly<Record<string, ReadonlyArray<string>>>
+    readonly body?: { readonly content: unknown; readonly contentType: string }
+  }
+  readonly response: { readonly status: number; readonly body?: { readonly content: unknown } }
+}
+
+export const readCommitted = (contract: Contract): { readonly interactions: ReadonlyArray<PactInteraction> } =>
+  JSON.parse(readFileSync(committed(contract), "utf8"))
 
 /** What Pact wrote in a run, without the versions of Pact, which say nothing about the contract. */
-export const written = (directory: string) => {
-  const { metadata, ...pact } = JSON.parse(readFileSync(join(directory, file), "utf8"))
+export const written = (contract: Contract, directory: string) => {
+  const { metadata, ...pact } = JSON.parse(readFileSync(join(directory, fileOf(contract)), "utf8"))
   return `${JSON.stringify({ ...pact, metadata: { pactSpecification: metadata.pactSpecification } }, null, 2)}\n`
 }
 
-export const make = (directory: string) => new Pact({ ...names, dir: directory, logLevel: "warn" })
+export const make = ({ provider }: Contract, directory: string) =>
+  new Pact({ consumer, provider, dir: directory, logLevel: "warn" })
 
-const exact = new Set<string>([ours.success.path, ours.statusCode.path])
-const integer = new Set<string>([ours.unreadCount.path])
+type Matcher = ReturnType<typeof Matchers.string>
 
-/** A documented example, matched by type, apart from what `ours` says. */
-export const matched = (example: unknown, path = ""): unknown => {
-  if (exact.has(path)) return Matchers.equal(example)
-  if (integer.has(path) && typeof example === "number") return Matchers.integer(example)
-  if (Array.isArray(example)) return Matchers.atLeastOneLike(matched(example[0], `${path}[]`))
-  if (typeof example === "object" && example !== null) {
+const dates = [/^\d{13}$/, /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/]
+
+/** An example, matched by type, apart from what `ours` and the interaction say. */
+const matched = (example: Json, isExact: (path: string) => boolean, path = ""): unknown => {
+  if (isExact(path)) return Matchers.equal(example)
+  if (example === null) return Matchers.nullValue()
+  if (Array.isArray(example)) {
+    const [first] = example
+    return first === undefined ? Matchers.like([]) : Matchers.atLeastOneLike(matched(first, isExact, `${path}[]`))
+  }
+  if (typeof example === "object") {
     return Object.fromEntries(
-      Object.entries(example).map(([name, value]) => [name, matched(value, path === "" ? name : `${path}.${name}`)])
+      Object.entries(example).map(([name, value]) => [
+        name,
+        matched(value, isExact, path === "" ? name : `${path}.${name}`)
+      ])
     )
   }
-  if (typeof example === "string") return Matchers.string(example)
-  if (typeof example === "number") return Matchers.number(example)
+  if (typeof example === "number") {
+    return path.endsWith(ours.unreadCount.field) ? Matchers.integer(example) : Matchers.number(example)
+  }
   if (typeof example === "boolean") return Matchers.boolean(example)
-  throw new Error(`No matching rule for ${JSON.stringify(example)} at ${path}`)
+  const date = dates.find((date) => date.test(example))
+  return date === undefined ? Matchers.string(example) : Matchers.regex(date, example)
 }
 
-const [version = ""] = Documentation.headers.flatMap(({ allowedValues = [] }) => allowedValues)
+const always = new Set<string>([ours.success.field, ours.statusCode.field])
 
-/** Runs one interaction against Pact's mock server: exact in the request, by type in the response. */
+/** Runs one interaction against Pact's mock server. */
 export const execute = (
   pact: Pact,
   interaction: Interaction,
   call: (baseUrl: string) => Promise<void>
-): Promise<void> =>
-  pact
-    .addInteraction()
-    .given(interaction.state.name, interaction.state.params)
-    .uponReceiving(interaction.description)
-    .withRequest(Documentation.operation.method, `/conversations/${interaction.conversationId}`, (request) => {
-      request
-        .headers({
-          Authorization: `Bearer ${interaction.token}`,
-          Version: version,
-          Accept: "application/json",
-          "Content-Type": "application/json"
-        })
-        .jsonBody(interaction.body)
-    })
-    .willRespondWith(interaction.status, (response) => {
-      response
-        .headers({ "Content-Type": Matchers.regex("^application/json(;.*)?$", "application/json") })
-        .jsonBody(matched(interaction.response))
+): Promise<void> => {
+  const { any = [], anyBody, contentType = "application/json", exact = [], injected = {}, response } = interaction
+  const { body, headers, method, path, query } = requestOf(interaction)
+
+  // In a query and in a form, everything is text; what says what is refused has a dot in it.
+  const sent = <A>(
+    values: Readonly<Record<string, Json>>,
+    as: (value: Json) => A,
+    anyOf: (value: Json) => A | Matcher
+  ) =>
+    Object.fromEntries(
+      Object.entries(values).map(([name, value]): [string, A | Matcher] => {
+        const state = injected[name]
+        if (state !== undefined) return [name, Matchers.fromProviderState(`\${${state}}`, String(value))]
+        return [name, any.includes(name) ? anyOf(value) : as(value)]
+      })
+    )
+  const texts = (values: Readonly<Record<string, Json>>) =>
+    sent(values, String, (value) => Matchers.regex(`^${anyId}$`, String(value)))
+  const added = pact.addInteraction().uponReceiving(interaction.description)
+  if (interaction.state !== undefined) added.given(interaction.state.name, interaction.state.params)
+  for (const comment of interaction.comments) added.comment(comment)
+  return added
+    .withRequest(
+      method,
+      any.includes("conversationId") ? Matchers.regex(`^/conversations/${anyId}$`, path) : path,
+      (request) => {
+        const { token } = injected
+        const authorization =
+          token === undefined
+            ? {}
+            : {
+                Authorization: Matchers.fromProviderState(`Bearer \${${token}}`, String(headers.Authorization))
+              }
+        request.headers({ ...headers, ...authorization })
+        if (Object.keys(query).length > 0) request.query(texts(query))
+        if (body === undefined) return
+        if (headers["Content-Type"] === "application/json") {
+          request.jsonBody(
+            anyBody === true
+              ? Matchers.eachKeyMatches(body, [Matchers.regex(ours.anyBody.keys, "locationId")])
+              : sent<unknown>(
+                  body,
+                  (value) => value,
+                  (value) => Matchers.like(value)
+                )
+          )
+        } else {
+          // Pact knows matching rules in forms; its JavaScript has no public method for them.
+          Reflect.get(request, "interaction").withRequestBody(
+            Matchers.matcherValueOrString(texts(body)),
+            headers["Content-Type"]
+          )
+        }
+      }
+    )
+    .willRespondWith(interaction.status, (builder) => {
+      builder.headers({ "Content-Type": Matchers.regex(`^${contentType}(;.*)?$`, contentType) })
+      if (typeof response === "string") builder.body(contentType, Buffer.from(response))
+      else builder.jsonBody(matched(response, (path) => always.has(path) || exact.includes(path)))
     })
     .executeTest((server) => call(server.url))
     .then(() => undefined)
+}

@@ -4,8 +4,8 @@ import { Verifier } from "@pact-foundation/pact"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Sandbox } from "effect-highlevel/testing"
-import { createServer } from "node:http"
-import { committed, names } from "./pact.ts"
+import { createServer, type IncomingHttpHeaders } from "node:http"
+import * as Pact from "./pact.ts"
 
 /** The result of each interaction, by its description: what did not match, or nothing. */
 export type Verification = ReadonlyMap<string, ReadonlyArray<unknown>>
@@ -25,12 +25,27 @@ const outputOf = (text: unknown): Output => {
   throw new Error(`The verifier did not finish: ${String(text)}`)
 }
 
-export const verify = async (providerBaseUrl: string, providerStatesSetupUrl: string): Promise<Verification> => {
+export const verify = async (
+  contract: Pact.Contract,
+  providerBaseUrl: string,
+  providerStatesSetupUrl: string
+): Promise<Verification> => {
   const output = await new Verifier({
-    provider: names.provider,
+    provider: contract.provider,
     providerBaseUrl,
     providerStatesSetupUrl,
-    pactUrls: [committed],
+    // Its proxy parses a form and forwards it as JSON, under the length of the form.
+    requestFilter: (
+      request: { readonly headers: IncomingHttpHeaders; body: Buffer | Record<string, string> },
+      _: unknown,
+      next: () => void
+    ) => {
+      if (String(request.headers["content-type"]).startsWith("application/x-www-form-urlencoded")) {
+        request.body = Buffer.from(String(new URLSearchParams(Object(request.body))))
+      }
+      next()
+    },
+    pactUrls: [Pact.committed(contract)],
     logLevel: "error"
   })
     .verifyProvider()
@@ -43,12 +58,12 @@ export const verify = async (providerBaseUrl: string, providerStatesSetupUrl: st
   )
 }
 
-/** The shipped sandbox on a free port, with the provider-state endpoint on. */
-export const withSandbox = <A>(use: (url: string) => Promise<A>): Promise<A> =>
+/** The shipped sandbox in the mode of the contract on a free port, with the provider-state endpoint on. */
+export const withSandbox = <A>({ name }: Pact.Contract, use: (url: string) => Promise<A>): Promise<A> =>
   Sandbox.url.pipe(
     Effect.flatMap((url) => Effect.promise(() => use(url))),
     Effect.provide(
-      Sandbox.layerServer({ providerStates: true }).pipe(
+      Sandbox.layerServer({ responses: name, providerStates: true }).pipe(
         Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))
       )
     ),

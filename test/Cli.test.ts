@@ -7,12 +7,14 @@ import { Sandbox } from "effect-highlevel/testing"
 import { once } from "node:events"
 import { createServer, type IncomingHttpHeaders } from "node:http"
 import { buffer } from "node:stream/consumers"
+import { temporaryFiles } from "./bulk.ts"
 import packageJson from "../package.json" with { type: "json" }
 import * as Cli from "./cli.ts"
 import { ids, runningLive } from "./harness.ts"
 import { layerSandbox } from "./oauth.ts"
 import * as Process from "./process.ts"
 
+const { file } = temporaryFiles()
 const script = "src/cli/main.ts"
 const program = (args: ReadonlyArray<string>, env?: Record<string, string>) => Process.run(script, args, env)
 // Time is virtual, and moves while nothing else does: retries are not waited for.
@@ -36,17 +38,85 @@ const update = (...args: ReadonlyArray<string>) => [
 ]
 
 describe.concurrent("effect-highlevel", { timeout: 60_000 }, () => {
-  it("sandbox prints its URL and a command to paste", async () => {
-    const child = Process.start(script, ["sandbox"])
+  /** A sandbox that is served, and what it prints. */
+  const startSandbox = async (...args: ReadonlyArray<string>) => {
+    const child = Process.start(script, ["sandbox", ...args])
     child.stdout.setEncoding("utf8")
     let banner = ""
-    while (!banner.includes("--base-url")) banner += String((await once(child.stdout, "data"))[0])
-    const line = banner.split("\n").find((line) => line.includes("--base-url")) ?? ""
-    assert.match(line, /^HIGHLEVEL_TOKEN=sandbox-token effect-highlevel update /)
-    const pasted = await program(line.split(" ").slice(2), { HIGHLEVEL_TOKEN: "sandbox-token" })
-    assert.strictEqual(pasted.code, 0)
-    child.kill("SIGINT")
-    assert.strictEqual((await once(child, "close"))[0], 130)
+    while (!/ connect\n/.test(banner)) banner += String((await once(child.stdout, "data"))[0])
+    const end = async () => {
+      child.kill("SIGINT")
+      return (await once(child, "close"))[0]
+    }
+    return { banner, end }
+  }
+  const exported = (banner: string) =>
+    Object.fromEntries(Array.from(banner.matchAll(/(HIGHLEVEL_\w+)=(\S+)/g), ([, name, value]) => [name, value]))
+
+  it("sandbox prints its URL, its app, and commands to paste", async () => {
+    const { banner, end } = await startSandbox("--conversations", "20")
+    const { HIGHLEVEL_CLIENT_ID, HIGHLEVEL_CLIENT_SECRET, ...env } = exported(banner)
+    assert.deepStrictEqual([HIGHLEVEL_CLIENT_ID, HIGHLEVEL_CLIENT_SECRET], ["sandbox-app", "sandbox-secret"])
+    const page = /http\S+\/chooselocation/.exec(banner)?.[0] ?? ""
+    const customer = new URLSearchParams({
+      client_id: "sandbox-app",
+      version_id: "sandbox",
+      redirect_uri: "http://a.b/c"
+    })
+    const { headers } = await fetch(`${page}?${customer}`, { redirect: "manual" })
+    assert.match(headers.get("location") ?? "", /^http:\/\/a\.b\/c\?code=/)
+    const commands = banner
+      .split("\n")
+      .filter((line) => line.startsWith("effect-highlevel "))
+      .map((line) => line.split(" ").slice(1))
+    assert.deepStrictEqual(
+      commands.map(([name]) => name),
+      ["get", "update", "search", "mark-read"]
+    )
+    for (const [name, ...args] of commands) {
+      const pasted = await program([name ?? "", ...args, ...(name === "mark-read" ? ["--yes"] : [])], env)
+      assert.strictEqual(pasted.code, 0, `${name}: ${pasted.stderr}`)
+      assert.notStrictEqual(pasted.stdout, "", name)
+    }
+    assert.strictEqual(await end(), 130)
+  })
+
+  it("sandbox starts with the conversations of a file, as search prints them", async () => {
+    const lines = [`{"id":"a","locationId":"l","unreadCount":2,"fullName":"Ada","email":null,"sort":[1]}`, "", ""]
+    const path = file(lines.join("\n"))
+    const { banner, end } = await startSandbox("--conversations", path)
+    const env = exported(banner)
+    assert.include(banner, "effect-highlevel get a --location-id l\n")
+    const found = await program(["search", "--location-id", "l", "--json"], env)
+    assert.deepInclude(JSON.parse(found.stdout), { id: "a", unreadCount: 2, fullName: "Ada" })
+    await end()
+  })
+
+  it.each([
+    [`{"id":"a"}`, `line 1: Missing key at ["locationId"]`],
+    [`{"id":"a","locationId":"l"}\n{"id":"a","locationId":"l","unreadCount":"two"}`, "line 2: Expected number"],
+    [`oops`, "line 1: "]
+  ])("sandbox does not start with %s", async (text, said) => {
+    const { code, stderr, stdout } = await run(["sandbox", "--conversations", file(text)])
+    assert.deepStrictEqual([code, stdout], [64, ""])
+    assert.include(stderr, said)
+  })
+
+  it("sandbox --host 0.0.0.0 says that others reach it, and clients need HIGHLEVEL_ALLOW_INSECURE_HTTP", async () => {
+    const { banner, end } = await startSandbox("--host", "0.0.0.0")
+    assert.include(banner, "Other machines reach it, too")
+    const { HIGHLEVEL_BASE_URL = "", HIGHLEVEL_TOKEN = "" } = exported(banner)
+    assert.match(HIGHLEVEL_BASE_URL, /^http:\/\/127\.0\.0\.1:/)
+    // A name of this machine that is not loopback to the client.
+    const named = HIGHLEVEL_BASE_URL.replace("127.0.0.1", "0.0.0.0")
+    const env = { HIGHLEVEL_TOKEN, HIGHLEVEL_BASE_URL: named }
+    const refused = await program(update("--starred"), env)
+    assert.deepStrictEqual([refused.code, refused.stderr.includes("allowInsecureHttp")], [64, true])
+    const allowed = await program(update("--starred"), { ...env, HIGHLEVEL_ALLOW_INSECURE_HTTP: "true" })
+    assert.strictEqual(allowed.code, 0, allowed.stderr)
+    const off = await program(update("--starred"), { ...env, HIGHLEVEL_ALLOW_INSECURE_HTTP: "false" })
+    assert.strictEqual(off.code, 64)
+    await end()
   })
 
   it("sandbox --webhooks delivers what an update changed, signed with the key that it prints", async () => {
@@ -59,19 +129,14 @@ describe.concurrent("effect-highlevel", { timeout: 60_000 }, () => {
     await once(receiver, "listening")
     const address = receiver.address()
     const port = typeof address === "object" && address !== null ? address.port : 0
-    const child = Process.start(script, ["sandbox", "--webhooks", `http://127.0.0.1:${port}/webhooks`])
-    child.stdout.setEncoding("utf8")
-    let banner = ""
-    while (!banner.includes("for the app")) banner += String((await once(child.stdout, "data"))[0])
-    const [, url = ""] = /--base-url (\S+)/.exec(banner) ?? []
+    const { banner, end } = await startSandbox("--webhooks", `http://127.0.0.1:${port}/webhooks`)
     const [, appId = "", key = ""] = /for the app (\S+), signed with the key\n(\S+)/.exec(banner) ?? []
-    await program(update("--unread-count", "0", "--base-url", url), { HIGHLEVEL_TOKEN: "sandbox-token" })
+    await program(update("--unread-count", "0"), exported(banner))
     const { body, headers } = await delivered
     const event = await Effect.runPromise(Webhooks.verify(headers, body, { appId, keys: [key] }))
     assert.deepInclude(event, { _tag: "ConversationUnreadUpdate", id: ids.conversationId, unreadCount: 0 })
     receiver.close()
-    child.kill("SIGINT")
-    assert.strictEqual((await once(child, "close"))[0], 130)
+    await end()
   })
 
   it("update prints the conversation as a table", async () => {

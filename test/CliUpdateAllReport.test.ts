@@ -40,14 +40,16 @@ describe("what update-all prints at its end", () => {
   it.effect("has each count, with a thousands separator", () =>
     Effect.gen(function* () {
       const { report, state } = start()
-      Object.assign(state, { applied: 12_000, unreadable: 2, skipped: 3, failed: 4, notSent: 5, invalid: 6, ids: 1000 })
+      Object.assign(state, { applied: 12_000, unreadable: 2, skipped: 3, failed: 4, notSent: 5, invalid: 6 })
+      report.countIds(1000)
       const counts = "12,000 applied, 2 of them with an unreadable response, 3 skipped, 4 failed, 5 not sent, 6 invalid"
       assert.strictEqual(
         report.text(4000),
         `12,018 lines (1,000 of them conversation ids): ${counts} in 4 s (3001.0/s)`
       )
       const planned = start()
-      Object.assign(planned.state, { planned: 1, ids: 1 })
+      Object.assign(planned.state, { planned: 1 })
+      planned.report.countIds(1)
       assert.strictEqual(planned.report.text(4000), "1 line (1 of them a conversation id): 1 to apply in 4 s")
     })
   )

@@ -218,6 +218,26 @@ describe("options", () => {
       assert.strictEqual(clear._tag, "InvalidOptions")
     })
   )
+
+  it.effect("allow plain HTTP to another machine only where they say so", () =>
+    Effect.gen(function* () {
+      const env = { HIGHLEVEL_TOKEN: "t", HIGHLEVEL_BASE_URL: "http://sandbox:4010" }
+      for (const HIGHLEVEL_ALLOW_INSECURE_HTTP of ["", "false"]) {
+        const error = yield* Effect.flip(fromEnvironment({ ...env, HIGHLEVEL_ALLOW_INSECURE_HTTP }))
+        assert.strictEqual(error._tag, "InvalidOptions")
+      }
+      const request = yield* fromEnvironment({ ...env, HIGHLEVEL_ALLOW_INSECURE_HTTP: "true" })
+      assert.isTrue(request?.url.startsWith("http://sandbox:4010/"))
+      const odd = yield* Effect.flip(fromEnvironment({ ...env, HIGHLEVEL_ALLOW_INSECURE_HTTP: "perhaps" }))
+      assert.strictEqual(odd._tag, "ConfigError")
+
+      const { layer, requests } = answering(200, ok)
+      const baseUrl = "http://sandbox:4010"
+      assert.strictEqual((yield* Effect.flip(updateOver(layer, ids, { baseUrl })))._tag, "InvalidOptions")
+      yield* updateOver(layer, ids, { baseUrl, allowInsecureHttp: true })
+      assert.strictEqual(requests.length, 1)
+    })
+  )
 })
 
 describe.each([

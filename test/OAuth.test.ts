@@ -1051,4 +1051,13 @@ describe("options", () => {
       assert.strictEqual((yield* Effect.flip(make(options))).option, option)
     })
   )
+
+  it.effect("plain HTTP to another machine is an option of its own", () =>
+    Effect.gen(function* () {
+      const baseUrl = "http://sandbox:4010"
+      const { option } = yield* Effect.flip(make({ baseUrl, allowInsecureHttp: false }))
+      assert.strictEqual(option, "baseUrl")
+      yield* make({ baseUrl, allowInsecureHttp: true })
+    })
+  )
 })

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "vitest"
+import * as LineReport from "../src/cli/lineReport.ts"
 import * as Progress from "../src/cli/progress.ts"
 
 const state = (over: Partial<Progress.State> = {}): Progress.State => ({
-  ...Progress.make(0, () => 1),
-  read: 1000,
+  ...Progress.make(0, () => ({ count: 1000, isExact: true })),
   applied: 240,
   failed: 7,
   invalid: 3,
@@ -37,26 +37,26 @@ describe("the progress bar", () => {
   })
 
   it("has no bar and no end where the total is not known", () => {
-    const piped = state({ readPart: () => undefined })
+    const piped = state({ total: () => undefined })
     const text = "250 done  10 failed  9.9/s  quota 37/100  day 199,750"
     assert.strictEqual(Progress.bar(piped, 25_000, 120, false), text)
     assert.strictEqual(Progress.line(piped, 25_000), text.replaceAll("  ", ", "))
-    assert.isNull(Progress.json(piped, 25_000).total)
+    assert.isNull(LineReport.make(piped, undefined).json(25_000).total)
   })
 
   it("knows about how many lines there are by the part that is read", () => {
-    const half = state({ read: 1003, readPart: () => 0.5 })
+    const half = state({ total: () => Progress.extrapolate(1003, 0.5) })
     assert.strictEqual(
       Progress.bar(half, 25_000, 120, false),
       "[===                           ] 250/~2,006  10 failed  9.9/s  2 min 58 s left  quota 37/100  day 199,750"
     )
-    assert.strictEqual(Progress.json(half, 25_000).total, 2006)
+    assert.strictEqual(LineReport.make(half, undefined).json(25_000).total, 2006)
   })
 
   it.each([0, Number.NaN])("has no total where nothing is read (%d)", (part) => {
     assert.strictEqual(
       Progress.line(
-        Progress.make(0, () => part),
+        Progress.make(0, () => Progress.extrapolate(0, part)),
         25_000
       ),
       "0 done"
@@ -73,14 +73,14 @@ describe("the progress bar", () => {
   it("counts what was skipped as done, and not as speed", () => {
     const skipped = state({ applied: 0, failed: 0, invalid: 0, skipped: 500, quota: {} })
     assert.strictEqual(Progress.line(skipped, 10), "500/1,000")
-    assert.strictEqual(Progress.summary(skipped, 10), "500 lines: 0 applied, 500 skipped in 0 s")
+    assert.strictEqual(LineReport.make(skipped, undefined).text(10), "500 lines: 0 applied, 500 skipped in 0 s")
   })
 
   it("tells how many responses could not be read", () => {
     const unreadable = state({ unreadable: 2, failed: 0, invalid: 0 })
     const applied = "240 applied, 2 of them with an unreadable response"
-    assert.strictEqual(Progress.summary(unreadable, 24_000), `240 lines: ${applied} in 24 s (10.0/s)`)
-    assert.deepInclude(Progress.json(unreadable, 24_000), { applied: 240, unreadable: 2 })
+    assert.strictEqual(LineReport.make(unreadable, undefined).text(24_000), `240 lines: ${applied} in 24 s (10.0/s)`)
+    assert.deepInclude(LineReport.make(unreadable, undefined).json(24_000), { applied: 240, unreadable: 2 })
   })
 
   it.each([

@@ -92,7 +92,7 @@ for (const [name, open, isSkipped] of stores) {
             }
           }
         }).pipe(Effect.scoped),
-      { timeout: 60_000, arbitrary: { runs: 30 * scale } }
+      { timeout: 60_000, arbitrary: { runs: 15 * scale } }
     )
 
     it.effect.prop(
@@ -126,7 +126,7 @@ for (const [name, open, isSkipped] of stores) {
           yield* record(stores[0] ?? assert.fail(), "location:one", { _tag: "get" })
           assert.isTrue(Stores.isSequential(events, undefined), JSON.stringify(events, undefined, 1))
         }).pipe(Effect.scoped),
-      { timeout: 60_000, arbitrary: { runs: 60 * scale } }
+      { timeout: 60_000, arbitrary: { runs: 30 * scale } }
     )
   })
 }

@@ -17,14 +17,29 @@ import { connect } from "./connect.ts"
 import { enqueue } from "./enqueue.ts"
 import { failures } from "./failures.ts"
 import * as Output from "./output.ts"
+import { get } from "./get.ts"
+import { markRead } from "./markRead.ts"
+import { search } from "./search.ts"
 import { sandbox } from "./sandbox.ts"
 import { update } from "./update.ts"
 import { updateAll } from "./updateAll.ts"
 import { work } from "./work.ts"
 
 const root = Command.make("effect-highlevel").pipe(
-  Command.withDescription("Update conversations in HighLevel"),
-  Command.withSubcommands([update, updateAll, enqueue, work, failures, connect, accounts, sandbox])
+  Command.withDescription("Find, read and update conversations in HighLevel"),
+  Command.withSubcommands([
+    update,
+    get,
+    search,
+    markRead,
+    updateAll,
+    enqueue,
+    work,
+    failures,
+    connect,
+    accounts,
+    sandbox
+  ])
 )
 
 // Help that was asked for is output; help after a mistake is not.

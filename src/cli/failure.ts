@@ -3,6 +3,7 @@ import type * as Config from "effect/Config"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { SearchIncomplete } from "../client/Conversations.ts"
 import * as HighLevelError from "../client/HighLevelError.ts"
 import * as ExitCode from "./exitCode.ts"
 import * as Output from "./output.ts"
@@ -19,6 +20,26 @@ export class CliFailure extends Data.TaggedError("CliFailure")<{
 /** The command line, the environment or the input is at fault. */
 export const usage = (message: string) =>
   new CliFailure({ exitCode: ExitCode.usage, text: message, json: { _tag: "Usage", message } })
+
+/** Somebody has closed the pipe, or the disk is full. */
+export const cannotWrite = (what: string, { message }: Error) =>
+  new CliFailure({
+    exitCode: ExitCode.failed,
+    text: `Cannot write ${what}: ${message}`,
+    json: { _tag: "WriteFailed", message }
+  })
+
+export const unprintable = () => {
+  const message = "The conversation cannot be printed."
+  return new CliFailure({ exitCode: ExitCode.failed, text: message, json: { _tag: "Unprintable", message } })
+}
+
+const searchIncomplete = ({ _tag, message }: SearchIncomplete) =>
+  new CliFailure({
+    exitCode: ExitCode.failed,
+    text: `${_tag}: ${Output.printable(message)}`,
+    json: { _tag, message }
+  })
 
 export const as = ({ exitCode, json, text }: CliFailure, asJson: boolean) =>
   new CliFailure({ exitCode, json, text, asJson })
@@ -52,12 +73,15 @@ export const asAsked = <A, E, R>(effect: Effect.Effect<A, E, R>, { json }: { rea
 export const catchErrors = <A, R>(
   effect: Effect.Effect<
     A,
-    CliFailure | Config.ConfigError | HighLevelError.HighLevelError | HighLevelError.InvalidOptions,
+    CliFailure | Config.ConfigError | HighLevelError.HighLevelError | HighLevelError.InvalidOptions | SearchIncomplete,
     R
   >
 ): Effect.Effect<A, CliFailure, R> =>
   effect.pipe(
-    Effect.catchTag("ConfigError", (error) => Effect.fail(usage(error.message))),
+    Effect.catchTags({
+      ConfigError: (error) => Effect.fail(usage(error.message)),
+      SearchIncomplete: (error) => Effect.fail(searchIncomplete(error))
+    }),
     Effect.catchIf(
       (error) => error._tag !== "CliFailure",
       (error) => Effect.flatMap(fromError(error), Effect.fail)

@@ -10,7 +10,6 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as UpdateQueue from "../jobs/UpdateQueue.ts"
 import * as CliFailure from "./failure.ts"
-import * as ExitCode from "./exitCode.ts"
 import * as Output from "./output.ts"
 import * as Shared from "./shared.ts"
 
@@ -38,14 +37,7 @@ export const failures = Command.make(
       Effect.provide(UpdateQueue.layerRedis().pipe(Layer.provide(RedisConnection.layer))),
       Effect.catchTags({
         PersistedQueueError: (error) => Effect.fail(RedisConnection.queueFailed("Run the command again.")(error)),
-        PlatformError: ({ message }) =>
-          Effect.fail(
-            new CliFailure.CliFailure({
-              exitCode: ExitCode.failed,
-              text: `Cannot write failures: ${message}`,
-              json: { _tag: "WriteFailed", message }
-            })
-          )
+        PlatformError: (error) => Effect.fail(CliFailure.cannotWrite("failures", error))
       }),
       CliFailure.catchErrors
     )

@@ -108,6 +108,13 @@ const complete = (given: object, { changes, locationId }: Defaults): Read["updat
 
 const isHeader = (text: string) => /^(?:conversation[ _-]?)?id$/i.test(text)
 
+/** Of a conversation as `search` and `get` print it only the ids are read: its values are no changes. */
+const withoutValues = (given: { readonly [key: string]: unknown }): object => {
+  if (Object.hasOwn(given, "conversationId") || !Object.hasOwn(given, "id")) return given
+  const { id, locationId } = given
+  return { conversationId: id, ...(locationId === undefined ? {} : { locationId }) }
+}
+
 /** The update of a line, or none of a comment and of a header. */
 export const parse = ({ number: line, text }: Line, defaults: Defaults): Read | undefined => {
   if (Result.isFailure(text)) return { line, isId: false, update: problem(text.failure) }
@@ -117,7 +124,7 @@ export const parse = ({ number: line, text }: Line, defaults: Defaults): Read | 
     const parsed = parseJson(trimmed)
     const update =
       Result.isSuccess(parsed) && Predicate.isReadonlyObject(parsed.success)
-        ? complete(parsed.success, defaults)
+        ? complete(withoutValues(parsed.success), defaults)
         : problem("not a JSON object")
     return { line, isId: false, update }
   }

@@ -23,7 +23,7 @@ const clear = "\r\u001b[K"
 const number = (text: string | undefined) => (text === undefined || text === "" ? Number.NaN : Number(text))
 const known = <Name extends string>(name: Name, value: number) => (Number.isFinite(value) ? { [name]: value } : {})
 
-/** What is printed and returned at the end. */
+/** What is printed of a job while it runs and at its end, and returned. */
 export interface Ending {
   readonly json: (now: number) => object
   readonly text: (now: number) => string
@@ -39,24 +39,16 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
   const colors = Option.isNone(noColor) || noColor.value === ""
   // A slow reader slows the job, and not its memory.
   const toStdout = (text: string) =>
-    Effect.mapError(
-      Stream.run(Stream.make(text), stdout()),
-      (error) =>
-        new CliFailure.CliFailure({
-          exitCode: ExitCode.failed,
-          text: `Cannot write outcomes: ${error.message}`,
-          json: { _tag: "WriteFailed", message: error.message }
-        })
-    )
+    Effect.mapError(Stream.run(Stream.make(text), stdout()), (error) => CliFailure.cannotWrite("outcomes", error))
   // Nobody needs to read progress.
   const toStderr = (text: string) => Effect.ignore(Stream.run(Stream.make(text), stderr()))
 
-  const show = Effect.gen(function* () {
+  const show = Effect.fnUntraced(function* (ending: Ending) {
     const now = yield* Clock.currentTimeMillis
     yield* toStderr(
       isBar
         ? clear + Progress.bar(state, now, process.stderr.columns || 80, colors)
-        : `${json ? JSON.stringify({ _tag: "Progress", ...Progress.json(state, now) }) : Progress.line(state, now)}\n`
+        : `${json ? Output.printable(JSON.stringify({ _tag: "Progress", ...ending.json(now) })) : Progress.line(state, now)}\n`
     )
   })
 
@@ -80,6 +72,7 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
         state.quota = {
           ...state.quota,
           ...known("remaining", number(headers["x-ratelimit-remaining"])),
+          ...known("intervalMillis", number(headers["x-ratelimit-interval-milliseconds"])),
           ...known("max", number(headers["x-ratelimit-max"])),
           ...known("daily", number(headers["x-ratelimit-daily-remaining"]))
         }
@@ -95,7 +88,9 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
      */
     follow: <E, R>(job: Effect.Effect<void, E, R>, stop: Deferred.Deferred<void>, ending: Ending) =>
       Effect.gen(function* () {
-        const shown = isBar ? Effect.andThen(show, Effect.sleep(barMillis)) : Effect.delay(show, lineMillis)
+        const shown = isBar
+          ? Effect.andThen(show(ending), Effect.sleep(barMillis))
+          : Effect.delay(show(ending), lineMillis)
         yield* Effect.forkScoped(Effect.forever(shown))
         const fiber = yield* Effect.forkChild(job)
         yield* Effect.onInterrupt(Fiber.join(fiber), () => {

@@ -1,4 +1,4 @@
-/** `effect-highlevel sandbox`: HighLevel's side of the operations, on loopback. */
+/** `effect-highlevel sandbox`: HighLevel's side of the operations. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Command from "effect/cli/Command"
@@ -11,6 +11,18 @@ export const sandbox = Command.make(
       Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
       Flag.withDescription("The port to listen on, else a free one"),
       Flag.withDefault(0)
+    ),
+    host: Flag.String("host").pipe(
+      Flag.withDescription("The address to listen on; with 0.0.0.0 other machines and containers reach it"),
+      Flag.withMetavar("address"),
+      Flag.withDefault("127.0.0.1")
+    ),
+    conversations: Flag.String("conversations").pipe(
+      Flag.withDescription(
+        "The conversations to start with: a file of JSON lines, as search --json prints them, or how many"
+      ),
+      Flag.withMetavar("file | count"),
+      Flag.withDefault("1")
     ),
     token: Flag.String("token").pipe(
       Flag.withSchema(Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/))),
@@ -35,4 +47,9 @@ export const sandbox = Command.make(
     const { serve } = yield* Effect.promise(() => import("./serve.ts"))
     return yield* serve(options)
   })
-).pipe(Command.withDescription("Serve a sandbox of HighLevel until interrupted"))
+).pipe(
+  Command.withDescription("Serve a sandbox of HighLevel until interrupted"),
+  Command.withExamples([
+    { command: "effect-highlevel sandbox --conversations 1000", description: "With 300 that are unread" }
+  ])
+)

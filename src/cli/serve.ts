@@ -10,6 +10,7 @@ import { createServer } from "node:http"
 import * as Sandbox from "../testing/Sandbox.ts"
 import * as CliFailure from "./failure.ts"
 import * as Listen from "./listen.ts"
+import * as Seeds from "./seeds.ts"
 
 const shellWord = (text: string) => (/^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
@@ -19,6 +20,15 @@ const program = Config.String("npm_lifecycle_event").pipe(
   Config.map((event) => (event === "cli" ? "npm run -s cli --" : "effect-highlevel"))
 )
 
+/** The URL to use on this machine, and whether that, or others, leave the machine. */
+const addressOf = (bound: string) => {
+  const url = new URL(bound)
+  const isEvery = url.hostname === "0.0.0.0" || url.hostname === "[::]"
+  if (isEvery) url.hostname = "127.0.0.1"
+  const isLoopback = url.hostname === "[::1]" || url.hostname.startsWith("127.")
+  return { url: url.origin, isLoopback, isShared: isEvery || !isLoopback }
+}
+
 const webhookLines = Effect.fnUntraced(function* (url: string) {
   const { webhookKey } = yield* Sandbox.Sandbox
   const appId = Sandbox.defaultApp.clientId.split("-")[0]
@@ -27,28 +37,44 @@ const webhookLines = Effect.fnUntraced(function* (url: string) {
 
 export const serve = Effect.fnUntraced(function* (options: {
   readonly port: number
+  readonly host: string
+  readonly conversations: string
   readonly token: Option.Option<string>
   readonly responses: "documented" | "observed"
   readonly webhooks: Option.Option<string>
   readonly providerStates: boolean
 }) {
-  const { responses, port, providerStates } = options
+  const { host, responses, port, providerStates } = options
+  const conversations = yield* Seeds.read(options.conversations)
   const token = Option.getOrElse(options.token, () => Sandbox.defaultToken)
   const webhooks = Option.getOrUndefined(options.webhooks)
   const ready = Effect.gen(function* () {
-    const url = yield* Sandbox.url
+    const { isLoopback, isShared, url } = addressOf(yield* Sandbox.url)
+    const name = yield* program
+    const [first] = typeof conversations === "number" ? [] : conversations
+    const { id, locationId } = first ?? Sandbox.documentedConversation
+    const location = `--location-id ${shellWord(locationId)}`
     const { clientId, clientSecret } = Sandbox.defaultApp
-    const { id, locationId } = Sandbox.documentedConversation
     yield* Console.log(
       [
         `The sandbox listens on ${url}; Ctrl-C ends it. In another shell:`,
         "",
-        `HIGHLEVEL_TOKEN=${shellWord(token)} ${yield* program} update ${id} --location-id ${locationId} --unread-count 0 --starred --base-url ${url}`,
+        `export HIGHLEVEL_BASE_URL=${url} HIGHLEVEL_TOKEN=${shellWord(token)}${isLoopback ? "" : " HIGHLEVEL_ALLOW_INSECURE_HTTP=true"}`,
+        `${name} get ${shellWord(id)} ${location}`,
+        `${name} update ${shellWord(id)} ${location} --unread-count 0 --starred`,
+        `${name} search ${location} --status unread`,
+        `${name} mark-read ${location}`,
         "",
-        "The same as an app, whose tokens connect stores:",
+        `Its OAuth app is ${clientId}, with the secret ${Redacted.value(clientSecret)}; its page ${url}/v2/oauth/chooselocation agrees at once:`,
         "",
-        `export HIGHLEVEL_CLIENT_ID=${clientId} HIGHLEVEL_CLIENT_SECRET=${Redacted.value(clientSecret)} HIGHLEVEL_BASE_URL=${url}`,
-        `${yield* program} connect`,
+        `HIGHLEVEL_CLIENT_ID=${clientId} HIGHLEVEL_CLIENT_SECRET=${Redacted.value(clientSecret)} ${name} connect`,
+        ...(isShared
+          ? [
+              "",
+              "Other machines reach it, too, with this token and without encryption, at the address of this one. Their",
+              "clients refuse plain HTTP to it unless HIGHLEVEL_ALLOW_INSECURE_HTTP=true."
+            ]
+          : []),
         ...(webhooks === undefined ? [] : yield* webhookLines(webhooks))
       ].join("\n")
     )
@@ -56,8 +82,8 @@ export const serve = Effect.fnUntraced(function* (options: {
   })
   yield* ready.pipe(
     Effect.provide(
-      Sandbox.layerServer({ token, responses, providerStates, webhooks }).pipe(
-        Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port, host: "127.0.0.1" }))
+      Sandbox.layerServer({ conversations, token, responses, providerStates, webhooks }).pipe(
+        Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port, host }))
       )
     ),
     Effect.catchTags({

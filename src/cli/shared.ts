@@ -79,7 +79,9 @@ export const clientOptions = ({
 /** Where updates come from. */
 export const inputFlags = {
   input: Flag.String("input").pipe(
-    Flag.withDescription("Updates as JSON objects or conversation ids, one a line, or CSV; - is stdin"),
+    Flag.withDescription(
+      "Updates or conversations as JSON objects, or conversation ids, one a line, or CSV; - is stdin"
+    ),
     Flag.withMetavar("file"),
     Flag.withDefault("-")
   ),
@@ -137,3 +139,9 @@ export const concurrencyFlag = (description: string) =>
     Flag.withDescription(description),
     Flag.optional
   )
+
+export const maxFailuresFlag = Flag.Int("max-failures").pipe(
+  Flag.withSchema(Schema.Int.check(Schema.isGreaterThan(0))),
+  Flag.withDescription("Stop after so many failures (none)"),
+  Flag.optional
+)

@@ -4,7 +4,6 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -46,18 +45,15 @@ export const updateAll = Command.make(
       Flag.withDescription("Send nothing; print the updates that would be sent"),
       Flag.withDefault(false)
     ),
-    maxFailures: Flag.Int("max-failures").pipe(
-      Flag.withSchema(Schema.Int.check(Schema.isGreaterThan(0))),
-      Flag.withDescription("Stop after so many failures (none)"),
-      Flag.optional
-    ),
+    maxFailures: Shared.maxFailuresFlag,
     concurrency: Shared.concurrencyFlag("Maximum requests in flight (64, and 16 in a location)"),
     json: Shared.jsonFlag
   },
   Effect.fnUntraced(function* ({ concurrency, dryRun, json, maxFailures, ...given }) {
     const { found, readPart } = yield* Shared.open(given)
     const path = Option.getOrUndefined(given.journal)
-    const state = Progress.make(yield* Clock.currentTimeMillis, readPart)
+    let read = 0
+    const state = Progress.make(yield* Clock.currentTimeMillis, () => Progress.extrapolate(read, readPart()))
     const report = yield* Report.make(state, json)
     const lines = LineReport.make(state, path)
     const stop = yield* Deferred.make<void>()
@@ -72,8 +68,8 @@ export const updateAll = Command.make(
             )
       const counted = Stream.mapArrayEffect(found, (reads) =>
         Effect.sync(() => {
-          state.read += reads.length
-          state.ids += reads.filter(({ isId }) => isId).length
+          read += reads.length
+          lines.countIds(reads.filter(({ isId }) => isId).length)
           return reads
         })
       )

@@ -132,7 +132,10 @@ const makeWith = Effect.fnUntraced(function* (
     options.maxResponseBytes ?? Transport.MaxResponseBytes.defaultValue()
   )
   const settings: Execute.Settings = {
-    baseUrl: yield* OptionsCheck.baseUrl(options.baseUrl ?? accessToken.baseUrl ?? defaultBaseUrl),
+    baseUrl: yield* OptionsCheck.baseUrl(
+      options.baseUrl ?? accessToken.baseUrl ?? defaultBaseUrl,
+      options.allowInsecureHttp
+    ),
     version: yield* OptionsCheck.version(options.version ?? defaultVersion),
     timeoutMillis: yield* OptionsCheck.millis(options.timeout ?? "Infinity", "timeout"),
     retry,
@@ -202,7 +205,7 @@ export function layer(
 
 /**
  * The client as a layer, its options from `Config`: a `token`, and, where set,
- * `HIGHLEVEL_BASE_URL` and `HIGHLEVEL_API_VERSION`. Without a `token` it takes those of
+ * `HIGHLEVEL_BASE_URL`, `HIGHLEVEL_API_VERSION` and `HIGHLEVEL_ALLOW_INSECURE_HTTP`. Without a `token` it takes those of
  * the `AccessToken` in the context. A variable that is set but empty counts as not set.
  *
  * **Example** (From the environment)

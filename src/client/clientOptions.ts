@@ -56,11 +56,19 @@ export interface RetryOptions {
 /** Options of a client, each with a default. */
 export interface Options {
   /**
-   * Where HighLevel is. Plain HTTP is refused, except to a loopback address.
+   * Where HighLevel is. Plain HTTP is refused, except to a loopback address, or with `allowInsecureHttp`.
    *
    * @default that of the `AccessToken` in the context, else "https://services.leadconnectorhq.com"
    */
   readonly baseUrl?: string | URL | undefined
+
+  /**
+   * Whether plain HTTP to another machine is allowed: for a sandbox that runs in a
+   * container. Whoever is between the two reads the tokens and can change every response.
+   *
+   * @default false
+   */
+  readonly allowInsecureHttp?: boolean | undefined
 
   /** The value of the `Version` header. @default "2021-07-28" */
   readonly version?: ApiVersion | undefined
@@ -130,7 +138,7 @@ export interface TokenOptions extends Options {
 }
 
 /** Options from `Config`, each with a default. */
-export interface ConfigOptions extends Omit<Options, "baseUrl" | "version"> {
+export interface ConfigOptions extends Omit<Options, "baseUrl" | "version" | "allowInsecureHttp"> {
   /** Such as `Config.Redacted("HIGHLEVEL_TOKEN")`. @default the tokens of the `AccessToken` in the context */
   readonly token?: Config.Config<Redacted.Redacted> | undefined
 
@@ -139,4 +147,7 @@ export interface ConfigOptions extends Omit<Options, "baseUrl" | "version"> {
 
   /** @default Config.schema(ApiVersion, "HIGHLEVEL_API_VERSION"), or "2021-07-28" */
   readonly version?: Config.Config<ApiVersion> | undefined
+
+  /** See `Options.allowInsecureHttp`. @default Config.Boolean("HIGHLEVEL_ALLOW_INSECURE_HTTP"), or false */
+  readonly allowInsecureHttp?: Config.Config<boolean> | undefined
 }

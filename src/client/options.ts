@@ -46,10 +46,13 @@ export const defaultVersion: ApiVersion = "2021-07-28"
 export const server = (given: {
   readonly baseUrl?: Config.Config<string> | undefined
   readonly version?: Config.Config<ApiVersion> | undefined
+  readonly allowInsecureHttp?: Config.Config<boolean> | undefined
 }) =>
   Config.all({
     baseUrl: given.baseUrl ?? Config.String("HIGHLEVEL_BASE_URL").pipe(Config.withDefault(undefined)),
-    version: given.version ?? Config.schema(ApiVersion, "HIGHLEVEL_API_VERSION").pipe(Config.withDefault(undefined))
+    version: given.version ?? Config.schema(ApiVersion, "HIGHLEVEL_API_VERSION").pipe(Config.withDefault(undefined)),
+    allowInsecureHttp:
+      given.allowInsecureHttp ?? Config.Boolean("HIGHLEVEL_ALLOW_INSECURE_HTTP").pipe(Config.withDefault(false))
   })
 
 const isLoopback = (hostname: string) =>
@@ -58,17 +61,20 @@ const isLoopback = (hostname: string) =>
   hostname === "[::1]" ||
   /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname)
 
-/** An `https:` URL, or an `http:` one that does not leave this machine. */
-export const baseUrl = (input: string | URL) => {
+/** An `https:` URL, or an `http:` one that does not leave this machine, unless that is allowed. */
+export const baseUrl = (input: string | URL, allowInsecureHttp = false) => {
   if (!URL.canParse(String(input))) return invalid("baseUrl", "an absolute URL such as https://example.com")
   const url = new URL(input)
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
     return invalid("baseUrl", "a URL without credentials, query or fragment")
   }
-  if (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname))) {
+  if (url.protocol === "https:" || (url.protocol === "http:" && (allowInsecureHttp || isLoopback(url.hostname)))) {
     return Effect.succeed(url.href.replace(/\/+$/, ""))
   }
-  return invalid("baseUrl", "https:, or http: to a loopback address: the token would travel in the clear")
+  return invalid(
+    "baseUrl",
+    "https:, or http: to a loopback address (unless allowInsecureHttp): the token would travel in the clear"
+  )
 }
 
 /** A length of time over zero, in milliseconds. Infinity means no limit. */

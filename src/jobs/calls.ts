@@ -43,10 +43,10 @@ export const make = Effect.fnUntraced(function* (stop: Effect.Effect<unknown>, m
     ended,
 
     /** Runs a call, unless it is stopped before it has sent something. None of a job that is stopped. */
-    run: Effect.fnUntraced(function* <Row, E>(
+    run: Effect.fnUntraced(function* <Row, A, E>(
       { row, update }: Outcome.Base<Row>,
-      call: Effect.Effect<Outcome.Sent<Row>, E>
-    ): Effect.fn.Return<Outcome.Sent<Row> | Outcome.NotSent<Row> | undefined, E> {
+      call: Effect.Effect<A, E>
+    ): Effect.fn.Return<A | Outcome.NotSent<Row> | undefined, E> {
       const notSent = () => {
         const reason = reasonOf(update.locationId)
         return reason === undefined ? undefined : ({ _tag: "NotSent", row, update, reason } as const)
@@ -58,7 +58,7 @@ export const make = Effect.fnUntraced(function* (stop: Effect.Effect<unknown>, m
       fiber.addObserver(() => running.delete(fiber))
       // Whoever is interrupted waits for its children.
       const exit = yield* Fiber.await(fiber)
-      if (Exit.isSuccess(exit)) return ended(exit.value)
+      if (Exit.isSuccess(exit)) return exit.value
       const after = Exit.hasInterrupts(exit) ? notSent() : undefined
       return after !== undefined || (Exit.hasInterrupts(exit) && Deferred.isDoneUnsafe(stopped)) ? after : yield* exit
     })

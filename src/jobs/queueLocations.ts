@@ -34,7 +34,7 @@ export const make = (client: Service, concurrency: number) => {
     if ((stoppedUntil.get(locationId) ?? 0) <= (yield* Clock.currentTimeMillis)) stopped.resume(locationId)
     const reason = stopped.reason(locationId)
     if (reason !== undefined) return { ...base, _tag: "NotSent" as const, reason }
-    const sent = yield* SendUpdate.make(client, base, { requestSlot })
+    const sent = yield* SendUpdate.make(client, base, { requestSlot, finishInFlight: true })
     const now = yield* Clock.currentTimeMillis
     // What was in flight when the location was stopped does not extend the stop.
     const isFirst = (stoppedUntil.get(locationId) ?? 0) <= now

@@ -5,15 +5,24 @@ import * as Option from "effect/Option"
 import type { CallOptions, Service } from "../client/HighLevelClient.ts"
 import * as HighLevelError from "../client/HighLevelError.ts"
 import { updateConversation } from "../wire/updateConversation.ts"
-import type { Base, Sent } from "./Outcome.ts"
+import type { Base, Failed, Sent } from "./Outcome.ts"
 
-/** To be forked as uninterruptible: an interruption ends its waits, and lets its request finish. */
+/** The outcome of an update that was not applied. */
+export const failed = <Row>({ row, update }: Base<Row>, error: HighLevelError.HighLevelError): Failed<Row> => ({
+  _tag: "Failed",
+  row,
+  update,
+  attempts: "attempts" in error ? error.attempts : 0,
+  error
+})
+
+/** To be forked as uninterruptible: with `finishInFlight` an interruption ends its waits, and lets its request finish. */
 export const make = <Row>(
   client: Service,
   { row, update }: Base<Row>,
-  options?: Omit<CallOptions, "finishInFlight">
+  options: CallOptions & Required<Pick<CallOptions, "finishInFlight">>
 ): Effect.Effect<Sent<Row>> =>
-  client.execute(updateConversation, update, { ...options, finishInFlight: true }).pipe(
+  client.execute(updateConversation, update, options).pipe(
     Effect.match({
       onSuccess: ({ attempts, output }): Sent<Row> => ({
         _tag: "Applied",
@@ -23,10 +32,10 @@ export const make = <Row>(
         response: Option.some(output)
       }),
       onFailure: (error): Sent<Row> => {
-        const attempts = "attempts" in error ? error.attempts : 0
+        const outcome = failed({ row, update }, error)
         return HighLevelError.applied(error) === "yes"
-          ? { _tag: "Applied", row, update, attempts, response: Option.none() }
-          : { _tag: "Failed", row, update, attempts, error }
+          ? { _tag: "Applied", row, update, attempts: outcome.attempts, response: Option.none() }
+          : outcome
       }
     }),
     Effect.catchCause((cause): Effect.Effect<Sent<Row>> =>

@@ -91,7 +91,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const store = yield* TokenStore.TokenStore
   const clientId = yield* OptionsCheck.clientId(options.clientId)
   const clientSecret = yield* OptionsCheck.secret(options.clientSecret, "clientSecret")
-  const baseUrl = yield* OptionsCheck.baseUrl(options.baseUrl ?? OptionsCheck.defaultBaseUrl)
+  const baseUrl = yield* OptionsCheck.baseUrl(options.baseUrl ?? OptionsCheck.defaultBaseUrl, options.allowInsecureHttp)
   const isHighLevel = baseUrl === OptionsCheck.defaultBaseUrl
   const marketplaceUrl = options.marketplaceUrl ?? (isHighLevel ? defaultMarketplaceUrl : baseUrl)
   if (!URL.canParse(String(marketplaceUrl))) {
@@ -248,10 +248,10 @@ const optional = (name: string) => Config.String(name).pipe(Config.withDefault(u
 /**
  * The same, with options from `Config`: `HIGHLEVEL_CLIENT_ID`, `HIGHLEVEL_CLIENT_SECRET`,
  * and, where set, `HIGHLEVEL_APP_VERSION_ID`, `HIGHLEVEL_MARKETPLACE_URL`,
- * `HIGHLEVEL_BASE_URL` and `HIGHLEVEL_API_VERSION`.
+ * `HIGHLEVEL_BASE_URL`, `HIGHLEVEL_API_VERSION` and `HIGHLEVEL_ALLOW_INSECURE_HTTP`.
  */
 export const layerConfig = (
-  options?: Omit<Options, "clientId" | "clientSecret" | "baseUrl" | "version"> & {
+  options?: Omit<Options, "clientId" | "clientSecret" | "baseUrl" | "version" | "allowInsecureHttp"> & {
     /** @default Config.String("HIGHLEVEL_CLIENT_ID") */
     readonly clientId?: Config.Config<string> | undefined
     /** @default Config.Redacted("HIGHLEVEL_CLIENT_SECRET") */
@@ -260,6 +260,8 @@ export const layerConfig = (
     readonly baseUrl?: Config.Config<string> | undefined
     /** @default Config.schema(ApiVersion, "HIGHLEVEL_API_VERSION"), or "2021-07-28" */
     readonly version?: Config.Config<ApiVersion> | undefined
+    /** @default Config.Boolean("HIGHLEVEL_ALLOW_INSECURE_HTTP"), or false */
+    readonly allowInsecureHttp?: Config.Config<boolean> | undefined
   }
 ): Layer.Layer<
   OAuth | AccessToken.AccessToken,
@@ -274,7 +276,11 @@ export const layerConfig = (
         clientSecret: yield* options?.clientSecret ?? Config.Redacted("HIGHLEVEL_CLIENT_SECRET"),
         versionId: options?.versionId ?? (yield* optional("HIGHLEVEL_APP_VERSION_ID")),
         marketplaceUrl: options?.marketplaceUrl ?? (yield* optional("HIGHLEVEL_MARKETPLACE_URL")),
-        ...(yield* OptionsCheck.server({ baseUrl: options?.baseUrl, version: options?.version }))
+        ...(yield* OptionsCheck.server({
+          baseUrl: options?.baseUrl,
+          version: options?.version,
+          allowInsecureHttp: options?.allowInsecureHttp
+        }))
       })
     })
   )

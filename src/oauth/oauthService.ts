@@ -38,11 +38,20 @@ export interface Options {
 
   /**
    * Where HighLevel is, for these tokens and for the clients that use them. Plain HTTP is
-   * refused, except to a loopback address.
+   * refused, except to a loopback address, or with `allowInsecureHttp`.
    *
    * @default "https://services.leadconnectorhq.com"
    */
   readonly baseUrl?: string | URL | undefined
+
+  /**
+   * Whether plain HTTP to another machine is allowed: for a sandbox that runs in a
+   * container. Whoever is between the two reads the tokens and the client secret. The
+   * client has an option of its own.
+   *
+   * @default false
+   */
+  readonly allowInsecureHttp?: boolean | undefined
 
   /** The value of the `Version` header of OAuth requests. @default "2021-07-28" */
   readonly version?: ApiVersion | undefined

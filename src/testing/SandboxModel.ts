@@ -66,7 +66,7 @@ export interface Refusal {
   readonly headers?: Headers.Input | undefined
 
   /** Which operation gets it. @default "update" */
-  readonly operation?: "update" | "get" | "search" | undefined
+  readonly operation?: Operation | undefined
 
   /** Only for this conversation. @default every conversation */
   readonly conversationId?: string | undefined

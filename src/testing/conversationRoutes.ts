@@ -70,7 +70,7 @@ const refusalBody = ({ body, status }: Refusal): Schema.Json => {
   }
 }
 
-const refuse = (refusal: Refusal) => {
+export const refuse = (refusal: Refusal) => {
   const body = refusalBody(refusal)
   const options = { status: refusal.status, headers: refusal.headers }
   return Predicate.isString(body)
@@ -81,8 +81,9 @@ const refuse = (refusal: Refusal) => {
 const notFound = (conversationId: string) => `Conversation with id ${conversationId} not found`
 
 // The recorded response of 2026-07-17 carried these fields and no others.
-const observedUpdate = (conversation: StoredConversation, traceId: string, now: number) =>
-  HttpServerResponse.jsonUnsafe({
+const observedUpdate = (conversation: StoredConversation, traceId: string, now: number) => {
+  const { lastMessageDate } = conversation
+  return HttpServerResponse.jsonUnsafe({
     success: true,
     conversation: {
       id: conversation.id,
@@ -90,13 +91,22 @@ const observedUpdate = (conversation: StoredConversation, traceId: string, now: 
       deleted: conversation.deleted,
       contactId: conversation.contactId,
       locationId: conversation.locationId,
-      lastMessageDate: "2026-07-17T10:22:59.598Z",
+      lastMessageDate: lastMessageDate == null ? "2026-07-17T10:22:59.598Z" : DateTime.formatIso(lastMessageDate),
       lastMessageType: 100,
       dateUpdated: new Date(now).toISOString(),
       starred: conversation.starred
     },
     traceId
   })
+}
+
+// By the number of its channel, where a search has a name.
+const channels = ["TYPE_PHONE", "TYPE_EMAIL", "TYPE_FB_MESSENGER", "TYPE_REVIEW", "TYPE_GROUP_SMS"]
+
+const documentedGet = ({ type = "TYPE_PHONE", ...conversation }: StoredConversation) => ({
+  ...withoutFound(conversation),
+  type: channels.indexOf(type) + 1
+})
 
 // Recorded reads leave out `inbox` and `starred`, and have dates of another encoding.
 const observedGet = ({ lastMessageDate, ...conversation }: StoredConversation) => {
@@ -146,8 +156,12 @@ const observedItem = (conversation: StoredConversation): object => {
 export const handlers = HttpApiBuilder.group(RequestErrors.SandboxApi, "conversations", (handlers) =>
   Effect.map(State, (state) =>
     handlers
-      .handle("update", ({ params: { conversationId }, payload }) =>
+      .handle("update", ({ headers: { version }, params: { conversationId }, payload }) =>
         Effect.gen(function* () {
+          const { feedback } = payload
+          if (feedback !== undefined && Predicate.isString(feedback) !== (version === "v3")) {
+            return yield* Effect.fail(RequestErrors.wrongFeedback(version))
+          }
           const refusal = state.takeRefusal("update", conversationId)
           if (refusal !== undefined) return refuse(refusal)
           const now = yield* Clock.currentTimeMillis
@@ -169,7 +183,7 @@ export const handlers = HttpApiBuilder.group(RequestErrors.SandboxApi, "conversa
           if (refusal !== undefined) return refuse(refusal)
           const stored = state.conversation(conversationId)
           if (Option.isNone(stored)) return yield* Effect.fail(RequestErrors.badRequest(notFound(conversationId)))
-          return state.responses === "observed" ? observedGet(stored.value) : withoutFound(stored.value)
+          return state.responses === "observed" ? observedGet(stored.value) : documentedGet(stored.value)
         })
       )
       .handle("search", ({ query }) =>

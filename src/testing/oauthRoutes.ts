@@ -8,6 +8,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { InstalledLocationsRequest } from "../wire/getInstalledLocations.ts"
 import { AgencyAuthorization } from "../wire/HighLevelApi.ts"
+import * as ConversationRoutes from "./conversationRoutes.ts"
 import type { Location } from "./installations.ts"
 import * as OAuthState from "./oauthState.ts"
 import { badRequest, SandboxApi, unauthorized } from "./requestErrors.ts"
@@ -31,8 +32,11 @@ const respondWith = (
       : {
           approvedLocations: locations.filter(({ isInstalled }) => isInstalled).map(({ id }) => id),
           isBulkInstallation: true,
-          installToFutureLocations: toFutureLocations
-        })
+          installToFutureLocations: toFutureLocations,
+          approveAllLocations: toFutureLocations
+        }),
+    // Of a token that an agency's was exchanged for.
+    ...(refreshToken === undefined ? { appId: oauth.appId, versionId: oauth.appId } : {})
   }
   return HttpServerResponse.jsonUnsafe(
     spelling === "camelCase"
@@ -47,14 +51,16 @@ const respondWith = (
   )
 }
 
-const refuse = ({ error, message, status }: OAuthState.Refused) =>
+// `error_description` is OAuth's, and what is seen live; the documentation has the same body as elsewhere.
+const refuse = ({ error, message, status }: OAuthState.Refused, isDocumented: boolean) =>
   HttpServerResponse.jsonUnsafe(
-    error === "Bad Request" ? { statusCode: status, message, error } : { error, error_description: message },
+    {
+      ...(isDocumented || error === "Bad Request" ? { statusCode: status, message } : {}),
+      error,
+      ...(error === "Bad Request" ? {} : { error_description: message })
+    },
     { status }
   )
-
-const respond = (result: OAuthState.Pair | OAuthState.Refused, oauth: OAuthState.OAuthState, version?: string) =>
-  OAuthState.isRefused(result) ? refuse(result) : respondWith(result, oauth, version)
 
 /** The agency whose token came, which is to be that of the request. */
 const agencyOf = Effect.fnUntraced(function* (oauth: OAuthState.OAuthState, companyId: string, now: number) {
@@ -94,22 +100,28 @@ const installedLocations = ({ appId, installations }: OAuthState.OAuthState, que
 }
 
 export const handlers = HttpApiBuilder.group(SandboxApi, "oauth", (handlers) =>
-  Effect.map(State, ({ oauth }) =>
-    handlers
+  Effect.map(State, ({ oauth, responses, takeRefusal }) => {
+    const isDocumented = responses === "documented"
+    const respond = (result: OAuthState.Pair | OAuthState.Refused, version?: string) =>
+      OAuthState.isRefused(result) ? refuse(result, isDocumented) : respondWith(result, oauth, version)
+    return handlers
       .handle("token", ({ payload, request }) =>
         Effect.gen(function* () {
+          const refusal = takeRefusal("token", "")
+          if (refusal !== undefined) return ConversationRoutes.refuse(refusal)
           const now = yield* Clock.currentTimeMillis
           if (!oauth.isClient(payload.client_id, payload.client_secret)) {
-            return refuse({ status: 401, error: "invalid_client", message: "Client authentication failed" })
+            const message = "Client authentication failed"
+            return refuse({ status: 401, error: "invalid_client", message }, isDocumented)
           }
           const { code, refresh_token: refreshToken, user_type: userType = "Location" } = payload
           const secret = (value: Redacted.Redacted | undefined) => (value === undefined ? "" : Redacted.value(value))
           const { version } = request.headers
           switch (payload.grant_type) {
             case "authorization_code":
-              return respond(oauth.exchange(secret(code), payload.redirect_uri, userType, now), oauth, version)
+              return respond(oauth.exchange(secret(code), payload.redirect_uri, userType, now), version)
             case "refresh_token":
-              return respond(oauth.refresh(secret(refreshToken), now), oauth, version)
+              return respond(oauth.refresh(secret(refreshToken), now), version)
             case "client_credentials":
               return yield* Effect.fail(badRequest("Grant type client_credentials is not supported"))
           }
@@ -117,13 +129,17 @@ export const handlers = HttpApiBuilder.group(SandboxApi, "oauth", (handlers) =>
       )
       .handle("locationToken", ({ payload }) =>
         Effect.gen(function* () {
+          const refusal = takeRefusal("locationToken", "")
+          if (refusal !== undefined) return ConversationRoutes.refuse(refusal)
           const now = yield* Clock.currentTimeMillis
           const agency = yield* agencyOf(oauth, payload.companyId, now)
-          return respond(oauth.locationToken(agency, payload.locationId, now), oauth)
+          return respond(oauth.locationToken(agency, payload.locationId, now))
         })
       )
       .handle("installedLocations", ({ query }) =>
         Effect.gen(function* () {
+          const refusal = takeRefusal("installedLocations", "")
+          if (refusal !== undefined) return ConversationRoutes.refuse(refusal)
           yield* agencyOf(oauth, query.companyId, yield* Clock.currentTimeMillis)
           if (query.appId !== oauth.appId) {
             return yield* Effect.fail(badRequest(`No integration found with the id: ${query.appId}`))
@@ -131,7 +147,7 @@ export const handlers = HttpApiBuilder.group(SandboxApi, "oauth", (handlers) =>
           return installedLocations(oauth, query)
         })
       )
-  )
+  })
 )
 
 export const agencyAuthorization = Layer.effect(

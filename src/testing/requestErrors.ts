@@ -20,6 +20,10 @@ export const badRequest = (message: string) =>
 const unprocessable = (messages: ReadonlyArray<string>) =>
   ErrorResponse.Unprocessable.make({ statusCode: 422, message: messages, error: "Unprocessable Entity" })
 
+/** The form of `feedback` is that of the version: words in `v3`, an object before. */
+export const wrongFeedback = (version: ApiVersion) =>
+  unprocessable([`feedback ${version === "v3" ? oneOf(["positive", "negative"]) : expectation["feedback"]}`])
+
 /** The errors of a request that does not fit its declaration. */
 export class RequestErrors extends HttpApiMiddleware.Service<RequestErrors>()(
   "effect-highlevel/testing/Sandbox/RequestErrors",
