@@ -39,6 +39,33 @@ describe("the first authorization", () => {
     }).pipe(Effect.provide(Helper.layer()))
   )
 
+  it.effect("is asked for at the marketplace of the app's options, in the same tab if it says so", () =>
+    Effect.gen(function* () {
+      const oauth = yield* OAuth.OAuth
+      const url = new URL((yield* oauth.authorizationUrl({ redirectUri: "https://app.example/callback" })).url)
+      assert.strictEqual(url.origin + url.pathname, "https://marketplace.leadconnectorhq.com/v2/oauth/chooselocation")
+      assert.deepStrictEqual(
+        [url.searchParams.get("version_id"), url.searchParams.get("loginWindowOpenMode")],
+        ["draft", "self"]
+      )
+      const options = { state: Redacted.make("state") }
+      for (const query of [{ code: "" }, {}, { code: "code", error: "access_denied" }]) {
+        const error = yield* Effect.flip(oauth.exchangeCode({ state: "state", ...query }, options))
+        assert.strictEqual(error.reason, "Denied")
+      }
+    }).pipe(
+      Effect.provide(
+        Helper.layer({
+          oauth: {
+            marketplaceUrl: "https://marketplace.leadconnectorhq.com/",
+            versionId: "draft",
+            loginWindowOpenMode: "self"
+          }
+        })
+      )
+    )
+  )
+
   it.effect("connects a location, and its tokens are stored and used", () =>
     Effect.gen(function* () {
       const connected = yield* connect()

@@ -12,15 +12,10 @@ import { Conversations, HighLevelClient, OAuth, TokenStore } from "effect-highle
 import { Sandbox } from "effect-highlevel/testing"
 import { running } from "./harness.ts"
 import * as Helper from "./oauth.ts"
-import { bearerOf, connect, locationId, refreshes, star, steered, stored, updates } from "./oauth.ts"
+import { bearerOf, connect, exchanges, locationId, refreshes, star, steered, stored, updates } from "./oauth.ts"
 
 describe("an agency", () => {
   const companyId = "sandbox-company"
-  const exchanges = Effect.gen(function* () {
-    const sandbox = yield* Sandbox.Sandbox
-    return (yield* sandbox.requests).filter(({ path }) => path === "/oauth/locationToken")
-  })
-
   it.effect("has its token exchanged once for each location, and again before it expires", () =>
     Effect.gen(function* () {
       const connected = yield* connect({ companyId }, "Company")

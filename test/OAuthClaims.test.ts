@@ -1,6 +1,7 @@
 /** Claims, by which one process renews what many want, and what is known of an account meanwhile. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -10,18 +11,13 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
-import { running } from "./harness.ts"
+import { running, settle, until } from "./harness.ts"
 import * as Helper from "./oauth.ts"
-import { connect, locationId, refreshes, star, steered, stored } from "./oauth.ts"
+import { connect, connectAgency, exchanges, locationId, refreshes, star, steered, stored } from "./oauth.ts"
 
 const companyId = "sandbox-company"
 const account = { locationId }
 const key = `sandbox-app:location:${locationId}`
-
-const exchanges = Effect.gen(function* () {
-  const sandbox = yield* Sandbox.Sandbox
-  return (yield* sandbox.requests).filter(({ path }) => path === "/oauth/locationToken").length
-})
 
 /** Another process writes its claim into the record. */
 const claimByAnother = Effect.gen(function* () {
@@ -145,16 +141,9 @@ describe("a location of an agency", () => {
 
   it.effect("is asked for until an agency has it, and no further", () =>
     Effect.gen(function* () {
-      const sandbox = yield* Sandbox.Sandbox
-      const oauth = yield* OAuth.OAuth
-      for (let index = 0; index < 30; index++) {
-        const id = `agency-${index}`
-        yield* sandbox.install({ companyId: id, locationIds: index === 0 ? [locationId] : [] })
-        const { refreshToken } = yield* sandbox.issue({ userType: "Company", companyId: id })
-        yield* oauth.importRefreshToken({ companyId: id }, refreshToken)
-      }
+      for (let index = 0; index < 30; index++) yield* connectAgency(`agency-${index}`, index === 0 ? [locationId] : [])
       yield* star
-      assert.isBelow(yield* exchanges, 20)
+      assert.isBelow((yield* exchanges).length, 20)
     }).pipe(Effect.provide(Helper.layer()))
   )
 })
@@ -170,7 +159,7 @@ describe("an agency", () => {
       yield* sandbox.revoke(Redacted.value(refreshToken))
       yield* oauth.importRefreshToken({ companyId: "refused" }, refreshToken)
       assert.strictEqual((yield* Effect.flip(oauth.token({ companyId: "refused" }))).reason, "ReconnectRequired")
-      assert.strictEqual(yield* exchanges, 0)
+      assert.deepStrictEqual(yield* exchanges, [])
     }).pipe(Effect.provide(Helper.layer()))
   )
 })
@@ -187,6 +176,43 @@ describe("a token", () => {
       assert.strictEqual((yield* refreshes).length, 1)
     }).pipe(Effect.provide(Helper.layer({ sandbox: { oauth: { expiresIn: 60 } } })))
   )
+})
+
+describe("a token that is alive", () => {
+  it.effect("is used although HighLevel refuses to refresh it before its time", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const oauth = yield* OAuth.OAuth
+      yield* connect()
+      const token = yield* oauth.token(account)
+      yield* sandbox.revoke(JSON.parse(yield* stored()).tokens.refreshToken)
+      yield* TestClock.adjust("1437 minutes")
+      assert.deepStrictEqual(yield* oauth.token(account), token)
+      assert.strictEqual((yield* refreshes).length, 1)
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("and refused is renewed, also by a call that joins one which only reads it", () => {
+    const { hooks, layer } = steered()
+    return Effect.gen(function* () {
+      const oauth = yield* OAuth.OAuth
+      yield* connect()
+      const token = yield* oauth.token(account)
+      yield* TestClock.adjust("2 minutes")
+      const gate = yield* Deferred.make<void>()
+      hooks.onGet = Deferred.await(gate)
+      const { gets } = hooks
+      const reading = yield* Effect.forkChild(oauth.token(account))
+      yield* until(Effect.sync(() => hooks.gets > gets))
+      const renewing = yield* Effect.forkChild(oauth.renew(account, token))
+      yield* settle
+      hooks.onGet = Effect.void
+      yield* Deferred.succeed(gate, undefined)
+      assert.deepStrictEqual(yield* Fiber.join(reading), token)
+      assert.isTrue(yield* running(Fiber.join(renewing)))
+      assert.strictEqual((yield* refreshes).length, 1)
+    }).pipe(Effect.provide(Helper.layer({ store: layer })))
+  })
 })
 
 describe("what is known of an account", () => {

@@ -5,31 +5,20 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Deferred from "effect/Deferred"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
-import { Conversations, OAuth } from "effect-highlevel"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { Conversations, OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import { running, until } from "./harness.ts"
 import * as Helper from "./oauth.ts"
-import { connect, locationId, refreshes, star, steered, stored } from "./oauth.ts"
+import { connect, connectAgency, exchanges, locationId, refreshes, star, steered, stored } from "./oauth.ts"
 
 const companyId = "sandbox-company"
 const account = { locationId }
-
-const exchanges = Effect.gen(function* () {
-  const sandbox = yield* Sandbox.Sandbox
-  return (yield* sandbox.requests).filter(({ path }) => path === "/oauth/locationToken")
-})
-
-/** An agency that has connected, with the app in these locations. */
-const connectAgency = Effect.fnUntraced(function* (id: string, locationIds: ReadonlyArray<string>) {
-  const sandbox = yield* Sandbox.Sandbox
-  const oauth = yield* OAuth.OAuth
-  yield* sandbox.install({ companyId: id, locationIds })
-  const { refreshToken } = yield* sandbox.issue({ userType: "Company", companyId: id })
-  yield* oauth.importRefreshToken({ companyId: id }, refreshToken)
-})
 
 describe("an account that is disconnected because it was uninstalled an hour ago", () => {
   const uninstall = Effect.fnUntraced(function* (account: OAuth.Account) {
@@ -195,6 +184,20 @@ describe("a location that moves", () => {
 })
 
 describe("an installation", () => {
+  it.effect("that is told of late does not make the later one look older", () =>
+    Effect.gen(function* () {
+      const oauth = yield* OAuth.OAuth
+      const installedAt = yield* DateTime.now
+      yield* TestClock.adjust("1 hour")
+      const uninstalledAt = yield* DateTime.now
+      yield* TestClock.adjust("1 hour")
+      yield* oauth.addLocation({ companyId, locationId })
+      yield* oauth.addLocation({ companyId, locationId, installedAt })
+      yield* oauth.disconnect(account, { uninstalledAt })
+      assert.isTrue(yield* oauth.isConnected(account))
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
   it.effect("that is told of again while its token is exchanged is not taken for the earlier one", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
@@ -256,6 +259,32 @@ describe("many agencies", () => {
 })
 
 describe("an agency whose token is refused", () => {
+  it.effect("although it is new is not asked again", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const oauth = yield* OAuth.OAuth
+      yield* connectAgency(companyId, [locationId])
+      yield* sandbox.revoke(Redacted.value(yield* oauth.token({ companyId })))
+      assert.strictEqual((yield* Effect.flip(oauth.token(account))).reason, "ReconnectRequired")
+      assert.strictEqual((yield* exchanges).length, 1)
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
+  it.effect("for a location is asked again by the first call after a second", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const oauth = yield* OAuth.OAuth
+      yield* connectAgency(companyId, [locationId])
+      yield* oauth.addLocation({ companyId, locationId })
+      yield* sandbox.deactivate(locationId)
+      for (let call = 0; call < 3; call++) yield* Effect.flip(oauth.token(account))
+      assert.strictEqual((yield* exchanges).length, 1)
+      yield* TestClock.adjust("1 second")
+      yield* Effect.flip(oauth.token(account))
+      assert.strictEqual((yield* exchanges).length, 2)
+    }).pipe(Effect.provide(Helper.layer()))
+  )
+
   it.effect("refreshes it once for the hundred locations that it is exchanged for", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
@@ -348,6 +377,38 @@ describe("a wall clock that steps", () => {
 })
 
 describe("an authorization of an agency", () => {
+  it.effect("lists its locations page by page, however long a page is, and ends where none is new", () =>
+    Effect.gen(function* () {
+      const grant = { access_token: "a", refresh_token: "r", expires_in: 60, userType: "Company", companyId }
+      const all = Array.from({ length: 120 }, (_, index) => ({ _id: `l${index}`, isInstalled: index !== 7 }))
+      const skips: Array<number> = []
+      const server = HttpClient.make((request) =>
+        Effect.sync(() => {
+          const skip = Number(new Map(request.urlParams.params).get("skip") ?? 0)
+          const isList = request.url.endsWith("/oauth/installedLocations")
+          if (isList) skips.push(skip)
+          // Past its last page this server repeats it.
+          const locations = all.slice(Math.min(skip, 80), Math.min(skip, 80) + 40)
+          return HttpClientResponse.fromWeb(request, new Response(JSON.stringify(isList ? { locations } : grant)))
+        })
+      )
+      const layer = OAuth.layer(Sandbox.defaultApp).pipe(
+        Layer.provide(Layer.succeed(HttpClient.HttpClient, server)),
+        Layer.provide(TokenStore.layerMemory)
+      )
+      const exchanged = OAuth.OAuth.use((oauth) =>
+        oauth.exchangeCode({ code: "code", state: "state" }, { state: Redacted.make("state") })
+      )
+      const connected = yield* Effect.provide(exchanged, layer)
+      assert(connected.userType === "Company" && Result.isSuccess(connected.locations))
+      assert.deepStrictEqual(
+        connected.locations.success.map(({ locationId }) => locationId),
+        all.filter(({ isInstalled }) => isInstalled).map(({ _id }) => _id)
+      )
+      assert.deepStrictEqual(skips, [0, 40, 80, 120])
+    })
+  )
+
   it.effect("whose list of locations breaks off is an authorization all the same, and says so", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox

@@ -63,6 +63,21 @@ export const refreshes = Effect.gen(function* () {
   )
 })
 
+/** The requests for a location's token that agencies made. */
+export const exchanges = Effect.gen(function* () {
+  const sandbox = yield* Sandbox.Sandbox
+  return (yield* sandbox.requests).filter(({ path }) => path === "/oauth/locationToken")
+})
+
+/** An agency that has connected, with the app in these locations. */
+export const connectAgency = Effect.fnUntraced(function* (id: string, locationIds: ReadonlyArray<string>) {
+  const sandbox = yield* Sandbox.Sandbox
+  const oauth = yield* OAuth.OAuth
+  yield* sandbox.install({ companyId: id, locationIds })
+  const { refreshToken } = yield* sandbox.issue({ userType: "Company", companyId: id })
+  yield* oauth.importRefreshToken({ companyId: id }, refreshToken)
+})
+
 export const updates = Effect.gen(function* () {
   const sandbox = yield* Sandbox.Sandbox
   return (yield* sandbox.requests).filter(({ path }) => path.startsWith("/conversations/"))

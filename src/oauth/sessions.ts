@@ -1,7 +1,4 @@
-/**
- * The accounts in memory: whoever asks for the tokens of one joins what another caller
- * has begun, and what has begun runs to its end when its callers have left.
- */
+/** The accounts in memory: whoever asks for the tokens of one joins what another caller has begun. */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -9,18 +6,18 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as RcMap from "effect/RcMap"
 import * as Redacted from "effect/Redacted"
-import { AccessTokenError } from "../client/AccessToken.ts"
+import type { AccessTokenError } from "../client/AccessToken.ts"
 import * as Monotonic from "../rateLimit/monotonic.ts"
+import * as Background from "./background.ts"
 import { type Known, reconnect } from "./refreshClaim.ts"
 import { type Account, isAlive, keyOf, type Tokens, valueOf } from "./storedTokens.ts"
 
 /** An account while it is in memory. */
 interface Session extends Known {
-  /** The load or renewal that is in progress. */
-  pending: Deferred.Deferred<Tokens, AccessTokenError> | undefined
-  pendingSince: number
-  /** Whether what is stored was changed since then. */
-  isPendingOutdated: boolean
+  /** The load or renewal that is in progress, since when, and whether what is stored was changed since. */
+  pending:
+    | { readonly result: Deferred.Deferred<Tokens, AccessTokenError>; readonly since: number; isOutdated: boolean }
+    | undefined
   /** Why the last one brought nothing; there is no other until then. */
   failure: { readonly error: AccessTokenError; readonly until: number } | undefined
 }
@@ -31,8 +28,6 @@ const makeSession = Effect.sync((): Session => ({
   unconfirmed: undefined,
   rejected: undefined,
   pending: undefined,
-  pendingSince: 0,
-  isPendingOutdated: false,
   failure: undefined
 }))
 
@@ -41,8 +36,6 @@ const failureMillis = 1000
 const rereadMillis = 60_000
 // Whoever has a token that is alive waits no longer for a better one.
 const aliveMillis = 2000
-
-export const unreachable = (message: string) => new AccessTokenError({ reason: "Unreachable", messages: [message] })
 
 export const make = Effect.fnUntraced(function* (options: {
   readonly obtain: (
@@ -56,70 +49,19 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly idleTimeToLiveMillis: number
 }) {
   const { maxWaitMillis, obtain, refreshBeforeMillis, renewAfterMillis } = options
-  let isClosed = false
+  const background = yield* Background.make(maxWaitMillis)
   const sessions = yield* RcMap.make({
     lookup: (_key: string) => makeSession,
     idleTimeToLive: options.idleTimeToLiveMillis
   })
-
-  /** What is in progress, as its end to wait for. */
-  const inProgress = new Set<Effect.Effect<unknown>>()
-  // It is not cut off: the response to it exists nowhere else.
-  yield* Effect.addFinalizer(() => {
-    isClosed = true
-    const ended = Effect.gen(function* () {
-      while (inProgress.size > 0) yield* Effect.all(inProgress)
-    })
-    return Effect.timeoutOrElse(ended, {
-      duration: maxWaitMillis,
-      orElse: () =>
-        Effect.logError(`${inProgress.size} refreshes of tokens did not end, or their tokens could not be stored`)
-    })
-  })
-
-  const within = <A>(pending: Deferred.Deferred<A, AccessTokenError>, millis: number) =>
-    Effect.timeoutOrElse(Deferred.await(pending), {
-      duration: millis,
-      orElse: () => Effect.fail(unreachable(`no tokens within ${millis} ms`))
-    })
-
-  /** Completes a deferred with an effect that goes on to its end, whoever leaves. */
-  const start = <A>(
-    pending: Deferred.Deferred<A, AccessTokenError>,
-    effect: Effect.Effect<A, AccessTokenError>,
-    onEnd: (exit: Exit.Exit<A, AccessTokenError>, now: number) => void = () => {}
-  ) => {
-    const ended = Effect.exit(Deferred.await(pending))
-    inProgress.add(ended)
-    return effect.pipe(
-      Effect.onExit((exit) =>
-        Effect.map(Monotonic.now, (now) => {
-          onEnd(exit, now)
-          inProgress.delete(ended)
-          Deferred.doneUnsafe(pending, exit)
-        })
-      ),
-      Effect.interruptible,
-      Effect.forkDetach
-    )
-  }
-
-  /** Waits for an effect that goes on to its end when its caller leaves. */
-  const runToEnd = <A>(effect: Effect.Effect<A, AccessTokenError>): Effect.Effect<A, AccessTokenError> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.suspend(() => {
-        const pending = Deferred.makeUnsafe<A, AccessTokenError>()
-        return Effect.andThen(start(pending, effect), restore(within(pending, maxWaitMillis)))
-      })
-    )
 
   const using = <A>(
     account: Account,
     use: (session: Session) => Effect.Effect<A, AccessTokenError>
   ): Effect.Effect<A, AccessTokenError> =>
     Effect.suspend(() =>
-      isClosed
-        ? Effect.fail(unreachable("the OAuth layer has ended"))
+      background.isClosed()
+        ? Effect.fail(Background.unreachable("the OAuth layer has ended"))
         : Effect.scoped(Effect.flatMap(RcMap.get(sessions, keyOf(account)), use))
     )
 
@@ -145,32 +87,30 @@ export const make = Effect.fnUntraced(function* (options: {
   ): Effect.Effect<Tokens, AccessTokenError> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Monotonic.now, (now) => {
-        const wait = (pending: Deferred.Deferred<Tokens, AccessTokenError>) =>
+        const wait = ({ result, since }: NonNullable<Session["pending"]>) =>
           restore(
             isRefused
-              ? within(pending, maxWaitMillis)
-              : Effect.timeoutOrElse(Deferred.await(pending), {
+              ? background.wait(result)
+              : Effect.timeoutOrElse(Deferred.await(result), {
                   // Counted from its start, not from each caller.
-                  duration: Math.min(maxWaitMillis, Math.max(0, session.pendingSince + aliveMillis - now)),
-                  orElse: () => unlessAlive(session, within(pending, maxWaitMillis))
+                  duration: Math.min(maxWaitMillis, Math.max(0, since + aliveMillis - now)),
+                  orElse: () => unlessAlive(session, background.wait(result))
                 })
           )
         if (session.pending !== undefined) return wait(session.pending)
-        const pending = Deferred.makeUnsafe<Tokens, AccessTokenError>()
+        const pending = { result: Deferred.makeUnsafe<Tokens, AccessTokenError>(), since: now, isOutdated: false }
         session.pending = pending
-        session.pendingSince = now
         // The session stays in memory for as long.
         const obtained = using(account, () => obtain(account, session, isAcceptable))
-        return Effect.andThen(
-          start(pending, obtained, (exit, now) => {
-            const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
-            session.failure = failure === undefined ? undefined : { error: failure, until: now + failureMillis }
+        const started = background.start(pending.result, obtained, (exit) =>
+          Effect.map(Monotonic.now, (endedAt) => {
+            const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+            session.failure = error === undefined ? undefined : { error, until: endedAt + failureMillis }
             session.pending = undefined
-            if (session.isPendingOutdated) session.tokens = undefined
-            session.isPendingOutdated = false
-          }),
-          wait(pending)
+            if (pending.isOutdated) session.tokens = undefined
+          })
         )
+        return Effect.andThen(started, wait(pending))
       })
     )
 
@@ -196,7 +136,7 @@ export const make = Effect.fnUntraced(function* (options: {
   })
 
   return {
-    runToEnd,
+    runToEnd: background.run,
 
     /** The access token of an account, refreshed if it is about to expire. */
     get: (account: Account): Effect.Effect<Redacted.Redacted, AccessTokenError> =>
@@ -233,7 +173,7 @@ export const make = Effect.fnUntraced(function* (options: {
           session.tokens = undefined
           session.failure = undefined
           session.rejected = undefined
-          session.isPendingOutdated = session.pending !== undefined
+          if (session.pending !== undefined) session.pending.isOutdated = true
         })
       )
       yield* Effect.ignore(forgotten)
