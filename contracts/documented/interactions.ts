@@ -182,7 +182,7 @@ const updates: ReadonlyArray<Interaction> = [
     description: "any other update of a conversation",
     comments: cite("update", 200),
     state: { name: "a conversation exists", params: { conversation: { ...known, id } } },
-    input: { conversationId: id, locationId: id, unreadCount: 5, feedback: ours.feedback.example },
+    input: { conversationId: id, locationId: id, unreadCount: 5 },
     any: ["conversationId"],
     anyBody: true,
     status: 200,
@@ -209,7 +209,7 @@ const updates: ReadonlyArray<Interaction> = [
     refused(
       {
         operation: "update",
-        description: `feedback in the form of another version than ${typeof feedback === "string" ? "2021-07-28" : "v3"}`,
+        description: `a request to give feedback in the form of another version than ${typeof feedback === "string" ? "2021-07-28" : "v3"}`,
         comments: [
           operations.update.body.find(({ name }) => name === "feedback")?.source ?? "",
           "update-conversation.v3.json #/components/schemas/UpdateConversationDto/properties/feedback",
@@ -544,7 +544,7 @@ const installed: ReadonlyArray<Interaction> = [
   refused(
     {
       operation: "installedLocations",
-      description: "a request for the locations of an agency with an invalid token",
+      description: "a listing of locations with an invalid token",
       input: listing,
       token: "invalid-token"
     },

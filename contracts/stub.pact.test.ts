@@ -1,0 +1,126 @@
+/**
+ * The committed contract as a stub: Pact's stub server responds to the real client as each
+ * interaction says, although several match some requests. The application's own tests, and
+ * the rest of its CI, are in `examples/contracts`, run here as README.md prints them.
+ */
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { createServer } from "node:http"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { bundleOf } from "../test/programs.ts"
+import { freePort } from "../test/redis.ts"
+import { check } from "./check.ts"
+import * as Pact from "./pact.ts"
+
+const env = { ...process.env, PACT_DO_NOT_TRACK: "true" }
+
+/** A process and its children: what npm starts does not end with npm. */
+const kill = (pid: number | undefined) => {
+  try {
+    if (pid !== undefined) process.kill(-pid)
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+const responding = async (url: string): Promise<void> => {
+  try {
+    await fetch(url)
+  } catch {
+    await new Promise((resume) => setTimeout(resume, 20))
+    return responding(url)
+  }
+}
+
+describe.each(Pact.contracts.filter(({ name }) => name === "documented"))("$name", (contract) => {
+  let url = ""
+  let pid: number | undefined
+
+  beforeAll(async () => {
+    const port = await freePort()
+    url = `http://127.0.0.1:${port}`
+    const args = ["-p", String(port), "-f", Pact.committed(contract), "-l", "error"]
+    pid = spawn("node_modules/.bin/pact-stub-server", args, { env, detached: true, stdio: "ignore" }).pid
+    await responding(url)
+  }, 30_000)
+  afterAll(() => kill(pid))
+
+  it.each(contract.interactions)("$operation: $description", (interaction) => check(interaction)(url))
+
+  it("responds to what is in no interaction with 404", async () => {
+    const response = await fetch(`${url}/conversations/any`, {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ locationId: "any", color: "red" })
+    })
+    assert.strictEqual(response.status, 404)
+  })
+})
+
+const example = "examples/contracts"
+const files = ["package.json", "ci.sh", "inbox.js", "inbox.test.js"]
+
+describe("an application", () => {
+  it("has in examples/contracts what README.md prints", () => {
+    const readme = readFileSync(join(import.meta.dirname, "README.md"), "utf8")
+    for (const file of files) {
+      const printed = readFileSync(join(example, file), "utf8")
+      assert.include(readme, `\n\`\`\`${file.split(".").at(-1)}\n${printed}\`\`\`\n`, file)
+    }
+  })
+
+  it("tests itself against the stub, verifies a fake, and publishes the contract", async () => {
+    const published: Array<string> = []
+    const broker = createServer((request, response) => {
+      published.push(`${request.method} ${request.url}`)
+      const { port } = Object(broker.address())
+      const href = `http://127.0.0.1:${port}/contracts/publish`
+      request.resume()
+      response
+        .writeHead(200, { "content-type": "application/hal+json" })
+        .end(JSON.stringify({ _links: { "pb:publish-contracts": { href }, self: { href } }, notices: [] }))
+    }).listen(0, "127.0.0.1")
+    await once(broker, "listening")
+    const directory = mkdtempSync(join(tmpdir(), "application-"))
+    // Installed, as npm would: this package, Pact's command line, and the command as it is published.
+    const modules = join(directory, "node_modules")
+    for (const file of files) cpSync(join(example, file), join(directory, file))
+    mkdirSync(join(modules, ".bin"), { recursive: true })
+    symlinkSync(resolve("."), join(modules, "effect-highlevel"))
+    for (const name of ["pact-stub-server", "pact-verifier", "pact-broker", "node"]) {
+      symlinkSync(resolve("node_modules/.bin", name), join(modules, ".bin", name))
+    }
+    const command = join(modules, ".bin/effect-highlevel")
+    writeFileSync(command, `#!/bin/sh\nexec node "${resolve(bundleOf("src/cli/main.ts"))}" "$@"\n`, { mode: 0o755 })
+    const child = spawn("sh", ["ci.sh"], {
+      cwd: directory,
+      detached: true,
+      env: {
+        ...env,
+        PATH: `${join(modules, ".bin")}:${env["PATH"]}`,
+        STUB_PORT: String(await freePort()),
+        FAKE_PORT: String(await freePort()),
+        BROKER_URL: `http://127.0.0.1:${Object(broker.address()).port}`,
+        BROKER_TOKEN: "broker-token",
+        GIT_COMMIT: "0af86a4"
+      }
+    })
+    let output = ""
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += text))
+    try {
+      // Not "close": the stub, which is left running, has the same output.
+      const [code] = await once(child, "exit")
+      assert.strictEqual(code, 0, output)
+      assert.include(output, "pass 6")
+      assert.include(published, "POST /contracts/publish", output)
+    } finally {
+      kill(child.pid)
+      broker.closeAllConnections()
+      broker.close()
+      rmSync(directory, { recursive: true })
+    }
+  }, 60_000)
+})
