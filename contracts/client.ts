@@ -128,6 +128,8 @@ const callOAuth = (interaction: Interaction, baseUrl: string, transform: Transfo
         ...Sandbox.defaultApp,
         ...(typeof input["client_secret"] === "string" ? { clientSecret: Redacted.make(input["client_secret"]) } : {}),
         baseUrl,
+        // A refresh that fails is repeated for as long as that.
+        maxWait: "1 second",
         transformClient: transform
       }).pipe(
         Layer.provide([TokenStore.layerMemory, operation === "token" ? FetchHttpClient.layer : withAgency(interaction)])

@@ -11,7 +11,7 @@ import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { Conversation, Conversations, HighLevelClient } from "effect-highlevel"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { format } from "prettier"
+import { format, resolveConfig } from "prettier"
 import { assert, expect, it } from "vitest"
 import * as Documentation from "./documented/documentation.ts"
 import { sentBy } from "./interaction.ts"
@@ -212,5 +212,5 @@ it("the table in README.md shows it", async () => {
   const before = readme.slice(0, readme.indexOf(start) + start.length)
   const after = readme.slice(readme.indexOf(end))
   const text = [before, "", total, "", ...tables, after].join("\n")
-  await expect(await format(text, { parser: "markdown", printWidth: 120 })).toMatchFileSnapshot(file)
+  await expect(await format(text, { ...(await resolveConfig(file)), parser: "markdown" })).toMatchFileSnapshot(file)
 })

@@ -4,7 +4,11 @@ import { Verifier } from "@pact-foundation/pact"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Sandbox } from "effect-highlevel/testing"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { createServer, type IncomingHttpHeaders } from "node:http"
+import type { Interaction } from "./interaction.ts"
 import * as Pact from "./pact.ts"
 
 /** The result of each interaction, by its description: what did not match, or nothing. */
@@ -28,8 +32,20 @@ const outputOf = (text: unknown): Output => {
 export const verify = async (
   contract: Pact.Contract,
   providerBaseUrl: string,
-  providerStatesSetupUrl: string
+  providerStatesSetupUrl: string,
+  isVerified: (interaction: Interaction) => boolean = () => true
 ): Promise<Verification> => {
+  const descriptions = new Set(contract.interactions.filter(isVerified).map(({ description }) => description))
+  const { interactions, ...pact } = Pact.readCommitted(contract)
+  const directory = mkdtempSync(join(tmpdir(), "verified-"))
+  const file = join(directory, "pact.json")
+  writeFileSync(
+    file,
+    JSON.stringify({
+      ...pact,
+      interactions: interactions.filter(({ description }) => descriptions.has(description))
+    })
+  )
   const output = await new Verifier({
     provider: contract.provider,
     providerBaseUrl,
@@ -45,11 +61,12 @@ export const verify = async (
       }
       next()
     },
-    pactUrls: [Pact.committed(contract)],
+    pactUrls: [file],
     logLevel: "error"
   })
     .verifyProvider()
     .catch((error: Error) => error.message)
+    .finally(() => rmSync(directory, { recursive: true }))
   return new Map(
     outputOf(output).interactionResults.map(({ description, mismatch, result }) => [
       description,

@@ -100,7 +100,7 @@ describe("an application", () => {
       detached: true,
       env: {
         ...env,
-        PATH: `${join(modules, ".bin")}:${env["PATH"]}`,
+        PATH: `${join(modules, ".bin")}:${process.env["PATH"]}`,
         STUB_PORT: String(await freePort()),
         FAKE_PORT: String(await freePort()),
         BROKER_URL: `http://127.0.0.1:${Object(broker.address()).port}`,
