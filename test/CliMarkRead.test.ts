@@ -49,6 +49,20 @@ describe("effect-highlevel mark-read", () => {
     }).pipe(Effect.provide(sandbox()))
   )
 
+  it.live.each([Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER, 9_223_372_036_854_775_807])(
+    "leaves a conversation unread that is sorted by %s, which is no date",
+    (sort) =>
+      Effect.gen(function* () {
+        const server = yield* Sandbox.Sandbox
+        const body = { conversations: [{ id: "c", locationId, unreadCount: 1, sort: [sort] }], total: 1 }
+        yield* server.refuse({ operation: "search", status: 200, body, times: Infinity })
+        const { code, stderr, stdout } = yield* run("--yes")
+        assert.strictEqual(code, 0, stderr)
+        assert.deepStrictEqual(tags(stdout), [["c", "Newer"]])
+        assert.deepStrictEqual(yield* server.applied, [])
+      }).pipe(Effect.provide(sandbox()))
+  )
+
   it.live("says what it is about to do, marks what is unread as read, and sums up; then there is nothing to do", () =>
     Effect.gen(function* () {
       const server = yield* Sandbox.Sandbox

@@ -185,6 +185,16 @@ describe("an inbox", () => {
     }).pipe(Effect.provide(layerWith({ conversations: seeds(1, () => ({ lastMessageDate: null })) })))
   )
 
+  it.effect("takes the message's date where the search sorts by a number that is none", () =>
+    Effect.gen(function* () {
+      const sandbox = yield* Sandbox.Sandbox
+      const sort = [Number.MAX_SAFE_INTEGER]
+      const found = { id: "c0", locationId, unreadCount: 1, lastMessageDate: start, sort }
+      yield* sandbox.refuse({ operation: "search", status: 200, body: { conversations: [found], total: 1 }, times: 2 })
+      assert.deepStrictEqual(yield* marked(), ["c0 Applied"])
+    }).pipe(Effect.provide(layerWith({ conversations: seeds(1) })))
+  )
+
   it.effect("has a failure for a conversation without an id", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox

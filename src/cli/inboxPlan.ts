@@ -3,7 +3,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Conversations from "../client/Conversations.ts"
-import type { SearchQuery } from "../client/Conversations.ts"
+import * as Search from "../client/search.ts"
 import * as Output from "./output.ts"
 import * as Progress from "./progress.ts"
 
@@ -22,14 +22,14 @@ export interface Plan {
  * Counts what is unread. Its newest message is the cut-off: what arrives while a person
  * reads the question is not part of the answer.
  */
-export const make = Effect.fnUntraced(function* (query: SearchQuery, before: Option.Option<DateTime.DateTime>) {
+export const make = Effect.fnUntraced(function* (query: Search.SearchQuery, before: Option.Option<DateTime.DateTime>) {
   const unread = { ...query, status: "unread", sort: "desc", sortBy: "last_message_date", limit: 1 } as const
   const { conversations, total } = yield* Conversations.searchPage(unread)
   const [newest] = conversations
-  const date = newest?.sort?.[0] ?? newest?.lastMessageDate
+  const millis = newest === undefined ? undefined : Search.messageMillis(newest)
   const plan: Plan = {
     unread: total ?? (newest === undefined ? 0 : undefined),
-    before: Option.getOrUndefined(before) ?? (date == null ? undefined : DateTime.makeUnsafe(date))
+    before: Option.getOrUndefined(before) ?? (millis === undefined ? undefined : DateTime.makeUnsafe(millis))
   }
   return plan
 })

@@ -82,16 +82,13 @@ export const catchErrors = <A, R>(
   >
 ): Effect.Effect<A, CliFailure.CliFailure, R> =>
   effect.pipe(
-    Effect.catchTags({
-      AccessTokenError: (error) => Effect.fail(failed(error, error.reason === "Unreachable")),
-      AuthorizationFailed: (error) => Effect.fail(failed(error, error.reason === "Unreachable"))
-    }),
+    Effect.catchTag(["AccessTokenError", "AuthorizationFailed"], (error) => Effect.fail(failed(error))),
     CliFailure.catchErrors
   )
 
-const failed = (error: AccessToken.AccessTokenError | OAuth.AuthorizationFailed, isTemporary: boolean) =>
+const failed = (error: AccessToken.AccessTokenError | OAuth.AuthorizationFailed) =>
   new CliFailure.CliFailure({
-    exitCode: isTemporary ? ExitCode.temporary : ExitCode.unauthorized,
+    exitCode: error.reason === "Unreachable" ? ExitCode.temporary : ExitCode.unauthorized,
     text: Output.printable(error.message),
     json: { _tag: error._tag, reason: error.reason, message: error.message }
   })

@@ -1,5 +1,7 @@
 /** A search as a stream, over the client. */
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import { type ConversationQuery, type FoundConversation, searchConversations } from "../wire/searchConversations.ts"
 import { type CallOptions, HighLevelClient } from "./HighLevelClient.ts"
@@ -10,6 +12,13 @@ import * as SearchCursor from "./searchCursor.ts"
 export interface SearchQuery extends Omit<ConversationQuery, "sortBy" | "sortScoreProfile"> {
   readonly sortBy?: Exclude<ConversationQuery["sortBy"], "score_profile" | undefined>
 }
+
+/** The date of the last message, in epoch milliseconds; none where it has no date. */
+export const messageMillis = ({ lastMessageDate, sort }: FoundConversation): number | undefined =>
+  // Search engines sort by an extreme number where there is no date.
+  [sort?.[0], lastMessageDate ? DateTime.toEpochMillis(lastMessageDate) : undefined].find(
+    (millis) => millis !== undefined && Option.isSome(DateTime.make(millis))
+  )
 
 const isRefusal = ({ _tag }: HighLevelError) => _tag === "BadRequest" || _tag === "Unprocessable"
 

@@ -79,7 +79,6 @@ const readAhead = 200
 const recheckedAtOnce = 8
 
 const millisOf = (date: DateTime.DateTime | null | undefined) => (date ? DateTime.toEpochMillis(date) : undefined)
-const dateOf = ({ lastMessageDate, sort }: FoundConversation) => sort?.[0] ?? millisOf(lastMessageDate)
 
 /**
  * The date of the newest message of a location, by HighLevel's clock. As the `before` of
@@ -109,7 +108,7 @@ export const newestMessageDate = Effect.fnUntraced(function* (
   const client = yield* HighLevelClient
   const query = { locationId, sort: "desc", sortBy: "last_message_date", limit: 1 } as const
   const { output } = yield* client.execute(searchConversations, query)
-  const date = output.conversations.map(dateOf)[0]
+  const date = output.conversations.map(Search.messageMillis)[0]
   return date === undefined ? Option.none() : DateTime.make(date)
 })
 
@@ -167,7 +166,7 @@ export const markRead = (
       const latest = millisOf(cutOff) ?? -Infinity
 
       const leaveAlone = (row: FoundConversation): Newer | AlreadyRead | undefined => {
-        if ((dateOf(row) ?? Infinity) > latest) return { _tag: "Newer", row, restored: false }
+        if ((Search.messageMillis(row) ?? Infinity) > latest) return { _tag: "Newer", row, restored: false }
         return row.unreadCount === 0 && starred === undefined ? { _tag: "AlreadyRead", row } : undefined
       }
       const reread = (row: FoundConversation, callOptions: CallOptions) =>

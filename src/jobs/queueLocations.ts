@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as RcMap from "effect/RcMap"
 import * as Semaphore from "effect/Semaphore"
 import type { Service } from "../client/HighLevelClient.ts"
 import * as HighLevelError from "../client/HighLevelError.ts"
@@ -12,6 +13,8 @@ import * as SendUpdate from "./sendUpdate.ts"
 import * as StoppedLocations from "./stoppedLocations.ts"
 
 const perLocation = 16
+// A location without updates for so long is forgotten, and its token is tried by one update again.
+const idleLocation = "1 minute"
 /** How long an update waits for its turn before it may have to let others pass. */
 export const busyMillis = 2000
 /** After how long one update probes a location that was stopped. */
@@ -21,17 +24,20 @@ export const stoppedMillis = 300_000
 export const isStopping = (sent: Outcome.Sent<QueuedUpdate>): boolean =>
   sent._tag === "Failed" && (sent.error._tag === "DailyLimitExceeded" || HighLevelError.isConfiguration(sent.error))
 
-export const make = (client: Service, concurrency: number) => {
+export const make = Effect.fnUntraced(function* (client: Service, concurrency: number) {
   const requests = Semaphore.makeUnsafe(concurrency)
   const requestSlot = { acquire: requests.take(1), release: requests.release(1) }
   /** Each lets one update pass at a time, until HighLevel has accepted the token of the location. */
-  const gates = new Map<string, Semaphore.Semaphore>()
+  const gates = yield* RcMap.make({ lookup: (_locationId: string) => Semaphore.make(1), idleTimeToLive: idleLocation })
   const stopped = StoppedLocations.make()
   const stoppedUntil = new Map<string, number>()
 
   const send = Effect.fnUntraced(function* (base: Outcome.Base<QueuedUpdate>, gate: Semaphore.Semaphore) {
     const { locationId } = base.update
-    if ((stoppedUntil.get(locationId) ?? 0) <= (yield* Clock.currentTimeMillis)) stopped.resume(locationId)
+    if ((stoppedUntil.get(locationId) ?? 0) <= (yield* Clock.currentTimeMillis)) {
+      stoppedUntil.delete(locationId)
+      stopped.resume(locationId)
+    }
     const reason = stopped.reason(locationId)
     if (reason !== undefined) return { ...base, _tag: "NotSent" as const, reason }
     const sent = yield* SendUpdate.make(client, base, { requestSlot, finishInFlight: true })
@@ -50,15 +56,13 @@ export const make = (client: Service, concurrency: number) => {
   return {
     /** Sends an update in its turn. Nothing, if it does not come while others `mustPass`. */
     send: Effect.fnUntraced(function* (base: Outcome.Base<QueuedUpdate>, mustPass: () => boolean) {
-      const { locationId } = base.update
-      const gate = gates.get(locationId) ?? Semaphore.makeUnsafe(1)
-      gates.set(locationId, gate)
+      const gate = yield* RcMap.get(gates, base.update.locationId)
       while (true) {
         const passed = yield* Effect.interruptible(Effect.timeoutOption(gate.take(1), busyMillis))
         if (Option.isSome(passed)) return yield* Effect.ensuring(send(base, gate), gate.release(1))
         if (mustPass()) return undefined
       }
-    }),
+    }, Effect.scoped),
 
     /** Until when the location is stopped; 0 if it never was. */
     stoppedUntil: (locationId: string) => stoppedUntil.get(locationId) ?? 0,
@@ -66,4 +70,4 @@ export const make = (client: Service, concurrency: number) => {
     /** When the first of the stopped locations is probed; Infinity without one. */
     nextProbe: (now: number) => Math.min(...[...stoppedUntil.values()].filter((until) => until > now))
   }
-}
+})

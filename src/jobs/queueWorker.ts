@@ -51,7 +51,7 @@ export const make = Effect.fnUntraced(function* (settings: {
 }) {
   const { concurrency, idleMillis, maxAttempts, name } = settings
   const takers = concurrency * takersPerRequest
-  const locations = Locations.make(yield* HighLevelClient, concurrency)
+  const locations = yield* Locations.make(yield* HighLevelClient, concurrency)
   const records = yield* QueueRecords
   const queue = yield* Queued.queueOf(name)
   const outcomes = yield* Queue.bounded<QueueOutcome, Cause.Done>(takers)

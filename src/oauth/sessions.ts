@@ -158,7 +158,7 @@ export const make = Effect.fnUntraced(function* (options: {
         Effect.gen(function* () {
           const held = session.tokens
           const age = (yield* Clock.currentTimeMillis) - (held?.obtainedAt ?? 0)
-          // A token that is refused this soon will not be cured by another.
+          // Another token would be refused as well.
           if (valueOf(held?.accessToken) === Redacted.value(refused) && age >= 0 && age < renewAfterMillis) return false
           const { accessToken } = yield* resolve(account, session, refused)
           return valueOf(accessToken) !== Redacted.value(refused)

@@ -44,7 +44,7 @@ const TokenRecord = Schema.Struct({
   connectedAt: Schema.optionalKey(Schema.Finite),
   /** Set where an agency that is still connected would serve the location again. */
   disconnected: Schema.optionalKey(Schema.Literal(true)),
-  /** The process that renews the tokens, and when it said so: nobody else does meanwhile. */
+  /** The process that renews the tokens, and since when. */
   claim: Schema.optionalKey(Schema.Struct({ owner: Schema.String, at: Schema.Finite })),
   /** The hashes of the refresh tokens that were imported, newest first; none is taken twice. */
   imported: Schema.optionalKey(Schema.Array(Schema.Finite))

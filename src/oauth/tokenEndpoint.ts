@@ -63,7 +63,7 @@ const reasonOf = (status: number, errorBody: ErrorBody.ErrorBody): AccessTokenEr
       ? "Unreachable"
       : "Refused"
 
-/** Whether the bearer of `/oauth/locationToken` was refused as invalid, which another one may cure. */
+/** Whether the bearer of `/oauth/locationToken` was refused as invalid: another one may be accepted. */
 export const isInvalidToken = ({ messages, status }: AccessTokenError) =>
   status === 401 && ErrorBody.reasonOf(status, { messages }) === "InvalidToken"
 
