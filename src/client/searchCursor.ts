@@ -5,7 +5,6 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -67,18 +66,6 @@ interface State {
   /** What the next page brings again. */
   readonly overlap: ReadonlySet<unknown>
 }
-
-/** Hands over a page while the next one is fetched. */
-const readAhead = <A, E, R>(stream: Stream.Stream<A, E, R>) =>
-  Stream.transformPull(stream, (pull, scope) =>
-    Effect.map(Effect.forkIn(pull, scope), (first) => {
-      let next = first
-      return Effect.tap(
-        Effect.suspend(() => Fiber.join(next)),
-        () => Effect.map(Effect.forkIn(pull, scope), (fiber) => void (next = fiber))
-      )
-    })
-  )
 
 /** The conversations of all pages; each chunk is a page. */
 export const stream = <A extends Item, E, R>(options: Options<A, E, R>): Stream.Stream<A, E | SearchIncomplete, R> => {
@@ -155,7 +142,11 @@ export const stream = <A extends Item, E, R>(options: Options<A, E, R>): Stream.
     })
 
   const start: State = { cursor: startAfterDate, limit: base, longest: 0, overlap: new Set() }
-  return readAhead(Stream.suspend(() => Stream.paginate(start, pageAfter(new Set()))))
+  // The next page is fetched while one is read, and waits there.
+  return Stream.bufferArray(
+    Stream.suspend(() => Stream.paginate(start, pageAfter(new Set()))),
+    { capacity: 0 }
+  )
 }
 
 const idsOf = (conversations: ReadonlyArray<Item>): ReadonlySet<unknown> => new Set(conversations.map(({ id }) => id))

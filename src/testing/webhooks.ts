@@ -12,12 +12,10 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { Conversation } from "../wire/Conversation.ts"
+import * as WebhookKey from "../wire/webhookKey.ts"
 import { defaultCompany } from "./installations.ts"
 import type * as Model from "./SandboxModel.ts"
 import type { State, Stored } from "./state.ts"
-
-// An Ed25519 key as SPKI is this, and 32 bytes.
-const spkiPrefix = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00]
 
 const layer = Layer.mergeAll(
   Signature.layerWebCrypto.pipe(Layer.provide(SecureRandom.layerWebCrypto)),
@@ -36,7 +34,7 @@ const make = Effect.fnUntraced(function* (appId: string) {
 
   const webhookKey = Effect.gen(function* () {
     const { publicKey } = yield* keys
-    return Base64.encode(Uint8Array.from([...spkiPrefix, ...(yield* Signature.toBytes(publicKey))]))
+    return WebhookKey.encode(yield* Signature.toBytes(publicKey))
   })
 
   const signBytes = Effect.fnUntraced(function* (body: Uint8Array) {

@@ -14,6 +14,7 @@ import * as Hex from "effect/encoding/Hex"
 import * as Headers from "effect/http/Headers"
 import * as OptionsCheck from "../client/options.ts"
 import * as WebhookEvents from "../wire/webhookEvents.ts"
+import * as WebhookKey from "../wire/webhookKey.ts"
 import type { VerifyOptions } from "./options.ts"
 
 /**
@@ -37,8 +38,6 @@ export class WebhookRejected extends Schema.TaggedError<WebhookRejected>()("Webh
 /** HighLevel's public key: Ed25519, as SPKI in base64. */
 export const highLevelKey = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg="
 
-// An Ed25519 key as SPKI is this, and 32 bytes.
-const spkiPrefix = "302a300506032b6570032100"
 const futureMillis = 5 * 60_000
 
 /** A verified event. */
@@ -56,11 +55,9 @@ const layerWebCrypto = Layer.merge(
 const none = new Uint8Array()
 
 const readKey = (text: string) => {
-  const bytes = Result.getOrElse(Base64.decode(text), () => none)
+  const bytes = WebhookKey.decode(text)
   const invalid = OptionsCheck.invalid("keys", "Ed25519 public keys, each as SPKI in base64")
-  return Hex.encode(bytes.subarray(0, 12)) === spkiPrefix
-    ? Effect.catch(Signature.publicKey(Signature.ed25519, bytes.subarray(12)), () => invalid)
-    : invalid
+  return bytes === undefined ? invalid : Effect.catch(Signature.publicKey(Signature.ed25519, bytes), () => invalid)
 }
 
 const parse = (bytes: Uint8Array) =>
