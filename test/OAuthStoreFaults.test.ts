@@ -5,9 +5,12 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { Conversations, OAuth, TokenStore } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
-import { running } from "./harness.ts"
+import * as Harness from "./harness.ts"
 import * as Helper from "./oauth.ts"
 import { connect, locationId, star } from "./oauth.ts"
+
+// What is waited for here are seconds.
+const running = <A, E, R>(effect: Effect.Effect<A, E, R>) => Harness.running(effect, "500 millis")
 
 type Fault = <A>(call: Effect.Effect<A, TokenStore.TokenStoreError>) => Effect.Effect<A, TokenStore.TokenStoreError>
 
@@ -38,7 +41,8 @@ const faulty = (at: number, fault: Fault) => {
   return { layer, state }
 }
 
-describe.each(faults)("a store that %s", (_, fault) => {
+// At once: a clock that is moved waits a second of real time for a fiber that it finds busy.
+describe.concurrent.each(faults)("a store that %s", { timeout: 30_000 }, (_, fault) => {
   it.effect("once while tokens are renewed loses none", () =>
     Effect.gen(function* () {
       for (let at = 0; ; at++) {

@@ -152,12 +152,12 @@ export const until = <E, R>(condition: Effect.Effect<boolean, E, R>) =>
   })
 
 /** Moves the clock on in small steps while a fiber does its work. */
-export const running = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+export const running = <A, E, R>(effect: Effect.Effect<A, E, R>, step: Duration.Input = "50 millis") =>
   Effect.gen(function* () {
     const fiber = yield* Effect.forkChild(effect)
     while (fiber.pollUnsafe() === undefined) {
       yield* settle
-      if (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("50 millis")
+      if (fiber.pollUnsafe() === undefined) yield* TestClock.adjust(step)
     }
     return yield* Fiber.join(fiber)
   })
