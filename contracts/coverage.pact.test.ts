@@ -1,7 +1,7 @@
 /**
  * Every documented line is exercised by an interaction of the committed contract, by a
- * named test here, or is listed with the reason why not. The table in README.md is made
- * of what was exercised; `npm run contracts -- -u` writes it again.
+ * named test here, or is listed with the reason why not. coverage.md is made of
+ * what was exercised; `npm run contracts -- -u` writes it again.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,10 +11,10 @@ import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { Conversation, Conversations, HighLevelClient } from "effect-highlevel"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { format, resolveConfig } from "prettier"
-import { assert, expect, it } from "vitest"
+import { assert, it } from "vitest"
 import * as Documentation from "./documented/documentation.ts"
 import { sentBy } from "./interaction.ts"
+import * as Page from "./page.ts"
 import * as Pact from "./pact.ts"
 
 /** Documented lines that no interaction exercises. */
@@ -189,28 +189,22 @@ it.each(Pact.contracts)("$name: every interaction that is declared is in the con
   assert.deepStrictEqual(names(Pact.readCommitted(contract).interactions), names(contract.interactions))
 })
 
-it("the table in README.md shows it", async () => {
-  const file = join(import.meta.dirname, "README.md")
-  const readme = readFileSync(file, "utf8")
-  const [start, end] = ["<!-- coverage -->", "<!-- /coverage -->"]
-  assert.include(readme, start)
-  assert.include(readme, end)
+it("the page shows it", async () => {
   const by = ({ exercisedBy: [first, ...rest], line }: Line) =>
     first === undefined ? `not: ${listed[line]}` : rest.length === 0 ? first : `${first}, and ${rest.length} more`
-  const tables = Object.values(Documentation.operations).flatMap(({ name }) => {
+  const sections = Object.values(Documentation.operations).flatMap(({ name }) => {
     const own = lines.filter(({ operation }) => operation === name)
     return [
-      `### ${name}: ${own.length} documented lines, ${own.filter(isExercised).length} exercised`,
-      "",
-      "| line | documented as | exercised by |",
-      "| --- | --- | --- |",
-      own.map((line) => `| \`${line.line}\` | ${line.documented.replaceAll("|", "\\|")} | ${by(line)} |`).join("\n"),
-      ""
+      `## ${name}: ${own.length} documented lines, ${own.filter(isExercised).length} exercised`,
+      Page.table(
+        ["line", "documented as", "exercised by"],
+        own.map((line) => [`\`${line.line}\``, line.documented, by(line)])
+      )
     ]
   })
-  const total = `${lines.length} documented lines, ${lines.filter(isExercised).length} exercised.`
-  const before = readme.slice(0, readme.indexOf(start) + start.length)
-  const after = readme.slice(readme.indexOf(end))
-  const text = [before, "", total, "", ...tables, after].join("\n")
-  await expect(await format(text, { ...(await resolveConfig(file)), parser: "markdown" })).toMatchFileSnapshot(file)
+  await Page.expectPage("coverage.md", [
+    "# Documentation coverage",
+    `${lines.length} documented lines, ${lines.filter(isExercised).length} exercised by the documented contract. Generated: see [README.md](README.md).`,
+    ...sections
+  ])
 })

@@ -136,7 +136,7 @@ const combined: ReadonlyArray<Interaction> = [undefined, 0, 1].flatMap((unreadCo
     }
     const what = [
       ...(unreadCount === undefined ? [] : [unreadCount === 0 ? "mark as read" : "mark as unread"]),
-      ...(starred === undefined ? [] : [starred ? "star" : "take the star from"])
+      ...(starred === undefined ? [] : [starred ? "star" : "unstar"])
     ]
     const before: JsonObject = {
       ...(unreadCount === undefined ? {} : { unreadCount: 1 - unreadCount }),
