@@ -1,7 +1,15 @@
 /** What the client makes of a response must be what its interaction says. */
-import { assert, expect } from "vitest"
+import { assert, expect, it } from "vitest"
 import * as Client from "./client.ts"
 import type { Interaction } from "./interaction.ts"
+import type { Checked } from "./report.ts"
+
+/** A test of one side of an interaction; the table at the end of `npm run contracts` shows its result. */
+export const itChecks = (
+  { operation, description }: Pick<Checked, "operation" | "description">,
+  rest: Omit<Checked, "operation" | "description">,
+  test: () => Promise<void> | void
+) => it(`${operation}: ${description}`, { meta: { checked: { operation, description, ...rest } } }, test)
 
 export const check =
   (interaction: Interaction, transform?: Client.Transform) =>

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, expect, it } from "vitest"
-import { check } from "./check.ts"
+import { check, itChecks } from "./check.ts"
 import type { Interaction } from "./interaction.ts"
 import * as Pact from "./pact.ts"
 
@@ -21,11 +21,13 @@ const inFreshDirectory = async <A>(use: (directory: string) => Promise<A>) => {
 }
 
 describe.each(Pact.contracts)("$name", (contract) => {
-  const { interactions } = contract
+  const { interactions, name } = contract
 
-  it.each(interactions)("$operation: $description", (interaction) =>
-    inFreshDirectory((directory) => Pact.execute(Pact.make(contract, directory), interaction, check(interaction)))
-  )
+  for (const interaction of interactions) {
+    itChecks(interaction, { contract: name, side: "consumer" }, () =>
+      inFreshDirectory((directory) => Pact.execute(Pact.make(contract, directory), interaction, check(interaction)))
+    )
+  }
 
   const write = (order: ReadonlyArray<Interaction>) =>
     inFreshDirectory(async (directory) => {

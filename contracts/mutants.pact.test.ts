@@ -282,7 +282,7 @@ const misreadings: ReadonlyArray<readonly [mutant: string, description: string, 
   ["no list of messages", "an update that fails validation in two fields", reading(without("message"))],
   ["no message", "an update that fails validation in two fields", reading((body) => ({ ...body, message: [] }))],
   ["no trace id", "a star is set", reading(without("traceId"))],
-  ["no camel case", "tokens come in camel case", reading(without("accessToken"))],
+  ["another token", "tokens come in camel case", reading((body) => ({ ...body, accessToken: "another" }))],
   ["no snake case", "an exchange of a code", reading(without("access_token"))],
   ["no items", "a conversation is found", reading((body) => ({ ...body, conversations: [{}] }))]
 ]
