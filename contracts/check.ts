@@ -1,4 +1,7 @@
 /** What the client makes of a response must be what its interaction says. */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { assert, expect, it } from "vitest"
 import * as Client from "./client.ts"
 import type { Interaction } from "./interaction.ts"
@@ -20,3 +23,13 @@ export const check =
     if (written !== undefined && interaction.isLossless !== false)
       assert.deepStrictEqual<unknown>(written, interaction.response)
   }
+
+/** A directory of its own: Pact merges into what it finds. */
+export const inFreshDirectory = async <A>(use: (directory: string) => Promise<A>) => {
+  const directory = mkdtempSync(join(tmpdir(), "pacts-"))
+  try {
+    return await use(directory)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}

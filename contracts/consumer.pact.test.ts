@@ -2,23 +2,10 @@
  * Consumer side: the real client against Pact's mock server, and the contract that Pact
  * writes must be the committed one. `npm run contracts -- -u` accepts a change.
  */
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { assert, describe, expect, it } from "vitest"
-import { check, itChecks } from "./check.ts"
+import { check, inFreshDirectory, itChecks } from "./check.ts"
 import type { Interaction } from "./interaction.ts"
 import * as Pact from "./pact.ts"
-
-/** A directory of its own: Pact merges into what it finds. */
-const inFreshDirectory = async <A>(use: (directory: string) => Promise<A>) => {
-  const directory = mkdtempSync(join(tmpdir(), "pacts-"))
-  try {
-    return await use(directory)
-  } finally {
-    rmSync(directory, { recursive: true })
-  }
-}
 
 describe.each(Pact.contracts)("$name", (contract) => {
   const { interactions, name } = contract

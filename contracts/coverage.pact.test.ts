@@ -13,12 +13,15 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, it } from "vitest"
 import * as Documentation from "./documented/documentation.ts"
+import type { JsonObject } from "./documented/documentation.ts"
+import { type DocumentedEvent, events, leftOut } from "./documented/messages.ts"
 import { sentBy } from "./interaction.ts"
 import * as Page from "./page.ts"
 import * as Pact from "./pact.ts"
 
 /** Documented lines that no interaction exercises. */
 const listed: Readonly<Record<string, string>> = {
+  ...leftOut,
   "200: planId": "of a paid app; nothing is done with it",
   ...Object.fromEntries(
     ["query", "versionId", "onTrial", "planId", "locationId"].map((name) => [
@@ -29,7 +32,8 @@ const listed: Readonly<Record<string, string>> = {
 }
 
 interface Line {
-  readonly operation: Documentation.OperationName
+  /** An operation, or the type of an event. */
+  readonly operation: string
   readonly line: string
   readonly documented: string
   readonly exercisedBy: ReadonlyArray<string>
@@ -110,6 +114,25 @@ const linesOf = (operation: Documentation.Operation): ReadonlyArray<Line> => {
   ]
 }
 
+const messages = Pact.messageContracts
+  .filter(({ name }) => name === "documented")
+  .flatMap((contract) => Pact.readMessages(contract))
+
+const linesOfEvent = ({ description, fields, type }: DocumentedEvent): ReadonlyArray<Line> => {
+  const line = (line: string, documented: string, holds: (contents: JsonObject) => boolean): Line => ({
+    operation: type,
+    line,
+    documented,
+    exercisedBy: messages
+      .filter(({ contents }) => contents.content["type"] === type && holds(contents.content))
+      .map(({ description }) => description)
+  })
+  return [
+    line(type, description, () => true),
+    ...fields.map((field) => line(field.name, text(field), (contents) => contents[field.name] !== undefined))
+  ]
+}
+
 /** The client reads a documented message type as what it is. */
 const readMessageType = (type: string) =>
   Conversations.update({ conversationId: "c", locationId: "l" }).pipe(
@@ -146,6 +169,7 @@ const typeLines = Documentation.messageTypes.map((type): Line => {
 const lines = Object.values(Documentation.operations)
   .flatMap(linesOf)
   .toSpliced(linesOf(Documentation.operations.update).length, 0, ...typeLines)
+  .concat(events.flatMap(linesOfEvent))
 const isExercised = ({ exercisedBy }: Line) => exercisedBy.length > 0
 
 it("every documented line is exercised, or listed with a reason", () => {
@@ -192,7 +216,7 @@ it.each(Pact.contracts)("$name: every interaction that is declared is in the con
 it("the page shows it", async () => {
   const by = ({ exercisedBy: [first, ...rest], line }: Line) =>
     first === undefined ? `not: ${listed[line]}` : rest.length === 0 ? first : `${first}, and ${rest.length} more`
-  const sections = Object.values(Documentation.operations).flatMap(({ name }) => {
+  const sections = [...new Set(lines.map(({ operation }) => operation))].flatMap((name) => {
     const own = lines.filter(({ operation }) => operation === name)
     return [
       `## ${name}: ${own.length} documented lines, ${own.filter(isExercised).length} exercised`,

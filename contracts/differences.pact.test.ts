@@ -6,7 +6,9 @@ import * as Differences from "./differences.ts"
 import * as Documentation from "./documented/documentation.ts"
 import type { Interaction } from "./interaction.ts"
 import { interactions } from "./observed/interactions.ts"
+import { messages } from "./observed/messages.ts"
 import * as Page from "./page.ts"
+import * as Webhooks from "./webhooks.ts"
 
 const fieldOf = ({ status }: Interaction, name: string) => `\`${status}${name === "" ? "" : `: ${name}`}\``
 
@@ -28,25 +30,42 @@ const rowsOf = async (own: ReadonlyArray<Interaction>): Promise<ReadonlyArray<Pa
   )
 }
 
+const sourcesOf = (list: ReadonlyArray<Pick<Interaction, "comments" | "description">>) =>
+  list.map(({ comments, description }) => `- **${description}**: ${comments.join(". ")}.`).join("\n")
+
+const counted = (rows: ReadonlyArray<Page.Row>) => `${rows.length} difference${rows.length === 1 ? "" : "s"}`
+
+const columns = ["field", "documented as", "observed as", "the client reads", "seen in"]
+
+const messageSections = () =>
+  Promise.all(
+    messages.map(async (message) => {
+      const { contents, description, operation } = message
+      const read = await Webhooks.receive(contents)
+      const rows = Differences.messageDifferencesOf(message).map(({ documented, name, observed }) => [
+        `\`${name}\``,
+        documented,
+        observed,
+        Differences.readAt(name, contents, read),
+        description
+      ])
+      return [`## ${operation}, a webhook: ${counted(rows)}`, Page.table(columns, rows), sourcesOf([message])]
+    })
+  )
+
 it("the page lists every difference", async () => {
   const sections = await Promise.all(
     Object.keys(Documentation.operations).map(async (name) => {
       const own = interactions.filter(({ operation }) => operation === name)
       const rows = await rowsOf(own)
-      return own.length === 0
-        ? []
-        : [
-            `## ${name}: ${rows.length} differences`,
-            Page.table(["field", "documented as", "observed as", "the client reads", "seen in"], rows),
-            own.map(({ comments, description }) => `- **${description}**: ${comments.join(". ")}.`).join("\n")
-          ]
+      return own.length === 0 ? [] : [`## ${name}: ${counted(rows)}`, Page.table(columns, rows), sourcesOf(own)]
     })
   )
   await Page.expectPage("differences.md", [
     "# Where the documented and the observed contract differ",
     "Generated from both contracts, by calling the client with each observed response: see [README.md](README.md). " +
       "Under each table: the sources of its interactions. Of a token, the caller sees the access token; the rest is stored.",
-    ...sections.flat()
+    ...sections.concat(await messageSections()).flat()
   ])
 })
 

@@ -4,7 +4,8 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Client from "./client.ts"
 import { type Field, type Json, type JsonObject, operations } from "./documented/documentation.ts"
-import { type Interaction, requestOf } from "./interaction.ts"
+import { events, leftOut } from "./documented/messages.ts"
+import { type Interaction, type Message, requestOf } from "./interaction.ts"
 
 export interface Difference {
   /** The path of the field in the body; empty for a response that is not documented at all. */
@@ -126,6 +127,15 @@ export const differencesOf = (interaction: Interaction): ReadonlyArray<Differenc
     return compare(documented.fields, response, status >= 400)
   const observed = typeof response === "string" ? "a page, not JSON" : code(response)
   return [{ name: "", documented: "not documented", observed }]
+}
+
+/** The differences of one observed message. */
+export const messageDifferencesOf = ({ contents, operation }: Message): ReadonlyArray<Difference> => {
+  const fields = events.find(({ type }) => type === operation)?.fields ?? []
+  return compare(
+    fields.filter(({ name }) => leftOut[name] === undefined),
+    contents
+  )
 }
 
 /** What the client makes of each. */

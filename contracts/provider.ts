@@ -1,6 +1,6 @@
 /** The verification of a provider against the committed contract. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Verifier } from "@pact-foundation/pact"
+import { MessageProviderPact, Verifier } from "@pact-foundation/pact"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Sandbox } from "effect-highlevel/testing"
@@ -8,7 +8,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createServer, type IncomingHttpHeaders } from "node:http"
-import type { Interaction } from "./interaction.ts"
+import type { Json } from "./documented/documentation.ts"
+import type { Interaction, Message } from "./interaction.ts"
 import * as Pact from "./pact.ts"
 
 /** The result of each interaction, by its description: what did not match, or nothing. */
@@ -21,6 +22,14 @@ interface Output {
     readonly mismatch?: { readonly mismatches?: ReadonlyArray<unknown> } | null
   }>
 }
+
+const resultsOf = (text: unknown): Verification =>
+  new Map(
+    outputOf(text).interactionResults.map(({ description, mismatch, result }) => [
+      description,
+      result === "OK" ? [] : (mismatch?.mismatches ?? [mismatch ?? result])
+    ])
+  )
 
 // Failed verifications reject with the same JSON as passed ones resolve with.
 const outputOf = (text: unknown): Output => {
@@ -67,12 +76,27 @@ export const verify = async (
     .verifyProvider()
     .catch((error: Error) => error.message)
     .finally(() => rmSync(directory, { recursive: true }))
-  return new Map(
-    outputOf(output).interactionResults.map(({ description, mismatch, result }) => [
-      description,
-      result === "OK" ? [] : (mismatch?.mismatches ?? [mismatch ?? result])
-    ])
-  )
+  return resultsOf(output)
+}
+
+/** The messages that a provider produces for each state, against the committed contract. */
+export const verifyMessages = async (
+  contract: Pact.MessageContract,
+  produce: (message: Message) => Promise<Json>
+): Promise<Verification> => {
+  const output = await new MessageProviderPact({
+    provider: contract.provider,
+    pactUrls: [Pact.committed(contract)],
+    messageProviders: Object.fromEntries(
+      contract.messages.map((message) => [message.description, () => produce(message)])
+    ),
+    // What a state means is in `produce`.
+    stateHandlers: Object.fromEntries(contract.messages.map(({ state }) => [state.name, () => Promise.resolve()])),
+    logLevel: "error"
+  })
+    .verify()
+    .catch((error: Error) => error.message)
+  return resultsOf(output)
 }
 
 /** The shipped sandbox in the mode of the contract on a free port, with the provider-state endpoint on. */
