@@ -4,8 +4,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, expect, it } from "vitest"
 import * as Client from "./client.ts"
-import type { Interaction } from "./interaction.ts"
+import type { JsonObject } from "./documented/documentation.ts"
+import type { Interaction, Message } from "./interaction.ts"
 import type { Checked } from "./report.ts"
+import * as Webhooks from "./webhooks.ts"
 
 /** A test of one side of an interaction; the table at the end of `npm run contracts` shows its result. */
 export const itChecks = (
@@ -22,6 +24,14 @@ export const check =
     // Nothing that came is lost or changed. Dates are written in the documented encoding, whatever they came in.
     if (written !== undefined && interaction.isLossless !== false)
       assert.deepStrictEqual<unknown>(written, interaction.response)
+  }
+
+/** What the receiver of a webhook makes of a message must be all of it. */
+export const checkMessage =
+  ({ contents, operation }: Message, transform: (contents: JsonObject) => JsonObject = (contents) => contents) =>
+  async (received: JsonObject): Promise<void> => {
+    assert.deepStrictEqual(received, contents)
+    assert.deepStrictEqual(await Webhooks.receive(transform(received)), { _tag: operation, ...contents })
   }
 
 /** A directory of its own: Pact merges into what it finds. */

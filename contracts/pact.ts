@@ -35,7 +35,7 @@ export const messageContracts: ReadonlyArray<MessageContract> = [
   { name: "observed", provider: "highlevel-webhooks-observed", messages: observedMessages }
 ]
 
-type Provided = Pick<Contract, "provider">
+export type Provided = Pick<Contract, "provider">
 
 const fileOf = ({ provider }: Provided) => `${consumer}-${provider}.json`
 
@@ -54,16 +54,19 @@ export interface PactInteraction {
   readonly response: { readonly status: number; readonly body?: { readonly content: unknown } }
 }
 
-export const readCommitted = (contract: Contract): { readonly interactions: ReadonlyArray<PactInteraction> } =>
-  JSON.parse(readFileSync(committed(contract), "utf8"))
-
 export interface PactMessage {
   readonly description: string
   readonly contents: { readonly content: JsonObject }
 }
 
-export const readMessages = (contract: MessageContract): ReadonlyArray<PactMessage> =>
-  JSON.parse(readFileSync(committed(contract), "utf8")).interactions
+/** The committed contract. */
+export const read = <A extends { readonly description: string }>(
+  contract: Provided
+): { readonly interactions: ReadonlyArray<A> } => JSON.parse(readFileSync(committed(contract), "utf8"))
+
+export const readCommitted = (contract: Contract) => read<PactInteraction>(contract)
+
+export const readMessages = (contract: MessageContract) => read<PactMessage>(contract).interactions
 
 /** What Pact wrote in a run, without the versions of Pact, which say nothing about the contract. */
 export const written = (contract: Provided, directory: string) => {
@@ -141,7 +144,11 @@ export const execute = (
           token === undefined
             ? {}
             : {
-                Authorization: Matchers.fromProviderState(`Bearer \${${token}}`, String(headers.Authorization))
+                Authorization: {
+                  ...Matchers.fromProviderState(`Bearer \${${token}}`, String(headers.Authorization)),
+                  // By default, any token would do.
+                  "pact:matcher:type": "equality"
+                }
               }
         request.headers({ ...headers, ...authorization })
         if (Object.keys(query).length > 0) request.query(texts(query))
@@ -178,7 +185,7 @@ export const execute = (
 export const executeMessage = async (
   pact: Pact,
   { comments, contents, description, exact, state }: Message,
-  receive: (contents: unknown) => Promise<void>
+  receive: (contents: JsonObject) => Promise<void>
 ): Promise<void> => {
   const added = pact.addAsynchronousInteraction().given(state.name, state.params)
   for (const comment of comments) added.comment(comment)
@@ -186,5 +193,5 @@ export const executeMessage = async (
     .expectsToReceive(description, (message) => {
       message.withJSONContent(matched(contents, (path) => exact.includes(path)))
     })
-    .executeTest((message) => receive(message.contents.content))
+    .executeTest((message) => receive(Object(message.contents.content)))
 }

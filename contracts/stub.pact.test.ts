@@ -39,7 +39,6 @@ const responding = async (url: string): Promise<void> => {
 const unserved = new Map(
   [
     "a star is set",
-    "an OAuth token is invalid or expired",
     "a scope is missing",
     "the token is that of another location",
     "the token is that of an agency",

@@ -14,8 +14,7 @@ import type { MessageContract } from "./pact.ts"
 const maxAge = "36500 days"
 
 /** What the handler of its type gets of a document that the sandbox has signed. */
-export const receive = (contents: unknown): Promise<Json> => {
-  const document: JsonObject = Object(contents)
+export const receive = (document: JsonObject): Promise<Json> => {
   const handled: Array<object> = []
   const handle = (event: Webhooks.Event) => Effect.sync(() => handled.push(event))
   const handler = Webhooks.on({
