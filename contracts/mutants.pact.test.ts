@@ -308,14 +308,18 @@ describe("a client sends", () => {
 })
 
 /** A client that misreads a response is one to which another response comes. */
-const reading = (mutate: <A extends object>(object: A) => A): Client.Transform =>
-  HttpClient.transformResponse(
-    Effect.flatMap((response) =>
-      Effect.map(response.json, (body) =>
-        HttpClientResponse.fromWeb(response.request, Response.json(mutate(Object(body)), { status: response.status }))
+const reading =
+  (interaction: Interaction, mutate: <A extends object>(object: A) => A): Client.Transform =>
+  (client) =>
+    HttpClient.make((request) =>
+      Effect.flatMap(client.execute(request), (response) =>
+        new URL(request.url).pathname === requestOf(interaction).path
+          ? Effect.map(response.json, (body) =>
+              HttpClientResponse.fromWeb(request, Response.json(mutate(Object(body)), { status: response.status }))
+            )
+          : Effect.succeed(response)
       )
     )
-  )
 
 /** A client that reads so for an interaction. */
 const readings: Readonly<Record<string, Wrong>> = {
@@ -337,7 +341,9 @@ describe("a client reads", () => {
     const { contract, interaction } = interactionOf(description)
     itCatches(description, wrong, (mutate) =>
       inFreshDirectory((directory) =>
-        failureOf(Pact.execute(Pact.make(contract, directory), interaction, check(interaction, reading(mutate))))
+        failureOf(
+          Pact.execute(Pact.make(contract, directory), interaction, check(interaction, reading(interaction, mutate)))
+        )
       )
     )
   }
