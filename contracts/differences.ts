@@ -1,11 +1,8 @@
 /** Where the observed contract differs from the documented one, field by field, and what the client makes of it. */
-import * as Effect from "effect/Effect"
-import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Client from "./client.ts"
 import { type Field, type Json, type JsonObject, operations } from "./documented/documentation.ts"
 import { events, leftOut } from "./documented/messages.ts"
-import { type Interaction, type Message, requestOf } from "./interaction.ts"
+import type { Interaction, Message } from "./interaction.ts"
 
 export interface Difference {
   /** The path of the field in the body; empty for a response that is not documented at all. */
@@ -94,26 +91,6 @@ export const readAt = (path: string, body: Json, read: Json) => {
   return JSON.stringify(made) === JSON.stringify(at(body, path)) ? "as it is" : code(made)
 }
 
-/** What the real client makes of a response, without a server. */
-const call = async (interaction: Interaction, response: Interaction["response"]) => {
-  const { contentType = "application/json", status } = interaction
-  const { path } = requestOf(interaction)
-  const text = typeof response === "string" ? response : JSON.stringify(response)
-  const { read } = await Client.call(interaction, "http://localhost", (client) =>
-    HttpClient.make((request) =>
-      new URL(request.url).pathname === path
-        ? Effect.succeed(
-            HttpClientResponse.fromWeb(
-              request,
-              new Response(text, { status, headers: { "content-type": contentType } })
-            )
-          )
-        : client.execute(request)
-    )
-  )
-  return Object(read)
-}
-
 const errorOf = ({ _tag, reason }: JsonObject) => (_tag === undefined ? undefined : `\`${_tag}\`, reason \`${reason}\``)
 
 const documentedOf = ({ operation, status }: Interaction) =>
@@ -144,7 +121,7 @@ export const readingsOf = async (
   differences: ReadonlyArray<Difference>
 ): Promise<ReadonlyArray<string>> => {
   const { operation, response } = interaction
-  const read = await call(interaction, response)
+  const read = Object(await Client.read(interaction, response))
   const error = errorOf(read)
   const isConversation = ["update", "get", "search"].includes(operation)
   return Promise.all(
@@ -154,9 +131,11 @@ export const readingsOf = async (
         return error ?? readAt(observed.startsWith("`") ? camelCase(name) : name, response, read)
       // Whether it would be another outcome, if it were not missing.
       const example = documentedOf(interaction)?.fields.find((field) => field.name === name)?.example
-      const complete = await call(
-        interaction,
-        Object.assign({}, response, { [name]: JSON.parse(JSON.stringify(example ?? null)) })
+      const complete = Object(
+        await Client.read(
+          interaction,
+          Object.assign({}, response, { [name]: JSON.parse(JSON.stringify(example ?? null)) })
+        )
       )
       const isNeeded = (errorOf(complete) ?? code(complete)) !== (error ?? code(read))
       return isNeeded ? (error ?? code(read)) : "not needed"

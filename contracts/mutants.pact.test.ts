@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Headers from "effect/http/Headers"
 import * as HttpBody from "effect/http/HttpBody"
-import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as UrlParams from "effect/http/UrlParams"
@@ -223,38 +222,35 @@ describe("a provider ignores", () => {
 })
 
 /** Changes what is sent for an interaction. The client gets the declared response, whatever Pact makes of the request. */
-const sending =
-  (interaction: Interaction, mutate: <A extends object>(object: A) => A): Client.Transform =>
-  (client) =>
-    HttpClient.make((request) => {
-      const { origin, pathname } = new URL(request.url)
-      const { headers: declared, path } = requestOf(interaction)
-      if (pathname !== path) return client.execute(request)
-      const { body } = request
-      const text = body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : ""
-      const contentType = declared["Content-Type"]
-      const isJson = contentType === "application/json"
-      const sent = mutate({
-        method: request.method,
-        path,
-        query: Object.fromEntries(request.urlParams),
-        headers: { ...request.headers },
-        body: isJson ? JSON.parse(text) : Object.fromEntries(new URLSearchParams(text))
-      })
-      const changed = HttpClientRequest.makeWith(
-        sent.method,
-        `${origin}${sent.path}`,
-        UrlParams.fromInput(sent.query),
-        Option.none(),
-        Headers.fromInput(sent.headers),
-        HttpBody.empty
-      )
-      const written = isJson ? JSON.stringify(sent.body) : String(new URLSearchParams(sent.body))
-      return Effect.as(
-        client.execute(text === "" ? changed : HttpClientRequest.bodyText(changed, written, contentType)),
-        HttpClientResponse.fromWeb(request, Response.json(interaction.response, { status: interaction.status }))
-      )
+const sending = (interaction: Interaction, mutate: <A extends object>(object: A) => A) =>
+  Client.exchanging(interaction, (request, client) => {
+    const { origin } = new URL(request.url)
+    const { headers: declared, path } = requestOf(interaction)
+    const { body } = request
+    const text = body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : ""
+    const contentType = declared["Content-Type"]
+    const isJson = contentType === "application/json"
+    const sent = mutate({
+      method: request.method,
+      path,
+      query: Object.fromEntries(request.urlParams),
+      headers: { ...request.headers },
+      body: isJson ? JSON.parse(text) : Object.fromEntries(new URLSearchParams(text))
     })
+    const changed = HttpClientRequest.makeWith(
+      sent.method,
+      `${origin}${sent.path}`,
+      UrlParams.fromInput(sent.query),
+      Option.none(),
+      Headers.fromInput(sent.headers),
+      HttpBody.empty
+    )
+    const written = isJson ? JSON.stringify(sent.body) : String(new URLSearchParams(sent.body))
+    return Effect.as(
+      client.execute(text === "" ? changed : HttpClientRequest.bodyText(changed, written, contentType)),
+      HttpClientResponse.fromWeb(request, Response.json(interaction.response, { status: interaction.status }))
+    )
+  })
 
 /** A client that sends so for an interaction. */
 const requests: Readonly<Record<string, Wrong>> = {
@@ -308,18 +304,14 @@ describe("a client sends", () => {
 })
 
 /** A client that misreads a response is one to which another response comes. */
-const reading =
-  (interaction: Interaction, mutate: <A extends object>(object: A) => A): Client.Transform =>
-  (client) =>
-    HttpClient.make((request) =>
-      Effect.flatMap(client.execute(request), (response) =>
-        new URL(request.url).pathname === requestOf(interaction).path
-          ? Effect.map(response.json, (body) =>
-              HttpClientResponse.fromWeb(request, Response.json(mutate(Object(body)), { status: response.status }))
-            )
-          : Effect.succeed(response)
+const reading = (interaction: Interaction, mutate: <A extends object>(object: A) => A) =>
+  Client.exchanging(interaction, (request, client) =>
+    Effect.flatMap(client.execute(request), (response) =>
+      Effect.map(response.json, (body) =>
+        HttpClientResponse.fromWeb(request, Response.json(mutate(Object(body)), { status: response.status }))
       )
     )
+  )
 
 /** A client that reads so for an interaction. */
 const readings: Readonly<Record<string, Wrong>> = {
