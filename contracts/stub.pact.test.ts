@@ -50,10 +50,7 @@ const unserved = new Map(
     "another location is forbidden",
     "the edge refuses a user agent, with a page",
     "a body is too large"
-  ].map((description) => [
-    description,
-    "only a header or a provider state tells its request from others, and a stub looks at neither"
-  ])
+  ].map((description) => [description, "another interaction has the same request, and a stub has no provider states"])
 )
 
 describe.each(Pact.contracts)("$name", (contract) => {
