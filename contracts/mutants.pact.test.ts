@@ -317,7 +317,7 @@ const reading = (interaction: Interaction, mutate: <A extends object>(object: A)
 const readings: Readonly<Record<string, Wrong>> = {
   "an update that fails validation in two fields": { message: [[], undefined] },
   "a request to change every field of a conversation": { "conversation.lastMessageBody": [undefined] },
-  "a star is set": { traceId: [undefined] },
+  "a conversation is starred": { traceId: [undefined] },
   "a request to read a conversation": { type: [2] },
   "a conversation is read": { lastMessageDate: [undefined] },
   "a search without a filter": { total: [7] },

@@ -38,7 +38,7 @@ const responding = async (url: string): Promise<void> => {
 /** Of several interactions with one request, the stub serves the first in the file. */
 const unserved = new Map(
   [
-    "a star is set",
+    "a conversation is starred",
     "a scope is missing",
     "the token is that of another location",
     "the token is that of an agency",

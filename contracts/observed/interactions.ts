@@ -67,7 +67,7 @@ const page = "<!DOCTYPE html><title>Access denied</title><p>error code: 1010</p>
 const updates: ReadonlyArray<Interaction> = [
   {
     ...star,
-    description: "a star is set",
+    description: "a conversation is starred",
     comments: [
       "The only public recording of this PUT: 2026-07-17, Version 2021-07-28, body {locationId, starred: true}",
       "lastMessageType is a number, lastMessageDate is ISO; dateAdded, dateUpdated and traceId are not documented",
