@@ -29,6 +29,7 @@ export default defineConfig({
           // Pact's native part sees an environment set here only in a process of its own.
           // It loses interactions where two write one file: here, each test has its own.
           pool: "forks",
+          isolate: false,
           env: { PACT_DO_NOT_TRACK: "true", SCARF_ANALYTICS: "false", HTTP_PROXY: "", HTTPS_PROXY: "" }
         }
       }

@@ -255,7 +255,7 @@ export interface Delivered {
 export interface WebhookService {
   /** The public key that verifies its events, for the option `keys` of `Webhooks`. Each sandbox has its own. */
   readonly webhookKey: Effect.Effect<string, CryptoError.CryptoError>
-  /** Signs an event, and adds `appId`, `webhookId` and `timestamp` where they are missing. */
+  /** Signs an event, and adds `appId`, `versionId`, `webhookId` and `timestamp` where they are missing. */
   readonly sign: (event: WebhookEvent) => Effect.Effect<SignedEvent, CryptoError.CryptoError>
   /** Signs a body as it is. */
   readonly signBytes: (body: Uint8Array) => Effect.Effect<SignedEvent, CryptoError.CryptoError>
