@@ -39,6 +39,7 @@ const isResponse = ({ response }: Interaction, { fields, status }: RecordedRespo
   const content = Object(response.body?.content)
   return Object.entries(response.matchingRules?.body ?? {}).every(
     ([path, { matchers }]) =>
+      path === "$.statusCode" ||
       matchers[0]?.match !== "equality" ||
       JSON.stringify(fields?.[path.slice(2)]) === JSON.stringify(content[path.slice(2)])
   )

@@ -16,7 +16,8 @@ let file: number | undefined
 const write = (entry: Request.Entry) => {
   if (file === undefined) {
     const directory = process.env["RECORDED_REQUESTS"]
-    if (directory === undefined) throw new Error("there is no directory for the requests: see contracts/gate/recording.ts")
+    if (directory === undefined)
+      throw new Error("there is no directory for the requests: see contracts/gate/recording.ts")
     mkdirSync(directory, { recursive: true })
     file = openSync(join(directory, `${process.pid}-${Date.now()}.jsonl`), "a")
   }

@@ -34,7 +34,7 @@ const pacts = join(import.meta.dirname, "../pacts")
 
 export const interactions: ReadonlyArray<Interaction> = readdirSync(pacts).flatMap((file) => {
   const { interactions, provider } = JSON.parse(readFileSync(join(pacts, file), "utf8"))
-  return interactions.map((interaction: Interaction) => ({ ...interaction, contract: provider.name }))
+  return interactions.map((interaction: Interaction) => Object.assign(interaction, { contract: provider.name }))
 })
 
 /** The fields of JSON or of a form. */
@@ -152,7 +152,10 @@ const stub = async (requests: ReadonlyArray<PactRequest>) => {
   }
 }
 
-const grouped = <A>(all: ReadonlyArray<A>, keyOf: (one: A) => string): ReadonlyMap<string, readonly [A, ...Array<A>]> => {
+const grouped = <A>(
+  all: ReadonlyArray<A>,
+  keyOf: (one: A) => string
+): ReadonlyMap<string, readonly [A, ...Array<A>]> => {
   const groups = new Map<string, [A, ...Array<A>]>()
   for (const one of all) {
     const group = groups.get(keyOf(one))

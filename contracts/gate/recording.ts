@@ -9,9 +9,9 @@ const directory = resolve("build/requests")
 export const env = { RECORDED_REQUESTS: directory }
 
 const real = join(import.meta.dirname, "../../src/client/exchange.ts")
-const recording = join(import.meta.dirname, "exchange.ts")
+export const recording = join(import.meta.dirname, "exchange.ts")
 
-const isExchange = (specifier: string, importer: string | undefined) =>
+export const isExchange = (specifier: string, importer: string | undefined) =>
   importer !== undefined && importer !== recording && resolve(importer, "..", specifier) === real
 
 /** Of Vitest's projects whose requests are recorded. */

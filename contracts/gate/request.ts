@@ -32,12 +32,10 @@ export const object = "{object}"
 
 const headerNames = ["accept", "authorization", "content-type", "version"]
 
-const names = new Set([
-  ...["locationId", "companyId", "appId"],
-  ...["client_id", "client_secret", "code", "refresh_token", "redirect_uri"],
-  // Where the page before ended.
-  "startAfterDate"
-])
+const names = new Set(
+  // Of a page, startAfterDate is where the one before ended.
+  "locationId companyId appId client_id client_secret code refresh_token redirect_uri startAfterDate".split(" ")
+)
 
 export const pathOf = (path: string) => path.replace(/^\/conversations\/(?!search$)[^/]+$/, `/conversations/${name}`)
 
@@ -46,19 +44,28 @@ export const authorizationOf = (value: string) => value.replace(/^Bearer \S+$/, 
 export const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** The names are replaced, and any count other than 0 and 1 is 5, as in the contract. */
-const withoutNames = <A>(fields: Iterable<readonly [string, A]>): Readonly<Record<string, A | string>> =>
+const nameless = (field: string, text: string) => (text !== "" && names.has(field) ? name : text)
+
+/** A query, or a form. */
+const texts = (params: URLSearchParams): Readonly<Record<string, string>> =>
   Object.fromEntries(
-    Array.from(fields, ([field, value]): [string, A | string] => [
+    Array.from(params.keys(), (field) => [
       field,
-      typeof value === "string" && value !== "" && names.has(field)
-        ? name
-        : field === "feedback" && isFields(value)
-          ? object
-          : field === "unreadCount" && Number.isSafeInteger(value) && Number(value) > 1
-            ? 5
-            : value
+      params
+        .getAll(field)
+        .map((text) => nameless(field, text))
+        .join("&")
     ])
+  )
+
+/** The fields of JSON. Any count other than 0 and 1 is 5, as in the contract. */
+const values = (fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    Object.entries(fields).map(([field, value]) => {
+      if (typeof value === "string") return [field, nameless(field, value)]
+      if (field === "feedback" && isFields(value)) return [field, object]
+      return [field, field === "unreadCount" && Number.isSafeInteger(value) && Number(value) > 1 ? 5 : value]
+    })
   )
 
 const parsed = (text: string): unknown => {
@@ -73,9 +80,9 @@ const bodyOf = ({ body }: HttpClientRequest.HttpClientRequest) => {
   if (body._tag === "Empty") return undefined
   if (body._tag !== "Uint8Array") return `a body of the kind ${body._tag}`
   const text = new TextDecoder().decode(body.body)
-  if (body.contentType === "application/x-www-form-urlencoded") return withoutNames(new URLSearchParams(text))
+  if (body.contentType === "application/x-www-form-urlencoded") return texts(new URLSearchParams(text))
   const value = body.contentType === "application/json" ? parsed(text) : text
-  return isFields(value) ? withoutNames(Object.entries(value)) : value
+  return isFields(value) ? values(value) : value
 }
 
 export const of = (request: HttpClientRequest.HttpClientRequest): RecordedRequest => {
@@ -88,7 +95,7 @@ export const of = (request: HttpClientRequest.HttpClientRequest): RecordedReques
   return {
     method: request.method,
     path: pathOf(url.pathname),
-    query: withoutNames(url.searchParams),
+    query: texts(url.searchParams),
     headers,
     body: bodyOf(request)
   }
