@@ -97,28 +97,30 @@ describe("a search", () => {
   )
 
   it.effect("sends every parameter", () => {
+    // As documented.
+    const several = "ABCHkzuJQ8ZMd4Te84GK,fGiae4CHkzoskh8thsik"
     const query = {
       locationId,
-      contactId: "contact",
-      assignedTo: "ann,bob",
-      followers: "ann",
-      mentions: "bob",
-      query: "a & b",
+      contactId: "9VEmS0si86GW6gXWU89b",
+      assignedTo: several,
+      followers: several,
+      mentions: several,
+      query: "Search string",
       sort: "asc",
       startAfterDate: 1600854,
-      id: "id",
+      id: "ABCHkzuJQ8ZMd4Te84GK",
       limit: 20,
       lastMessageType: "TYPE_SMS",
       lastMessageAction: "manual",
       lastMessageDirection: "inbound",
       status: "all",
       sortBy: "last_message_date",
-      sortScoreProfile: "profile",
-      scoreProfile: "profile",
+      sortScoreProfile: "ABCHkzuJQ8ZMd4Te84GK",
+      scoreProfile: "ABCHkzuJQ8ZMd4Te84GK",
       scoreProfileMin: 1,
-      scoreProfileMax: 2,
-      startDate: 3,
-      endDate: 4
+      scoreProfileMax: 1,
+      startDate: 1640995200000,
+      endDate: 1672531199000
     } as const
     const { layer, requests } = answering(200, `{"conversations":[],"total":0}`)
     return Effect.gen(function* () {
