@@ -1,4 +1,6 @@
 /** The gate itself: what it lets pass, what it does not, and what it misses. */
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { matcher } from "./gate/interactions.ts"
 import { judge } from "./gate/judge.ts"
@@ -85,4 +87,15 @@ it("an interaction is exercised by its request with its response, and with no ot
   assert.isTrue(problems.some((problem) => /^not under contract: .*color.* sent by a test$/.test(problem)))
   assert.include(problems, "not exercised: the token is that of another location (highlevel-api-observed)")
   assert.isTrue(problems.some((problem) => problem.startsWith("an exception that no request needs: ")))
+})
+
+it("requests leave the client in one place, which is where they are recorded", () => {
+  const files = readdirSync("src", { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"))
+  const sending = files.filter((file) => {
+    // The sandbox delivers webhooks.
+    if (file.startsWith("testing")) return false
+    const code = readFileSync(join("src", file), "utf8").replaceAll(/^ *(\*|\/\/).*$/gm, "")
+    return /\b(httpClient|HttpClient)\.(execute|get|post|put|patch|del|head|options)\(|\bfetch\(/.test(code)
+  })
+  assert.deepStrictEqual(sending, [join("client", "exchange.ts")])
 })

@@ -11,7 +11,8 @@ import { env } from "./gate/recording.ts"
 import type { Entry } from "./gate/request.ts"
 
 const recorded = new Map<string, Recorded>()
-for (const file of readdirSync(env.RECORDED_REQUESTS)) {
+const files = readdirSync(env.RECORDED_REQUESTS)
+for (const file of files) {
   const ofProcess = new Map<number, Recorded>()
   const lines = readFileSync(join(env.RECORDED_REQUESTS, file), "utf8").split("\n")
   // A process that was killed may have left its last line unfinished.
@@ -34,7 +35,7 @@ const count = all.reduce((sum, { count }) => sum + count, 0)
 const { excepted, exercised, problems, used } = await judge(all)
 for (const problem of problems) console.error(problem)
 console.log(
-  `${count} requests recorded (${all.length} distinct), ${problems.length === 0 ? "all" : "not all"} under contract; ` +
+  `${count} requests of ${files.length} processes recorded (${all.length} distinct), ${problems.length === 0 ? "all" : "not all"} under contract; ` +
     `${used.size} exceptions (${excepted} requests). ` +
     `${exercised.size} of ${interactions.length} interactions exercised; ${unexercised.length} excepted`
 )
