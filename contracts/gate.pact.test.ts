@@ -71,6 +71,17 @@ describe("a request", () => {
   ])("with %s is not under contract", async (_, request) => assert.isEmpty(await pact.matches(request)))
 })
 
+it("feedback in the form of another version is another interaction", async () => {
+  const pact = await matcher()
+  const matched = async (feedback: string) => {
+    const request = { ...update, headers: { ...headers, version: "v3" }, body: { locationId: name, feedback } }
+    return (await pact.matches(request)).map(({ description }) => description)
+  }
+  assert.deepStrictEqual(await matched("positive"), ["a request to give feedback in version v3"])
+  assert.deepStrictEqual(await matched(object), ["a request to give feedback in the form of another version than v3"])
+  pact.end()
+})
+
 it("an interaction is exercised by its request with its response, and with no other", async () => {
   const message = "Token's user type mismatch!"
   const responses = [{ status: 200 }, { status: 401, fields: { message } }, { status: 403 }]

@@ -37,6 +37,16 @@ describe("an update", () => {
   )
 
   it.effect.each([
+    ["2021-07-28", { rating: "good" }],
+    ["v3", "positive"]
+  ] as const)("in version %s gives feedback in its form", ([version, feedback]) =>
+    Effect.gen(function* () {
+      const { conversation } = yield* Conversations.update({ ...ids, feedback })
+      assert.strictEqual(conversation.id, ids.conversationId)
+    }).pipe(Effect.provide(client({ version })))
+  )
+
+  it.effect.each([
     ["2021-07-28", "positive"],
     ["v3", { rating: "good" }]
   ] as const)("in version %s is refused with the feedback of another version", ([version, feedback]) =>

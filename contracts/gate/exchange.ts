@@ -11,22 +11,22 @@ import * as Request from "./request.ts"
 
 export * from "../../src/client/exchange.ts"
 
+const directory = process.env["RECORDED_REQUESTS"] ?? ""
 let file: number | undefined
 
 const write = (entry: Request.Entry) => {
   if (file === undefined) {
-    const directory = process.env["RECORDED_REQUESTS"]
-    if (directory === undefined)
-      throw new Error("there is no directory for the requests: see contracts/gate/recording.ts")
+    if (directory === "") throw new Error("there is no directory for the requests: see contracts/gate/recording.ts")
     mkdirSync(directory, { recursive: true })
     file = openSync(join(directory, `${process.pid}-${Date.now()}.jsonl`), "a")
   }
   writeSync(file, `${JSON.stringify(entry)}\n`)
 }
 
+/** The test's file, or the program, in the repository. */
 const sender = () => {
   const test: unknown = Reflect.get(globalThis, "__vitest_worker__")?.filepath
-  return relative(".", String(test ?? process.argv[1]))
+  return relative(join(directory, "../.."), String(test ?? process.argv[1]))
 }
 
 const known = new Map<string, { readonly id: number; readonly responses: Set<string> }>()

@@ -58,7 +58,13 @@ const filled = (recorded: Request.RecordedRequest, example: PactRequest, base: s
     Object.fromEntries(
       Object.entries(fields).map(([field, value]): [string, unknown] => [
         field,
-        value === Request.name ? (examples[field] ?? "any") : value === Request.object ? (examples[field] ?? {}) : value
+        value === Request.name
+          ? (examples[field] ?? "any")
+          : value === Request.object
+            ? Request.isFields(examples[field])
+              ? examples[field]
+              : {}
+            : value
       ])
     )
   const texts = (fields: Readonly<Record<string, unknown>>) =>
