@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config"
+import * as Recording from "./contracts/gate/recording.ts"
 
 // The package imports itself by name, from source.
 const conditions = ["effect-highlevel-source"]
@@ -13,11 +14,24 @@ export default defineConfig({
       {
         extends: true,
         // Effect is loaded once by a worker, and not by each file: half of the time.
-        test: { name: "test", include: ["test/**/*.test.ts"], isolate: false, globalSetup: "test/programs.ts" }
+        plugins: [Recording.plugin],
+        test: {
+          name: "test",
+          include: ["test/**/*.test.ts"],
+          isolate: false,
+          env: Recording.env,
+          globalSetup: ["contracts/gate/recording.ts", "test/programs.ts"]
+        }
       },
       {
         extends: true,
-        test: { name: "documentation", include: ["build/documentation/*.test.ts"], isolate: false }
+        plugins: [Recording.plugin],
+        test: {
+          name: "documentation",
+          include: ["build/documentation/*.test.ts"],
+          isolate: false,
+          env: Recording.env
+        }
       },
       {
         extends: true,
