@@ -127,6 +127,23 @@ describe.skipIf(!hasTools)("the pages, as they stand", () => {
     assert.match(failed.stderr, /Unauthorized: .*Invalid/)
   })
 
+  it("docs/jobs.md skips in a second run what the first one has applied", { timeout: 60_000 }, async () => {
+    const page = "docs/jobs.md"
+    const port = String(await freePort())
+    const written = (code: string) => code.replaceAll("npx ", "").replaceAll("4010", port)
+    await start(written(block(page, "npx effect-highlevel sandbox")))
+    const file = join(programs, "job.ts")
+    writeFileSync(file, program(page, "job.ts"))
+    const commands = written(block(page, "npm install"))
+      .replace(/^npm install.*\n/, "")
+      .replaceAll("node job.ts", `"${process.execPath}" "${resolve(file)}"`)
+    const { stdout } = await sh(commands)
+    const lines = stdout.trimEnd().split("\n")
+    const [first, second] = [lines.slice(0, 3).toSorted(), lines.slice(3).toSorted()]
+    assert.deepStrictEqual(first, ["conversation-000001 Applied", "conversation-000002 Applied", "unknown Failed"])
+    assert.deepStrictEqual(second, ["conversation-000001 Skipped", "conversation-000002 Skipped", "unknown Failed"])
+  })
+
   it("docs/webhooks.md logs an event", { timeout: 60_000 }, async () => {
     const page = "docs/webhooks.md"
     const [port, webhooks] = [String(await freePort()), String(await freePort())]
