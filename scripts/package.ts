@@ -16,7 +16,7 @@ try {
   const files: ReadonlyArray<string> = packed.files.map((file: { readonly path: string }) => file.path)
   const unexpected = files.filter(
     (file) =>
-      !/^(src|dist|contracts\/pacts)\/|^contracts\/README\.md$|^(README|AGENTS|CHANGELOG|LICENSE|package)(\.md|\.json)?$/.test(
+      !/^(src|dist|contracts\/pacts)\/|^contracts\/README\.md$|^docs\/[a-z-]+\.md$|^docs\/README\.md$|^(README|AGENTS|CHANGELOG|LICENSE|package)(\.md|\.json)?$/.test(
         file
       )
   )
@@ -27,6 +27,7 @@ try {
     "contracts/pacts/effect-highlevel-highlevel-api.json",
     "dist/cli/main.js",
     "README.md",
+    "docs/README.md",
     "LICENSE"
   ].filter((file) => !files.includes(file))
   if (unexpected.length + missing.length > 0) {
