@@ -34,7 +34,9 @@ const pacts = join(import.meta.dirname, "../pacts")
 
 export const interactions: ReadonlyArray<Interaction> = readdirSync(pacts).flatMap((file) => {
   const { interactions, provider } = JSON.parse(readFileSync(join(pacts, file), "utf8"))
-  return interactions.map((interaction: Interaction) => Object.assign(interaction, { contract: provider.name }))
+  return interactions
+    .filter((interaction: object) => "request" in interaction) // not a message
+    .map((interaction: Interaction) => Object.assign(interaction, { contract: provider.name }))
 })
 
 /** The fields of JSON or of a form. */
