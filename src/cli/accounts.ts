@@ -1,4 +1,4 @@
-/** `effect-highlevel accounts`: lists what is connected, and disconnects it. */
+/** `effect-highlevel accounts`: lists connected accounts, and disconnects them. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

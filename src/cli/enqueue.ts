@@ -15,7 +15,7 @@ import * as Input from "./input.ts"
 import * as Output from "./output.ts"
 import * as Shared from "./shared.ts"
 
-/** How many updates the queue has now, and which it does not send again. */
+/** Describes how many updates were added, and which are not sent again. */
 export const sentence = (
   { added, conversations, job, known, updates }: UpdateQueue.Enqueued,
   invalid: number
@@ -49,7 +49,7 @@ export const enqueue = Command.make(
   },
   Effect.fnUntraced(function* ({ json, queue, ...given }) {
     const { found } = yield* Shared.open(given)
-    // Loaded when it is used, since Redis takes its time.
+    // Loaded on demand, since Redis loads slowly.
     const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
     const job = Option.getOrElse(given.job, () => SecureRandom.uuidV4Unsafe())
     const again = `Run the same command again with --job ${job}: nothing is queued twice.`

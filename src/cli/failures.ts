@@ -1,4 +1,4 @@
-/** `effect-highlevel failures`: lists what has failed permanently in a queue, and puts it back. */
+/** `effect-highlevel failures`: lists permanently failed updates of a queue, and retries them. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,4 +1,4 @@
-/** Which conversations a search finds: the flags that `search` and `mark-read` share. */
+/** The filter flags that `search` and `mark-read` share. */
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import * as Flag from "effect/cli/Flag"
@@ -6,7 +6,7 @@ import * as Flag from "effect/cli/Flag"
 const text = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
 
-// Without a zone it would be another time on another machine.
+// A time without a zone would depend on the machine.
 const isTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})$/i
 
 /** A time with its zone. */
@@ -46,7 +46,7 @@ export const filterFlags = {
   addedUntil: timeFlag("added-until", "Added at this time or before")
 }
 
-/** The filters that are given. */
+/** The given filters. */
 export const filters = (given: {
   readonly assignedTo: Option.Option<string>
   readonly contactId: Option.Option<string>

@@ -1,4 +1,4 @@
-/** `effect-highlevel sandbox`: HighLevel's side of the operations. */
+/** `effect-highlevel sandbox`: serves a sandbox of HighLevel. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Command from "effect/cli/Command"

@@ -18,7 +18,7 @@ import * as FoundTable from "./foundTable.ts"
 import * as Output from "./output.ts"
 import * as Shared from "./shared.ts"
 
-/** HighLevel returns that many at once. */
+/** The largest page that HighLevel returns. */
 const pageLength = 100
 
 export const search = Command.make(
@@ -75,7 +75,7 @@ export const search = Command.make(
       Stream.map((text) => `${text}\n`),
       Stream.run(stdout()),
       Effect.catchTag("PlatformError", (error) =>
-        // As `| head` does once it has what it wants.
+        // A closed pipe, such as that of `| head`, is no failure.
         Predicate.hasProperty(error.cause, "code") && error.cause.code === "EPIPE"
           ? Effect.void
           : Effect.fail(CliFailure.cannotWrite("conversations", error))

@@ -23,7 +23,7 @@ const readFeedback = (text: string): Effect.Effect<ConversationUpdate.Feedback, 
         CliFailure.usage("--feedback: expected a JSON object, positive or negative")
       )
 
-/** What to change. */
+/** The flags of an update's fields. */
 export const changeFlags = {
   unreadCount: Flag.Int("unread-count").pipe(Flag.withDescription("Unread messages: 0 marks as read"), Flag.optional),
   starred: Flag.Boolean("starred").pipe(
@@ -37,7 +37,7 @@ export const changeFlags = {
   )
 }
 
-/** Which server, and how. */
+/** The flags of the client. */
 export const serverFlags = {
   version: Flag.Literals("api-version", ApiVersion.literals).pipe(
     Flag.withDescription("The Version header (HIGHLEVEL_API_VERSION, else 2021-07-28)"),
@@ -50,7 +50,7 @@ export const serverFlags = {
   )
 }
 
-/** The fields that are given. */
+/** The given fields. */
 export const changes = Effect.fnUntraced(function* (given: {
   readonly unreadCount: Option.Option<number>
   readonly starred: Option.Option<boolean>
@@ -64,7 +64,7 @@ export const changes = Effect.fnUntraced(function* (given: {
   }
 })
 
-/** The client's options that are given, the tokens being the context's. */
+/** The given client options. Tokens come from the context. */
 export const clientOptions = ({
   baseUrl,
   version
@@ -76,7 +76,7 @@ export const clientOptions = ({
   ...(Option.isSome(version) ? { version: Config.succeed(version.value) } : {})
 })
 
-/** Where updates come from. */
+/** The flags of the input. */
 export const inputFlags = {
   input: Flag.String("input").pipe(
     Flag.withDescription(
@@ -95,7 +95,7 @@ export const inputFlags = {
   )
 }
 
-/** What was read of each line of the input, and which part of its bytes has been read, from 0 to 1, if it is a file. */
+/** Parses the input, and tells which part of a file has been read, from 0 to 1. */
 export const open = Effect.fnUntraced(function* (
   given: {
     readonly input: string

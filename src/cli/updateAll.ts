@@ -93,7 +93,7 @@ export const updateAll = Command.make(
       Effect.provide(
         HighLevelClient.layerConfig({
           ...Shared.clientOptions(given),
-          // A backlog can wait: transient failures are retried for long.
+          // A backlog can wait, so transient failures are retried for long.
           retry: { maxAttempts: 10 },
           transformClient: report.watch
         }).pipe(Layer.provide(Credentials.layer(given)))

@@ -47,7 +47,7 @@ export const work = Command.make(
     json: Shared.jsonFlag
   },
   Effect.fnUntraced(function* ({ concurrency, idle, json, lease, queue, ...server }) {
-    // Loaded when it is used, since Redis takes its time.
+    // Loaded on demand, since Redis loads slowly.
     const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
     const state = Progress.make(yield* Clock.currentTimeMillis)
     const report = yield* Report.make(state, json)
