@@ -40,7 +40,7 @@ export const enqueue = Command.make(
     ...Shared.inputFlags,
     ...Shared.changeFlags,
     job: Flag.String("job").pipe(
-      Flag.withDescription("The name of the job: what is known under it is not sent again (a new job each time)"),
+      Flag.withDescription("The name of the job; updates already enqueued under it are ignored (default: a new job)"),
       Flag.withSchema(Schema.NonEmptyString),
       Flag.optional
     ),
@@ -80,7 +80,7 @@ export const enqueue = Command.make(
   Command.withExamples([
     {
       command: "effect-highlevel enqueue --job 2026-w48 --input ids.txt --location-id <id> --unread-count 0",
-      description: "Enqueue updates that mark as read, each once for this job"
+      description: "Enqueue updates under the name of a job"
     }
   ])
 )

@@ -51,7 +51,7 @@ export const failures = Command.make(
     )
   }, CliFailure.asAsked)
 ).pipe(
-  Command.withDescription("List the updates of a queue in Redis (HIGHLEVEL_REDIS_URL) that have failed permanently"),
+  Command.withDescription("List the permanently failed updates of a queue in Redis (HIGHLEVEL_REDIS_URL)"),
   Command.withExamples([
     { command: "effect-highlevel failures", description: "Print them, one a line" },
     { command: "effect-highlevel failures --retry", description: "Send them again" }

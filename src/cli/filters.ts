@@ -31,9 +31,9 @@ export const filterFlags = {
   assignedTo: text("assigned-to", "Assigned to these users (ids, separated by commas), or unassigned"),
   contactId: text("contact-id", "Of this contact"),
   followers: text("followers", "Followed by these users"),
-  mentions: text("mentions", "In which these users are mentioned"),
+  mentions: text("mentions", "Mentioning these users"),
   query: text("query", "That contain this text"),
-  lastMessageType: text("last-message-type", "By the last message, such as TYPE_SMS"),
+  lastMessageType: text("last-message-type", "With this type of the last message, such as TYPE_SMS"),
   lastMessageDirection: Flag.Literals("last-message-direction", ["inbound", "outbound"]).pipe(
     Flag.withDescription("By the last message"),
     Flag.optional

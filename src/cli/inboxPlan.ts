@@ -48,7 +48,8 @@ export const text = ({ before, unread }: Plan, recheck: boolean, dryRun: boolean
     time === undefined
       ? []
       : [`Those whose last message is newer than ${time} stay unread,`, "and so does what arrives from now on."]
-  if (unread === undefined) return ["HighLevel does not tell how many conversations are unread.", ...cutOff].join("\n")
+  if (unread === undefined)
+    return ["HighLevel does not report how many conversations are unread.", ...cutOff].join("\n")
   const found = `${Output.counted(unread, "conversation")} ${unread === 1 ? "is" : "are"} unread.`
   if (dryRun) return [found, ...cutOff].join("\n")
   const { millis, requests } = cost(unread, recheck, quota)
@@ -60,7 +61,7 @@ export const text = ({ before, unread }: Plan, recheck: boolean, dryRun: boolean
     ...cutOff,
     `This takes ${duration} and about ${Output.counted(requests, "request")}${left}.`,
     ...(daily !== undefined && requests > daily
-      ? ["That is more than is left: run the same command again tomorrow for the rest."]
+      ? ["That is more than today's remaining requests: run the same command again tomorrow."]
       : [])
   ].join("\n")
 }

@@ -71,7 +71,7 @@ export const make = (state: Progress.State, journal: string | undefined) => {
         summary(now),
         ...outcomes.stops(),
         ...(isDone && journal !== undefined
-          ? [`Nothing was sent: ${journal} has all of them as applied. Remove it to send them again.`]
+          ? [`Nothing was sent: ${journal} records all of them as applied. Remove it to send them again.`]
           : [])
       ].join("\n")
     }

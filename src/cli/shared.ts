@@ -27,7 +27,7 @@ const readFeedback = (text: string): Effect.Effect<ConversationUpdate.Feedback, 
 export const changeFlags = {
   unreadCount: Flag.Int("unread-count").pipe(Flag.withDescription("Unread messages: 0 marks as read"), Flag.optional),
   starred: Flag.Boolean("starred").pipe(
-    Flag.withDescription("Star the conversation; --no-starred removes the star"),
+    Flag.withDescription("Star the conversation; --no-starred unstars it"),
     Flag.optional
   ),
   feedback: Flag.String("feedback").pipe(
@@ -44,7 +44,7 @@ export const serverFlags = {
     Flag.optional
   ),
   baseUrl: Flag.String("base-url").pipe(
-    Flag.withDescription("Another server (HIGHLEVEL_BASE_URL, else HighLevel)"),
+    Flag.withDescription("The base URL of the API (HIGHLEVEL_BASE_URL, else HighLevel)"),
     Flag.withMetavar("url"),
     Flag.optional
   )
@@ -80,13 +80,13 @@ export const clientOptions = ({
 export const inputFlags = {
   input: Flag.String("input").pipe(
     Flag.withDescription(
-      "Updates or conversations as JSON objects, or conversation ids, one a line, or CSV; - is stdin"
+      "Updates or conversations as JSON objects, or conversation ids, one per line, or CSV; - is stdin"
     ),
     Flag.withMetavar("file"),
     Flag.withDefault("-")
   ),
   csv: Flag.Boolean("csv").pipe(
-    Flag.withDescription("The input is CSV with a header (a file that ends in .csv is)"),
+    Flag.withDescription("Read CSV with a header (the default for .csv files)"),
     Flag.withDefault(false)
   ),
   locationId: Flag.String("location-id").pipe(
@@ -111,7 +111,7 @@ export const open = Effect.fnUntraced(function* (
   const isCsv = given.csv || /\.csv$/i.test(input)
   if (input === "-") {
     if (yield* stdio.stdinIsTerminal) {
-      return yield* CliFailure.usage("No input: give --input <file>, or pipe updates or ids in.")
+      return yield* CliFailure.usage("No input: pass --input <file>, or pipe in updates or ids.")
     }
     return { found: Stream.mapError(Input.read(stdio.stdin, defaults, isCsv), unreadable), readPart: () => undefined }
   }
@@ -142,6 +142,6 @@ export const concurrencyFlag = (description: string) =>
 
 export const maxFailuresFlag = Flag.Int("max-failures").pipe(
   Flag.withSchema(Schema.Int.check(Schema.isGreaterThan(0))),
-  Flag.withDescription("Stop after so many failures (none)"),
+  Flag.withDescription("Stop after this many failures (unlimited)"),
   Flag.optional
 )

@@ -132,7 +132,7 @@ export const make = (state: Progress.State) => {
           ? [`${Output.count(all.length - maximumStops)} other locations are stopped, too.`]
           : []),
         ...(left > 0 ? [`${Output.counted(left, "update")} left in the queue.`] : []),
-        ...(failed + defects > 0 ? ["What failed is listed by: effect-highlevel failures"] : [])
+        ...(failed + defects > 0 ? ["List failed updates with: effect-highlevel failures"] : [])
       ].join("\n")
     },
 
