@@ -64,7 +64,7 @@ const show = ({ commands, conversations, total, unread, requests, count, limits 
   element("count").textContent = count > requests.length ? count + "; the last " + requests.length : count
   if (limits["x-ratelimit-max"]) element("limits").textContent = limits["x-ratelimit-remaining"] + " of " + limits["x-ratelimit-max"] + " requests left in the window, " + limits["x-ratelimit-daily-remaining"] + " today"
   draw(element("conversations"), conversations, (c) => c.id, (c) => [cell(c.id, c.fullName), cell(c.lastMessageBody ?? ""), cell(String(c.unreadCount ?? ""), "", "number"), cell(c.starred ? "★" : "")])
-  draw(element("requests"), requests, (r) => r.number, (r) => [cell(new Date(r.at).toLocaleTimeString()), cell(r.method + " " + r.path, [r.body, r.message]), cell(String(r.status ?? "none"), "", "s" + Math.floor((r.status ?? 0) / 100))])
+  draw(element("requests"), requests, (r) => r.number, (r) => [cell(new Date(r.at).toLocaleTimeString([], { hour12: false })), cell(r.method + " " + r.path, [r.body, r.message]), cell(String(r.status ?? "none"), "", "s" + Math.floor((r.status ?? 0) / 100))])
   element("none").hidden = requests.length > 0
   const [first] = conversations
   for (const [name, value] of drawn || !first ? [] : [["conversationId", first.id], ["locationId", first.locationId]]) document.querySelector("[name=" + name + "]").value = value
