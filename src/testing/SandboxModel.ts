@@ -303,6 +303,8 @@ export interface Service extends WebhookService {
   readonly limit: (rateLimit: Partial<RateLimit>) => Effect.Effect<void>
   /** Another client of the location sends that many requests, now. */
   readonly consumeExternally: (locationId: string, requests: number) => Effect.Effect<void>
+  /** Every conversation that is stored, in the order in which they came. */
+  readonly conversations: Effect.Effect<ReadonlyArray<Conversation>>
   /** Every update that was applied, oldest first. */
   readonly applied: Effect.Effect<ReadonlyArray<AppliedUpdate>>
   /** Every request since the start or the last reset, oldest first. */
