@@ -93,6 +93,9 @@ describe("the sandbox's page", { timeout: 30_000 }, () => {
       ),
       "no response"
     )
+    await act(sandbox.url, { _tag: "fault", kind: "empty-body", times: 1 })
+    const empty = await update(sandbox.url)
+    assert.deepStrictEqual([empty.status, await empty.text()], [200, ""])
     const message = { _tag: "receive", conversationId: ids.conversationId, body: "<b>Hi</b>" }
     await told(sandbox.url, /"lastMessageBody":"<b>Hi<\/b>"/, () => act(sandbox.url, message))
     assert.strictEqual((await act(sandbox.url, { _tag: "deactivate", locationId: ids.locationId })).status, 204)
@@ -118,6 +121,16 @@ describe("the sandbox's page", { timeout: 30_000 }, () => {
     for (const path of ["/", "/docs", "/_sandbox/events"])
       assert.strictEqual(await withHost(sandbox.url, path, "elsewhere.example"), 403)
     assert.strictEqual((await update(sandbox.url)).status, 200)
+  })
+
+  // Shorter than the server's 20 seconds of grace for open connections.
+  it("ends at once while a page is open", { timeout: 15_000 }, async () => {
+    const other = await open()
+    const { body } = await fetch(`${other.url}/_sandbox/events`)
+    const reader = body?.getReader()
+    await reader?.read()
+    await other.end()
+    await reader?.cancel().catch(() => undefined)
   })
 
   it("is not served where other machines reach the sandbox", async () => {

@@ -1,4 +1,4 @@
-/** The sandbox in a browser: a page with what it stores and receives, live, and the API's documentation. */
+/** Serves the sandbox's page: its conversations and requests, live, and the documentation of the API. */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -47,7 +47,7 @@ const act = (sandbox: Sandbox.Service, action: typeof Action.Type) => {
   }
 }
 
-/** A request to the API, and what came of it. */
+/** A request to the API, and its response. */
 interface Seen {
   readonly number: number
   readonly at: number
@@ -67,7 +67,7 @@ const messageOf = ({ body, status }: HttpServerResponse.HttpServerResponse) => {
   return Exit.isSuccess(decoded) ? [decoded.value.message].flat().join("; ") : ""
 }
 
-/** How many rows of each table the page has. */
+/** The maximum rows of each table. */
 const rows = 200
 
 const policy = (scripts: string) =>
@@ -86,13 +86,12 @@ const asset = (text: string, contentType: string) =>
   )
 const refused = (status: number, message: string) => HttpServerResponse.jsonUnsafe({ message }, { status })
 
-// Another name for this address would let any web page in: DNS rebinding.
+// Any other host name could be a web page that resolves to this address: DNS rebinding.
 const isLoopback = (host: string) => /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/.test(host)
 
-export const notServed = (host: string) =>
-  `The page at / and its buttons are served on a loopback address alone, and not on ${host}.`
+export const notServed = (host: string) => `The page at / is served on loopback addresses only, not on ${host}.`
 
-/** The page, which opens once the sandbox is there; its layer puts it before the API of the server in the context. */
+/** Makes the page. Its layer adds it to the server in the context, in front of the API; `open` connects it to the sandbox. */
 export const make = Effect.gen(function* () {
   const opened = yield* Deferred.make<{ sandbox: Sandbox.Service; commands: ReadonlyArray<string> }>()
   const changes = yield* PubSub.sliding<void>(1)
@@ -103,10 +102,8 @@ export const make = Effect.gen(function* () {
   const docs = yield* Effect.cached(
     HttpRouter.toHttpEffect(
       HttpApiScalar.layer(
-        // "Test Request" is for the sandbox, and not for HighLevel.
-        HighLevelApi.annotateMerge(
-          OpenApi.annotations({ title: "HighLevel, in the sandbox", servers: [{ url: "/" }] })
-        ),
+        // "Test Request" goes to the sandbox instead of HighLevel.
+        HighLevelApi.annotateMerge(OpenApi.annotations({ title: "HighLevel API (sandbox)", servers: [{ url: "/" }] })),
         { scalar: { withDefaultFonts: false, showOperationId: true, defaultOpenAllTags: true } }
       )
     )
@@ -124,7 +121,7 @@ export const make = Effect.gen(function* () {
       fullName,
       lastMessageBody,
       unreadCount,
-      starred // prettier-ignore
+      starred
     }))
     const unread = all.reduce((sum, { unreadCount }) => sum + ((unreadCount ?? 0) > 0 ? 1 : 0), 0)
     return `data: ${JSON.stringify({ commands, conversations, total: all.length, unread, requests: seen, count, limits })}\n\n`
@@ -133,7 +130,7 @@ export const make = Effect.gen(function* () {
   const events = Stream.unwrap(
     Effect.map(PubSub.subscribe(changes), (subscription) =>
       Stream.concat(Stream.make(undefined), Stream.fromSubscription(subscription)).pipe(
-        // At most ten a second, each of them with what is true at its end.
+        // At most ten snapshots a second.
         Stream.mapEffect(() => Effect.delay(snapshot, "100 millis"))
       )
     )
@@ -142,7 +139,7 @@ export const make = Effect.gen(function* () {
   const perform = Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     if (request.headers["origin"] !== `http://${request.headers["host"]}`)
-      return refused(403, "Only the sandbox's own page may do this.")
+      return refused(403, "Only the sandbox's own page may send actions.")
     const action = yield* HttpServerRequest.schemaBodyJson(Action)
     const { sandbox } = yield* Deferred.await(opened)
     yield* act(sandbox, action)
@@ -164,11 +161,11 @@ export const make = Effect.gen(function* () {
     request: HttpServerRequest.HttpServerRequest,
     response: HttpServerResponse.HttpServerResponse | undefined
   ) {
-    // The sandbox has read it already, and it is kept.
+    // The sandbox has already read the body, which the request caches.
     const body = yield* Effect.orElseSucceed(request.text, () => "")
     const { method, url: path } = request
     const at = yield* Clock.currentTimeMillis
-    const message = response === undefined ? "The connection was ended" : messageOf(response)
+    const message = response === undefined ? "The connection was closed" : messageOf(response)
     seen.unshift({ number: ++count, at, method, path, body: body.slice(0, 500), status: response?.status, message })
     seen.length = Math.min(seen.length, rows)
     if (response?.headers["x-ratelimit-max"] !== undefined) limits = { ...response.headers }
@@ -181,13 +178,16 @@ export const make = Effect.gen(function* () {
       const route = `${request.method} ${request.url.replace(/\?.*/, "")}`
       if (!isRoute(route))
         return yield* Effect.onExit(api, (exit) => observe(request, Exit.isSuccess(exit) ? exit.value : undefined))
-      if (!isLoopback(request.headers["host"] ?? "")) return refused(403, "The page is for this machine alone.")
+      if (!isLoopback(request.headers["host"] ?? ""))
+        return refused(403, "The page is served on loopback addresses only.")
       return yield* routes[route]
     })
 
   return {
     open: (sandbox: Sandbox.Service, commands: ReadonlyArray<string>) =>
       Deferred.succeed(opened, { sandbox, commands }),
+    /** Ends the streams of events, which the server would otherwise wait for. */
+    close: PubSub.shutdown(changes),
     layer: Layer.effect(
       HttpServer.HttpServer,
       Effect.map(HttpServer.HttpServer, (server) =>

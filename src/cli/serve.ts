@@ -1,4 +1,4 @@
-/** What `effect-highlevel sandbox` does; loaded when it is asked for, since a server takes its time. */
+/** Runs `effect-highlevel sandbox`. Loaded on demand, since a server loads slowly. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Config from "effect/Config"
 import * as Console from "effect/Console"
@@ -13,12 +13,12 @@ import * as Listen from "./listen.ts"
 import * as SandboxPage from "./sandboxPage.ts"
 import * as Seeds from "./seeds.ts"
 
-/** The address is one of this machine alone. */
+/** Whether only this machine can reach the address. */
 const isPrivate = (host: string) => host === "localhost" || host === "::1" || /^127(\.\d+){3}$/.test(host)
 
 const shellWord = (text: string) => (/^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
-// What can be pasted here: in a checkout the command is an npm script, in a project npx runs it.
+// The command as it can be pasted: in a checkout it is an npm script, in a project npx runs it.
 const program = Config.String("npm_lifecycle_event").pipe(
   Config.withDefault(""),
   Config.map((event) =>
@@ -26,7 +26,7 @@ const program = Config.String("npm_lifecycle_event").pipe(
   )
 )
 
-/** The URL to use on this machine, and whether that, or others, leave the machine. */
+/** The URL to use on this machine, and whether the server is also reachable from others. */
 const addressOf = (bound: string) => {
   const url = new URL(bound)
   const isEvery = url.hostname === "0.0.0.0" || url.hostname === "[::]"
@@ -78,24 +78,22 @@ export const serve = Effect.fnUntraced(function* (options: {
         `${name} update ${shellWord(id)} ${location} --unread-count 0 --starred`,
         `${name} search ${location} --status unread`,
         `${name} mark-read ${location}`,
-        ...(page === undefined
-          ? []
-          : ["", `See what it does in a browser: ${url}/`, `The API's documentation: ${url}/docs`]),
+        ...(page === undefined ? [] : ["", `Watch it in a browser: ${url}/`, `API documentation: ${url}/docs`]),
         "",
-        `Its OAuth app is ${clientId}, with the secret ${Redacted.value(clientSecret)}; its page ${url}/v2/oauth/chooselocation agrees at once:`,
+        `Its OAuth app is ${clientId}, with the secret ${Redacted.value(clientSecret)}, and its page ${url}/v2/oauth/chooselocation approves at once:`,
         "",
         `HIGHLEVEL_CLIENT_ID=${clientId} HIGHLEVEL_CLIENT_SECRET=${Redacted.value(clientSecret)} ${name} connect`,
         ...(isShared
           ? [
               "",
-              "Other machines reach it, too, with this token and without encryption, at the address of this one. Their",
-              "clients refuse plain HTTP to it unless HIGHLEVEL_ALLOW_INSECURE_HTTP=true."
+              "Other machines can reach it at this machine's address, with this token and without encryption. Their",
+              "clients refuse plain HTTP unless HIGHLEVEL_ALLOW_INSECURE_HTTP=true."
             ]
           : []),
         ...(webhooks === undefined ? [] : yield* webhookLines(webhooks))
       ].join("\n")
     )
-    return yield* Effect.never
+    return yield* Effect.ensuring(Effect.never, page === undefined ? Effect.void : page.close)
   })
   yield* ready.pipe(
     Effect.provide(

@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Headers from "effect/http/Headers"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -79,7 +80,7 @@ const withFault = (
     case "truncated-json":
       return Effect.succeed(HttpServerResponse.uint8Array(half, options))
     case "empty-body":
-      return Effect.succeed(HttpServerResponse.empty({ status, headers }))
+      return Effect.succeed(HttpServerResponse.empty({ status, headers: Headers.remove(headers, "content-length") }))
   }
 }
 

@@ -86,7 +86,7 @@ try {
   await until(`${unread} === "0" && globalThis.isSamePage`)
 
   await send("Runtime.evaluate", { expression: `document.querySelector('[data-action="refuse"] button').click()` })
-  await until(`document.getElementById("said").textContent.startsWith("Done: refuse")`)
+  await until(`document.getElementById("result").textContent.startsWith("Done: refuse")`)
   const refused = await cli(url, "update", id, "--location-id", id, "--starred")
   assert.notEqual(refused.code, 0)
   assert.match(refused.stderr, /422/)
@@ -96,7 +96,7 @@ try {
   await send("Page.navigate", { url: `${url}/docs` })
   await until(`document.body?.innerText.includes("Update Conversation")`)
   await shoot("sandbox-docs")
-  console.log("The page changed without a reload, refused what it was told to, and has its documentation")
+  console.log("The page updates without a reload, refuses requests, and serves the documentation")
   socket.close()
 } finally {
   const ended = [sandbox, browser].map((child) => once(child, "close"))
