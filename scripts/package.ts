@@ -18,7 +18,7 @@ try {
   const files: ReadonlyArray<string> = packed.files.map((file: { readonly path: string }) => file.path)
   const unexpected = files.filter(
     (file) =>
-      !/^(src|dist|examples|contracts\/pacts)\/|^contracts\/README\.md$|^(README|AGENTS|CHANGELOG|LICENSE|package)(\.md|\.json)?$/.test(
+      !/^(src|dist|examples|contracts\/pacts)\/|^contracts\/README\.md$|^docs\/[a-z-]+\.md$|^docs\/README\.md$|^(README|AGENTS|CHANGELOG|LICENSE|package)(\.md|\.json)?$/.test(
         file
       )
   )
@@ -32,6 +32,7 @@ try {
     "examples/quickstart.ts",
     "CHANGELOG.md",
     "README.md",
+    "docs/README.md",
     "LICENSE"
   ].filter((file) => !files.includes(file))
   if (unexpected.length + missing.length > 0) {

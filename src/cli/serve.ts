@@ -14,10 +14,12 @@ import * as Seeds from "./seeds.ts"
 
 const shellWord = (text: string) => (/^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
-// In a checkout the command is an npm script; say what can be pasted here.
+// What can be pasted here: in a checkout the command is an npm script, in a project npx runs it.
 const program = Config.String("npm_lifecycle_event").pipe(
   Config.withDefault(""),
-  Config.map((event) => (event === "cli" ? "npm run -s cli --" : "effect-highlevel"))
+  Config.map((event) =>
+    event === "cli" ? "npm run -s cli --" : event === "npx" ? "npx effect-highlevel" : "effect-highlevel"
+  )
 )
 
 /** The URL to use on this machine, and whether that, or others, leave the machine. */
