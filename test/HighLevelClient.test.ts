@@ -93,7 +93,7 @@ describe("execute", () => {
         payload: Schema.Struct({ tags: Schema.Array(Schema.String), since: Schema.DateTimeUtcFromString }),
         success: Schema.Struct({ tags: Schema.Array(Schema.String) }),
         error: [],
-        isRepeatable: false,
+        isIdempotent: false,
         isWrite: true
       })
       let body = ""
@@ -139,7 +139,7 @@ describe("execute", () => {
         payload: Schema.Struct({ score: even }),
         success: Schema.Struct({}),
         error: [],
-        isRepeatable: true,
+        isIdempotent: true,
         isWrite: true
       })
       const { layer, requests } = server(() => json({}))
@@ -153,7 +153,7 @@ describe("execute", () => {
 
   it.effect("does not repeat an operation that may not be, except after a 429", () =>
     Effect.gen(function* () {
-      const declared = { ...UpdateConversation.updateConversation, isRepeatable: false }
+      const declared = { ...UpdateConversation.updateConversation, isIdempotent: false }
       for (const [status, expected] of [
         [503, 1],
         [429, 2]

@@ -104,7 +104,7 @@ describe("the documented answers", () => {
     ["version header is invalid", "VersionHeader"],
     ["This location is not accessible from this token!", "WrongLocation"],
     ["Token's user type mismatch!", "WrongTokenType"],
-    ["This authClass type is not allowed to access this scope. Please contact support.", "WrongTokenType"],
+    ["This authClass type is not allowed to access this scope. Please reach out to support.", "WrongTokenType"],
     ["This AuthClass is not yet supported by this endpoint", "WrongTokenType"],
     ["Auth channel OAUTH is not supported.", "WrongTokenType"],
     ["Computer says no", "Unknown"]

@@ -10,7 +10,11 @@ import { createServer } from "node:http"
 import * as Sandbox from "../testing/Sandbox.ts"
 import * as CliFailure from "./failure.ts"
 import * as Listen from "./listen.ts"
+import * as SandboxPage from "./sandboxPage.ts"
 import * as Seeds from "./seeds.ts"
+
+/** The address is one of this machine alone. */
+const isPrivate = (host: string) => host === "localhost" || host === "::1" || /^127(\.\d+){3}$/.test(host)
 
 const shellWord = (text: string) => (/^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
@@ -50,6 +54,7 @@ export const serve = Effect.fnUntraced(function* (options: {
   const conversations = yield* Seeds.read(options.conversations)
   const token = Option.getOrElse(options.token, () => Sandbox.defaultToken)
   const webhooks = Option.getOrUndefined(options.webhooks)
+  const page = isPrivate(host) ? yield* SandboxPage.make : undefined
   const ready = Effect.gen(function* () {
     const { isLoopback, isShared, url } = addressOf(yield* Sandbox.url)
     const name = yield* program
@@ -57,6 +62,13 @@ export const serve = Effect.fnUntraced(function* (options: {
     const { id, locationId } = first ?? Sandbox.documentedConversation
     const location = `--location-id ${shellWord(locationId)}`
     const { clientId, clientSecret } = Sandbox.defaultApp
+    const commands = [
+      `export HIGHLEVEL_BASE_URL=${url}`,
+      `export HIGHLEVEL_TOKEN=${token === Sandbox.defaultToken ? token : "…"}`,
+      `${name} mark-read ${location}`
+    ]
+    if (page === undefined) yield* Console.error(SandboxPage.notServed(host))
+    else yield* page.open(yield* Sandbox.Sandbox, commands)
     yield* Console.log(
       [
         `The sandbox listens on ${url}; Ctrl-C ends it. In another shell:`,
@@ -66,6 +78,9 @@ export const serve = Effect.fnUntraced(function* (options: {
         `${name} update ${shellWord(id)} ${location} --unread-count 0 --starred`,
         `${name} search ${location} --status unread`,
         `${name} mark-read ${location}`,
+        ...(page === undefined
+          ? []
+          : ["", `See what it does in a browser: ${url}/`, `The API's documentation: ${url}/docs`]),
         "",
         `Its OAuth app is ${clientId}, with the secret ${Redacted.value(clientSecret)}; its page ${url}/v2/oauth/chooselocation agrees at once:`,
         "",
@@ -85,6 +100,7 @@ export const serve = Effect.fnUntraced(function* (options: {
   yield* ready.pipe(
     Effect.provide(
       Sandbox.layerServer({ conversations, token, responses, providerStates, webhooks }).pipe(
+        Layer.provideMerge(page === undefined ? Layer.empty : page.layer),
         Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port, host }))
       )
     ),

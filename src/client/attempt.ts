@@ -71,7 +71,7 @@ export interface Call<A, E extends Tagged> {
   readonly read: (received: Exchange.Received, subject: Subject, token: Redacted.Redacted) => Meaning<A, E>
   readonly broken: (broken: Exchange.Broken, subject: Subject, token: Redacted.Redacted) => E
   /** Whether it may be sent again after its response was lost. */
-  readonly isRepeatable: boolean
+  readonly isIdempotent: boolean
   /** Whether a request whose response was lost may have changed something. */
   readonly isWrite: boolean
   readonly timeoutMillis: number

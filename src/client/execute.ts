@@ -50,7 +50,7 @@ export const make = ({ baseUrl, policies, retry, ...defaults }: Settings) => {
       request: request.success,
       read: (received, subject, token) => Response.read(operation, received, subject, token),
       broken: (broken, subject, token) => Response.broken(operation, broken, subject, token),
-      isRepeatable: operation.isRepeatable,
+      isIdempotent: operation.isIdempotent,
       isWrite: operation.isWrite,
       timeoutMillis,
       finishInFlight,

@@ -89,7 +89,7 @@ export const make = (settings: Settings) => {
             )
           const call: Call<HttpClientResponse.HttpClientResponse, HttpError> = {
             subject: { operation: name, locationId, attempts: 0, applied: "no" },
-            isRepeatable: options.retryAll === true || idempotent.has(request.method),
+            isIdempotent: options.retryAll === true || idempotent.has(request.method),
             isWrite: !reads.has(request.method),
             timeoutMillis,
             finishInFlight: false,

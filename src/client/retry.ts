@@ -132,7 +132,7 @@ const untilOneEnds = Effect.fnUntraced(function* <A, E extends Attempt.Tagged>(
       return yield* Attempt.dailyLimitExceeded(subject, resetsAt)
     }
     const isAllowed =
-      (call.isRepeatable || isLimited || observation._tag === "Unused") && ++failures < policy.maxAttempts
+      (call.isIdempotent || isLimited || observation._tag === "Unused") && ++failures < policy.maxAttempts
     retryEndsAt = Math.min(retryEndsAt, now + policy.maxDurationMillis)
     const delay = delayMillis(policy, failures, yield* Random.next, responded?.retryAfterMillis)
     if (!isAllowed || now + delay > Math.min(retryEndsAt, endsAt)) {

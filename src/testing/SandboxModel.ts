@@ -255,7 +255,7 @@ export interface Delivered {
 export interface WebhookService {
   /** The public key that verifies its events, for the option `keys` of `Webhooks`. Each sandbox has its own. */
   readonly webhookKey: Effect.Effect<string, CryptoError.CryptoError>
-  /** Signs an event, and adds `appId`, `webhookId` and `timestamp` where they are missing. */
+  /** Signs an event, and adds `appId`, `versionId`, `webhookId` and `timestamp` where they are missing. */
   readonly sign: (event: WebhookEvent) => Effect.Effect<SignedEvent, CryptoError.CryptoError>
   /** Signs a body as it is. */
   readonly signBytes: (body: Uint8Array) => Effect.Effect<SignedEvent, CryptoError.CryptoError>
@@ -303,6 +303,8 @@ export interface Service extends WebhookService {
   readonly limit: (rateLimit: Partial<RateLimit>) => Effect.Effect<void>
   /** Another client of the location sends that many requests, now. */
   readonly consumeExternally: (locationId: string, requests: number) => Effect.Effect<void>
+  /** Every conversation that is stored, in the order in which they came. */
+  readonly conversations: Effect.Effect<ReadonlyArray<Conversation>>
   /** Every update that was applied, oldest first. */
   readonly applied: Effect.Effect<ReadonlyArray<AppliedUpdate>>
   /** Every request since the start or the last reset, oldest first. */

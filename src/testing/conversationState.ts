@@ -91,6 +91,7 @@ export const make = (indexLagMillis: number) => {
 
   return {
     locationIds: () => [...locationIds],
+    all: () => [...conversations.values()],
     get: (conversationId: string) => Option.fromUndefinedOr(conversations.get(conversationId)),
     seed: (conversation: Model.Seed, now: number) => void store({ ...conversation }, now),
     /** Starts again with these, which a search finds at once. */

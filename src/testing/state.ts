@@ -189,6 +189,7 @@ export const make = (settings: Settings) =>
           for (let count = 0; count < requests; count++) usage.window.push(now)
           usage.today.used += requests
         }),
+      conversations: Effect.sync((): ReadonlyArray<Conversation> => conversations.all()),
       applied: Effect.sync(() => [...applied]),
       requests: Effect.sync(() => received.map((request) => ({ ...request }))),
       reset: Effect.sync(reset)

@@ -1,5 +1,6 @@
 /** The webhooks of the sandbox: it signs events with a key of its own, and delivers them as HighLevel does. */
 import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
@@ -49,7 +50,7 @@ const make = Effect.fnUntraced(function* (appId: string) {
   const sign = Effect.fnUntraced(function* (event: Model.WebhookEvent) {
     const webhookId = yield* random.uuidV4()
     const timestamp = new Date(yield* Clock.currentTimeMillis).toISOString()
-    return yield* signBytes(encode({ appId, webhookId, timestamp, ...event }))
+    return yield* signBytes(encode({ appId, versionId: appId, webhookId, timestamp, ...event }))
   })
 
   const send = Effect.fnUntraced(function* (
@@ -139,10 +140,23 @@ export const over = Effect.fnUntraced(function* (state: Stored, url: string | UR
           const before = state.conversation(message.conversationId)
           const after = yield* sandbox.receive(message)
           if (Option.isNone(after)) return after
-          const { contactId, lastMessageBody: body, locationId } = after.value
+          const { contactId, lastMessageBody: body, lastMessageDate, lastMessageType, locationId } = after.value
           const { conversationId, direction = "inbound", userId } = message
-          const type = direction === "inbound" ? "InboundMessage" : "OutboundMessage"
-          deliver({ type, locationId, contactId, conversationId, body, direction, userId })
+          deliver({
+            type: direction === "inbound" ? "InboundMessage" : "OutboundMessage",
+            locationId,
+            contactId,
+            conversationId,
+            body,
+            direction,
+            userId,
+            attachments: [],
+            contentType: "text/plain",
+            dateAdded: lastMessageDate == null ? undefined : DateTime.formatIso(lastMessageDate),
+            messageType: String(lastMessageType).replace(/^TYPE_/, ""),
+            status: "delivered",
+            source: direction === "outbound" ? "app" : undefined
+          })
           unreadUpdate(before, after)
           return after
         }),

@@ -62,7 +62,7 @@ export interface Declaration {
   /** The documented errors, except the 401. */
   readonly error: ReadonlyArray<Schema.Top>
   /** Whether it may be sent again after its response was lost. */
-  readonly isRepeatable: boolean
+  readonly isIdempotent: boolean
   /** Whether it changes something. If so, an unreadable 2xx was applied, and a lost response may have been. */
   readonly isWrite: boolean
 }
@@ -126,7 +126,7 @@ export const get = {
   method: "GET",
   headers: { version: ApiVersion },
   error: [],
-  isRepeatable: true,
+  isIdempotent: true,
   isWrite: false
 } as const
 

@@ -73,6 +73,6 @@ export const getAccessToken = Operation.make({
   encoding: "form",
   success: AccessTokenResponse,
   error: [ErrorResponse.BadRequest, ErrorResponse.Unauthorized, ErrorResponse.Unprocessable],
-  isRepeatable: false,
+  isIdempotent: false,
   isWrite: true
 })

@@ -26,6 +26,6 @@ export const getLocationAccessToken = Operation.make({
   encoding: "form",
   success: AccessTokenResponse,
   error: [ErrorResponse.BadRequest, ErrorResponse.Unprocessable],
-  isRepeatable: true,
+  isIdempotent: true,
   isWrite: false
 })

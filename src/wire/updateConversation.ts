@@ -89,6 +89,6 @@ export const updateConversation = Operation.make({
   payload: Changes,
   success: UpdateConversationResponse,
   error: [ErrorResponse.BadRequest, ErrorResponse.Unprocessable],
-  isRepeatable: true,
+  isIdempotent: true,
   isWrite: true
 })
