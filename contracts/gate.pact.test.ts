@@ -89,7 +89,11 @@ it("an interaction is exercised by its request with its response, and with no ot
   const unknown = { request: { ...update, body: { ...body, color: "red" } }, by: "a test", count: 1, responses }
   const { exercised, problems } = await judge([sent, unknown])
   const descriptions = new Set(Array.from(exercised, ({ description }) => description))
-  for (const of200 of ["a conversation is starred", "a request to star a conversation", "the token is that of an agency"]) {
+  for (const of200 of [
+    "a conversation is starred",
+    "a request to star a conversation",
+    "the token is that of an agency"
+  ]) {
     assert.isTrue(descriptions.has(of200), of200)
   }
   for (const ofNone of ["the token is that of another location", "a request to read a conversation", "a 422"]) {

@@ -9,8 +9,15 @@ import { join } from "node:path"
 const directory = mkdtempSync(join(tmpdir(), "sandbox-page-"))
 const sandbox = spawn(process.execPath, ["src/cli/main.ts", "sandbox", "--conversations", "12"])
 const browser = spawn("/usr/bin/chromium", [
-  ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"],
-  ...["--remote-debugging-port=0", "--window-size=1280,860", `--user-data-dir=${directory}`, "about:blank"]
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-dev-shm-usage",
+  "--no-first-run",
+  "--remote-debugging-port=0",
+  "--window-size=1280,860",
+  `--user-data-dir=${directory}`,
+  "about:blank"
 ])
 const printed = async (stream: NodeJS.ReadableStream, pattern: RegExp) => {
   let text = ""
