@@ -2,7 +2,7 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 
-/** The folder in which the user's programs keep what they can make again, or `undefined` where there is none. */
+/** Returns the user's cache folder, or `undefined` if there is none. */
 export const cacheHome = (
   environment: Readonly<Record<string, string | undefined>>,
   platform: NodeJS.Platform,
@@ -15,11 +15,11 @@ export const cacheHome = (
   return platform === "darwin" ? Path.join(home, "Library", "Caches") : Path.join(home, ".cache")
 }
 
-// Node runs what the cache contains, so nobody else may be able to write it. Windows has no such mode and no owner.
+// Node runs code from the cache, so nobody else may write it. Windows has neither such modes nor owners.
 const isPrivate = (stats: Fs.Stats) =>
   process.getuid === undefined || (stats.isDirectory() && stats.uid === process.getuid() && (stats.mode & 0o022) === 0)
 
-/** The folder for compiled code, made if it is missing; `undefined` if it cannot be made or others can write it. */
+/** Returns the folder for compiled code, creating it if needed; `undefined` if that fails or others can write it. */
 export const compileCacheFolder = () => {
   try {
     const parent = cacheHome(process.env, process.platform, Os.homedir())
@@ -30,7 +30,7 @@ export const compileCacheFolder = () => {
     Fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
     return isPrivate(Fs.lstatSync(folder)) ? folder : undefined
   } catch {
-    // No home, or one that is read-only: the command starts without a cache.
+    // Without a writable home, the command starts without a cache.
     return undefined
   }
 }

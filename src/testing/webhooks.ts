@@ -1,4 +1,4 @@
-/** The webhooks of the sandbox: it signs events with a key of its own, and delivers them as HighLevel does. */
+/** The webhooks of the sandbox: signs events with its own key, and delivers them as HighLevel does. */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -26,7 +26,7 @@ const layer = Layer.mergeAll(
 
 const encode = (event: object) => new TextEncoder().encode(JSON.stringify(event))
 
-/** The key pair is made by the first that needs it: most tests have no webhooks. */
+/** Makes the key pair on first use, since most tests have no webhooks. */
 const make = Effect.fnUntraced(function* (appId: string) {
   const signature = yield* Signature.Signature
   const random = yield* SecureRandom.SecureRandom
@@ -67,7 +67,7 @@ const make = Effect.fnUntraced(function* (appId: string) {
       status = yield* httpClient.execute(request).pipe(
         Effect.map((response): number | undefined => response.status),
         Effect.timeout(timeout),
-        // Whatever the receiver does, HighLevel tries again.
+        // HighLevel retries after any failure of the receiver.
         Effect.tapError((error) => Effect.logDebug(`A delivery to ${url} got no response`, error)),
         Effect.orElseSucceed(() => undefined)
       )
@@ -88,8 +88,8 @@ const make = Effect.fnUntraced(function* (appId: string) {
 })
 
 /**
- * The state, with webhooks: it delivers to a URL, where there is one, what is changed in it.
- * Nothing waits for a delivery.
+ * Adds webhooks to the state: changes are delivered to a URL, if there is one. Nothing
+ * waits for a delivery.
  */
 export const over = Effect.fnUntraced(function* (state: Stored, url: string | URL | undefined) {
   const { send, ...service } = yield* make(state.oauth.appId)
@@ -98,7 +98,7 @@ export const over = Effect.fnUntraced(function* (state: Stored, url: string | UR
 
   const fork = yield* FiberSet.makeRuntime()
   const deliver = (event: Model.WebhookEvent) => {
-    // Recorded live, it has no id, no timestamp, and less than is documented.
+    // The recorded event has no id, no timestamp, and fewer fields than documented.
     const isBare = state.responses === "observed" && event["type"] === "ConversationUnreadUpdate"
     const { starred: _, ...bare } = event
     const signed = isBare ? service.signBytes(encode(bare)) : service.sign(event)
@@ -117,7 +117,7 @@ export const over = Effect.fnUntraced(function* (state: Stored, url: string | UR
   }
 
   const { installations } = state.oauth
-  /** Delivers an `INSTALL` for each location that has the app afterwards, and not before. */
+  /** Delivers an `INSTALL` for each location that gets the app. */
   const installing = (change: Effect.Effect<void>, companyId = defaultCompany) =>
     Effect.suspend(() => {
       const before = installations.installed(companyId)
