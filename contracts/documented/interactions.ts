@@ -157,17 +157,17 @@ const combined: ReadonlyArray<Interaction> = [undefined, 0, 1].flatMap((unreadCo
       ...(unreadCount === undefined ? {} : { unreadCount }),
       ...(starred === undefined ? {} : { starred })
     }
-    const what = [
-      ...(unreadCount === undefined ? [] : [unreadCount === 0 ? "mark as read" : "mark as unread"]),
-      ...(starred === undefined ? [] : [starred ? "star" : "unstar"])
-    ]
+    const mark = unreadCount === undefined ? "" : `mark a conversation as ${unreadCount === 0 ? "read" : "unread"}`
+    const star = starred === undefined ? "" : starred ? "star" : "unstar"
+    const what =
+      mark === "" ? `${star || "change nothing of"} a conversation` : star === "" ? mark : `${mark} and ${star} it`
     const before: JsonObject = {
       ...(unreadCount === undefined ? {} : { unreadCount: 1 - unreadCount }),
       ...(starred === undefined ? {} : { starred: !starred })
     }
     return {
       operation: "update",
-      description: `a request to ${what.join(" and ") || "change nothing of"} a conversation`,
+      description: `a request to ${what}`,
       comments: cite("update", 200),
       state: exists({ ...known, id, ...before }),
       input: { conversationId: id, locationId: id, ...changes },
