@@ -1,7 +1,7 @@
 /** A process with one Vitest that holds the instrumented source, and runs tests with one mutant after the other. */
 import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
-import { createVitest } from "vitest/node"
+import { createVitest, type Reporter } from "vitest/node"
 
 export interface Task {
   /** Empty: none is switched on, and coverage is written. */
@@ -28,6 +28,19 @@ const inOrder = class {
   shard = <A>(files: A) => files
   sort = <A>(files: A) => files
 }
+// What Vitest returns of a run holds results of earlier runs too: these are only this run's.
+let failed: string | undefined
+const reporter: Reporter = {
+  onTestCaseResult: (test) => {
+    if (test.result().state === "failed") failed ??= `${test.module.relativeModuleId}: ${test.fullName}`
+  },
+  onTestModuleEnd: (module) => {
+    if (module.state() === "failed") failed ??= `${module.relativeModuleId}: does not load`
+  },
+  onTestRunEnd: (_, [error]) => {
+    if (error !== undefined) failed ??= `an error outside of tests: ${error.message}`
+  }
+}
 const vitest = await createVitest(
   "test",
   {
@@ -38,7 +51,7 @@ const vitest = await createVitest(
     pool: "threads",
     maxWorkers: 1,
     bail: 1,
-    reporters: [{}],
+    reporters: [reporter],
     silent: true,
     setupFiles: ["scripts/mutation/setup.ts"],
     sequence: { sequencer: inOrder as never }
@@ -56,17 +69,12 @@ project.provide("coverage", coverage)
 process.on("message", async ({ mutant, specifications }: Task) => {
   const started = Date.now()
   project.provide("mutant", mutant)
-  const { testModules, unhandledErrors } = await vitest.runTestSpecifications(
+  failed = undefined
+  await vitest.runTestSpecifications(
     specifications.map(({ file, tests }) =>
       project.createSpecification(resolve(file), tests === undefined ? undefined : { testIds: [...tests] })
     )
   )
-  let failed: string | undefined
-  for (const module of testModules) {
-    for (const test of module.children.allTests("failed")) failed ??= `${module.relativeModuleId}: ${test.fullName}`
-    if (module.state() === "failed") failed ??= `${module.relativeModuleId}: does not load`
-  }
-  if (unhandledErrors.length > 0) failed ??= `an error outside of tests: ${String(unhandledErrors[0])}`
   const result: Result = { ...(failed !== undefined && { failed }), millis: Date.now() - started }
   process.send?.(result)
 })
