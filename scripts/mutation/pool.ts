@@ -24,7 +24,10 @@ const end = (child: ChildProcess) => {
   }
 }
 
-const outcome = (child: ChildProcess, task: Task, timeoutMillis: number) =>
+// Far longer than the slowest test takes, on a busy machine too.
+const hangMillis = 25_000
+
+const outcome = (child: ChildProcess, task: Task) =>
   new Promise<Outcome>((resolve) => {
     const settle = (result: Outcome) => {
       clearTimeout(timer)
@@ -32,13 +35,16 @@ const outcome = (child: ChildProcess, task: Task, timeoutMillis: number) =>
       child.removeAllListeners("exit")
       resolve(result)
     }
-    const timer = setTimeout(() => settle("timeout"), timeoutMillis)
-    child.once("message", (result: Result) => settle(result))
+    const timer = setTimeout(() => settle("timeout"), hangMillis)
+    child.on("message", (message: Result | "progress") => {
+      if (message === "progress") timer.refresh()
+      else settle(message)
+    })
     child.once("exit", () => settle({ failed: "the process ended", millis: 0 }))
     child.send(task)
   })
 
-export const run = async <A extends { readonly task: Task; readonly timeoutMillis: number }>(
+export const run = async <A extends { readonly task: () => Task }>(
   args: ReadonlyArray<string>,
   jobs: ReadonlyArray<A>,
   concurrency: number,
@@ -57,7 +63,7 @@ export const run = async <A extends { readonly task: Task; readonly timeoutMilli
         child = await start(args)
         children.add(child)
       }
-      const result = await outcome(child, job.task, job.timeoutMillis)
+      const result = await outcome(child, job.task())
       if (result === "timeout") {
         end(child)
         children.delete(child)

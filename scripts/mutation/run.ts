@@ -5,6 +5,7 @@
  *     npm run test:mutation -- --every 1             # all of them: hours
  *     npm run test:mutation -- --files src/client    # of these files
  *     npm run test:mutation -- --survivors           # those that survived last time
+ *     npm run test:mutation -- --continue            # those without a result
  *     npm run test:mutation -- --report              # only writes the report again
  *
  * Results are kept in build/mutation and added to; the report is scripts/mutation/report.md.
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     files: { type: "string", multiple: true, default: ["src/"] },
     processes: { type: "string", default: "2" },
+    continue: { type: "boolean", default: false },
     survivors: { type: "boolean", default: false },
     report: { type: "boolean", default: false }
   }
@@ -63,7 +65,7 @@ if (!values.report) {
     workerArguments,
     testFiles
       .filter((file) => coverages[file]?.hash !== hashOf(file))
-      .map((file) => ({ file, task: { mutant: "", specifications: [{ file }] }, timeoutMillis: 120_000 })),
+      .map((file) => ({ file, task: () => ({ mutant: "", specifications: [{ file }] }) })),
     processes,
     ({ file }, outcome) => {
       if (outcome === "timeout" || outcome.failed !== undefined) {
@@ -75,7 +77,7 @@ if (!values.report) {
   writeFileSync(coveragesPath, JSON.stringify(coverages))
   const millisOf = (file: string) => coverages[file]?.millis ?? 0
   const reached = new Map<string, Map<string, Array<string> | undefined>>()
-  const note = (mutant: string, file: string, test: string | undefined) => {
+  const reach = (mutant: string, file: string, test: string | undefined) => {
     const files = reached.get(mutant) ?? new Map<string, Array<string> | undefined>()
     reached.set(mutant, files)
     if (test === undefined) files.set(file, undefined)
@@ -86,47 +88,60 @@ if (!values.report) {
     const { loaded, tests }: { loaded: Array<string>; tests: Array<[string, Array<string>]> } = JSON.parse(
       readFileSync(coverageOf(file), "utf8")
     )
-    for (const mutant of loaded) note(mutant, file, undefined)
-    for (const [test, ids] of tests) for (const mutant of ids) note(mutant, file, test)
+    for (const mutant of loaded) reach(mutant, file, undefined)
+    for (const [test, ids] of tests) for (const mutant of ids) reach(mutant, file, test)
   }
 
   const chosen = sampled
     .filter(({ file }) => values.files.some((prefix) => file.startsWith(prefix)))
     .filter((mutant) => !values.survivors || results.get(Mutants.keyOf(mutant))?.status === "survived")
+    .filter((mutant) => !values.continue || !results.has(Mutants.keyOf(mutant)))
   console.log(`${chosen.length} of ${mutants.length} mutants, ${testFiles.length} test files`)
-  const quickestFirst = (a: { file: string }, b: { file: string }) => millisOf(a.file) - millisOf(b.file)
+  // What found others of the same file comes first, then the quickest.
+  const finders = new Map<string, number>()
+  const finderOf = (mutant: Mutants.Mutant, test: string) => `${mutant.file} ${test}`
   const jobs = chosen.map((mutant) => {
-    const specifications = [...(reached.get(mutant.id) ?? [])]
-      .map(([file, tests]) => ({ file, ...(tests !== undefined && { tests }) }))
-      .sort(quickestFirst)
-    const millis = specifications.reduce((total, { file }) => total + millisOf(file), 0)
-    return { mutant, task: { mutant: mutant.id, specifications }, timeoutMillis: 20_000 + 3 * millis }
+    const specifications = [...(reached.get(mutant.id) ?? [])].map(([file, tests]) => ({
+      file,
+      ...(tests !== undefined && { tests })
+    }))
+    const found = ({ file }: { file: string }) => finders.get(finderOf(mutant, file)) ?? 0
+    const task = () => ({
+      mutant: mutant.id,
+      specifications: specifications.toSorted(
+        (one, other) => found(other) - found(one) || millisOf(one.file) - millisOf(other.file)
+      )
+    })
+    return { mutant, isReached: specifications.length > 0, task }
   })
-  const survived: Array<Mutants.Mutant> = []
+  Types.prepare()
   let done = 0
   const started = Date.now()
-  await Pool.run(
-    workerArguments,
-    jobs.filter(({ mutant, task }) => task.specifications.length > 0 || !survived.push(mutant)),
-    processes,
-    ({ mutant }, outcome) => {
-      done += 1
-      const failed = outcome === "timeout" ? "timeout" : outcome.failed
-      if (failed === undefined) survived.push(mutant)
-      else results.set(Mutants.keyOf(mutant), { status: "caught by a test", by: failed })
-      if (done % 50 === 0) {
-        save()
-        console.log(
-          `${done} of ${jobs.length}, ${Math.round((Date.now() - started) / 1000)} s, ${survived.length} left`
-        )
-      }
-    }
-  )
-  Types.prepare()
-  for (const mutant of survived) {
-    const status = (await Types.finds(mutant)) ? "caught by the type check" : "survived"
-    results.set(Mutants.keyOf(mutant), { status })
+  const note = (mutant: Mutants.Mutant, outcome: Report.Outcome) => {
+    results.set(Mutants.keyOf(mutant), outcome)
+    done += 1
+    if (done % 10 === 0) save()
+    if (done % 50 === 0) console.log(`${done} of ${jobs.length}, ${Math.round((Date.now() - started) / 1000)} s`)
   }
+  // One by one: they share a folder.
+  let checked: Promise<void> = Promise.resolve()
+  const check = (mutant: Mutants.Mutant) => {
+    checked = checked.then(async () =>
+      note(mutant, { status: (await Types.finds(mutant)) ? "caught by the type check" : "survived" })
+    )
+  }
+  const reachedByTests = jobs.filter(({ isReached }) => isReached)
+  for (const { isReached, mutant } of jobs) if (!isReached) check(mutant)
+  await Pool.run(workerArguments, reachedByTests, processes, ({ mutant }, outcome) => {
+    const failed = outcome === "timeout" ? "timeout" : outcome.failed
+    if (failed === undefined) check(mutant)
+    else {
+      const finder = finderOf(mutant, failed.split(":")[0] ?? "")
+      finders.set(finder, (finders.get(finder) ?? 0) + 1)
+      note(mutant, { status: "caught by a test", by: failed })
+    }
+  })
+  await checked
   save()
 }
 

@@ -16,6 +16,9 @@ export interface Result {
   readonly millis: number
 }
 
+/** Sent at each step of a run: what sends none for long hangs. */
+const progress = "progress"
+
 const [, , instrumented = "", coverage = ""] = process.argv
 const sources = new Map<string, string>(
   JSON.parse(readFileSync(instrumented, "utf8")).map((file: { name: string; content: string }) => [
@@ -31,7 +34,9 @@ const inOrder = class {
 // What Vitest returns of a run holds results of earlier runs too: these are only this run's.
 let failed: string | undefined
 const reporter: Reporter = {
+  onTestModuleCollected: () => void process.send?.(progress),
   onTestCaseResult: (test) => {
+    process.send?.(progress)
     if (test.result().state === "failed") failed ??= `${test.module.relativeModuleId}: ${test.fullName}`
   },
   onTestModuleEnd: (module) => {
