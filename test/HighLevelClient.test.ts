@@ -525,6 +525,17 @@ describe("http", () => {
     })
   )
 
+  it.effect("repeats a 401 that is the time-out of a gateway", () =>
+    Effect.gen(function* () {
+      const { layer, requests } = server((_, count) =>
+        count === 1 ? json({ message: "Command timed out" }, 401) : json({})
+      )
+      const http = (yield* clientOver({ layer }, { retry: { baseDelay: "1 millis" } })).http("l")
+      const response = yield* running(http.get("/x"))
+      assert.deepStrictEqual([response.status, requests.length], [200, 2])
+    })
+  )
+
   it.effect("names what keeps a request from being sent", () =>
     Effect.gen(function* () {
       const tokens = Layer.succeed(AccessToken.AccessToken, {

@@ -239,7 +239,7 @@ describe("the cap on a body", () => {
         [8192, true],
         [8193, false]
       ] as const) {
-        const text = json.slice(0, -1) + " ".repeat(length - json.length) + "}"
+        const text = json.padEnd(length)
         const bytes = new TextEncoder().encode(text)
         for (const headers of [{}, { "content-length": String(length) }]) {
           for (const cut of [5000, 8192]) {
