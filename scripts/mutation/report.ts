@@ -29,16 +29,17 @@ const cell = (code: string) => {
 export const write = async (
   sampled: ReadonlyArray<Mutant>,
   results: ReadonlyMap<string, Outcome>,
-  run: { readonly every: number; readonly seed: number; readonly total: number }
+  run: { readonly every: number; readonly seed: number; readonly all: ReadonlyArray<Mutant> }
 ) => {
+  const { all } = run
   const tried = sampled.flatMap((mutant) => {
     const outcome = results.get(keyOf(mutant))
     return outcome === undefined ? [] : [{ mutant, outcome }]
   })
-  const rowOf = (name: string, of: typeof tried) => {
+  const rowOf = (name: string, of: typeof tried, total: number) => {
     const count = (status: Outcome["status"]) => of.filter(({ outcome }) => outcome.status === status).length
     const [tests, types, survived] = [count("caught by a test"), count("caught by the type check"), count("survived")]
-    return `| ${name} | ${of.length} | ${tests} | ${types} | ${survived} | ${percent(tests + types, of.length)} |`
+    return `| ${name} | ${of.length} of ${total} | ${tests} | ${types} | ${survived} | ${percent(tests + types, of.length)} |`
   }
   const folders = [...new Set(tried.map(({ mutant }) => mutant.folder))].sort()
   const survivors = tried.filter(({ outcome }) => outcome.status === "survived").map(({ mutant }) => mutant)
@@ -50,8 +51,8 @@ export const write = async (
     "A mutant is the source with one small change: a condition negated, a call or a block removed, a text emptied. A test or the type check has to fail with it; else that code is unguarded.",
     `Written by \`npm run test:mutation\`, which explains itself in [run.ts](run.ts). ${
       run.every === 1
-        ? `All ${run.total} mutants of \`src\`.`
-        : `A sample: every ${run.every}th of the ${run.total} mutants of \`src\` in the order of the source, beginning with number ${run.seed} (\`--every ${run.every} --seed ${run.seed}\`); ${tried.length} tried.`
+        ? `All ${all.length} mutants of \`src\`.`
+        : `A sample: at most every ${run.every}th of the ${all.length} mutants of \`src\` in the order of the source, beginning with number ${run.seed} (\`--every ${run.every} --seed ${run.seed}\`); the table tells how many of each folder were tried.`
     } Tests that start processes and a few slow ones take no part ([tests.ts](tests.ts)). A mutant whose tests never end counts as caught.`,
     "## Score",
     [
@@ -60,10 +61,11 @@ export const write = async (
       ...folders.map((folder) =>
         rowOf(
           folder,
-          tried.filter(({ mutant }) => mutant.folder === folder)
+          tried.filter(({ mutant }) => mutant.folder === folder),
+          all.filter((mutant) => mutant.folder === folder).length
         )
       ),
-      rowOf("**all**", tried)
+      rowOf("**all**", tried, all.length)
     ].join("\n"),
     "## Survivors",
     "Each with the reason why it is left, from [reasons.ts](reasons.ts).",

@@ -7,7 +7,7 @@ export interface Task {
   /** Empty: none is switched on, and coverage is written. */
   readonly mutant: string
   /** Files with the ids of the tests to run, in this order; all of a file's without. */
-  readonly specifications: ReadonlyArray<{ readonly file: string; readonly tests?: ReadonlyArray<string> }>
+  readonly specifications: ReadonlyArray<{ readonly file: string; readonly tests?: ReadonlyArray<string> | undefined }>
 }
 
 export interface Result {
