@@ -8,8 +8,8 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
-    // One a core: by default, a core is left to Vitest itself.
-    maxWorkers: 2,
+    // More than two cores: many tests wait for processes.
+    maxWorkers: 3,
     projects: [
       {
         extends: true,

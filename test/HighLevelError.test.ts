@@ -63,20 +63,20 @@ describe("an error", () => {
   const { BadRequest, ReconnectRequired, TokenUnavailable, TransportFailure, Unauthorized, UnexpectedStatus } =
     HighLevelError
   it.each([
-    [new ReconnectRequired({ ...call, messages: [] }), true, "reconnect the location. Nothing else helps."],
-    [new TokenUnavailable({ ...call, messages: [], reason: "Refused" }), true, "somebody has to act"],
+    [new ReconnectRequired({ ...call, messages: [] }), true, "Ask the customer to reconnect the location."],
+    [new TokenUnavailable({ ...call, messages: [], reason: "Refused" }), true, "A retry does not help"],
     [new TokenUnavailable({ ...call, messages: [], reason: "Unreachable" }), false, "Try again later"],
-    [new Unauthorized({ ...response, status: 401 }), true, "then at the token"],
+    [new Unauthorized({ ...response, status: 401 }), true, "then check the token"],
     [new Unauthorized({ ...response, status: 401, reason: "InvalidToken" }), true, "use another one"],
     [new Unauthorized({ ...response, status: 401, reason: "MissingScope" }), true, "the scope conversations.write to"],
-    [new Unauthorized({ ...response, status: 401, reason: "WrongTokenType" }), true, "not of its agency"],
+    [new Unauthorized({ ...response, status: 401, reason: "WrongTokenType" }), true, "instead of its agency"],
     [new Unauthorized({ ...response, status: 401, reason: "GatewayTimeout" }), false, "the token is valid"],
     [new Unauthorized({ ...response, status: 401, reason: "NotFound" }), false, "no such conversation"],
     [new BadRequest({ ...response, status: 400 }), false, "not in that location"],
     [new BadRequest({ ...response, status: 400, reason: "NotFound" }), false, "no such conversation"],
     [new BadRequest({ ...response, status: 400, reason: "VersionHeader" }), true, "another API version"],
-    [new UnexpectedStatus({ ...response, status: 403 }), true, "The messages say why"],
-    [new UnexpectedStatus({ ...response, status: 404 }), false, "The messages say why"],
+    [new UnexpectedStatus({ ...response, status: 403 }), true, "Read the messages for the reason"],
+    [new UnexpectedStatus({ ...response, status: 404 }), false, "Read the messages for the reason"],
     [new UnexpectedStatus({ ...response, status: 503, reason: "MissingToken" }), false, "a proxy that drops"],
     [new UnexpectedStatus({ ...response, status: 503 }), false, "Try again later"],
     [new TransportFailure({ ...call, cause: "" }), false, "Try again later"]
