@@ -9,6 +9,7 @@ import { createWriteStream, mkdirSync, mkdtempSync, readFileSync, rmSync, writeF
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
+mkdirSync("bench/results", { recursive: true })
 const sizes = process.argv.slice(2).map(Number)
 const directory = mkdtempSync(join(tmpdir(), "bulk-"))
 
@@ -28,12 +29,14 @@ const inputOf = async (size: number) => {
   return path
 }
 
-/** The most memory the process has had resident so far, in bytes. */
-const peakOf = (pid: number) => {
+/** The resident memory of a process and its peak so far, in megabytes; none once it has ended. */
+const memoryOf = (pid: number) => {
   try {
-    return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024
+    const status = readFileSync(`/proc/${pid}/status`, "utf8")
+    const megabytes = (key: string) => (Number(new RegExp(`${key}:\\s+(\\d+) kB`).exec(status)?.[1] ?? 0) * 1024) / 1e6
+    return { resident: megabytes("VmRSS"), peak: megabytes("VmHWM") }
   } catch {
-    return 0
+    return undefined
   }
 }
 
@@ -54,10 +57,20 @@ const run = async (size: number, input: string, journal: string) => {
     }
   )
   let peak = 0
+  let outcomes = 0
+  const memory: Array<{ readonly outcomes: number; readonly megabytes: number }> = []
   let stderr = ""
-  child.stdout.resume()
+  child.stdout.on("data", (chunk: Buffer) => {
+    for (const byte of chunk) if (byte === 10) outcomes++
+  })
   child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text))
-  const timer = setInterval(() => (peak = Math.max(peak, peakOf(child.pid ?? 0))), 50)
+  const timer = setInterval(() => {
+    const now = memoryOf(child.pid ?? 0)
+    if (now === undefined) return
+    peak = Math.max(peak, now.peak)
+    // A hundred points, however long the job.
+    if (outcomes >= (memory.length * size) / 100) memory.push({ outcomes, megabytes: Number(now.resident.toFixed(1)) })
+  }, 50)
   const [code] = await once(child, "close")
   clearInterval(timer)
   const seconds = (performance.now() - startedAt) / 1000
@@ -69,7 +82,8 @@ const run = async (size: number, input: string, journal: string) => {
     skipped: summary.skipped,
     seconds: Number(seconds.toFixed(1)),
     perSecond: Math.round(size / seconds),
-    peakMegabytes: Number((peak / 1e6).toFixed(1))
+    peakMegabytes: Number(peak.toFixed(1)),
+    memory
   }
 }
 
@@ -79,12 +93,12 @@ for (const size of sizes.length > 0 ? sizes : [10_000, 100_000, 1_000_000]) {
   const journal = join(directory, `journal-${size}.ndjson`)
   for (const title of ["run", "run again"]) {
     const result = { title, ...(await run(size, input, journal)) }
-    console.log(JSON.stringify(result))
+    console.log(JSON.stringify({ ...result, memory: result.memory.length }))
     results.push(result)
+    // After each run, since the last ones take many minutes.
+    writeFileSync("bench/results/bulk.json", `${JSON.stringify(results)}\n`)
   }
 }
 server.kill()
 rmSync(directory, { recursive: true })
-console.table(results)
-mkdirSync("bench/results", { recursive: true })
-writeFileSync("bench/results/bulk.json", `${JSON.stringify(results, undefined, 2)}\n`)
+console.table(results, ["title", "updates", "code", "applied", "skipped", "seconds", "perSecond", "peakMegabytes"])

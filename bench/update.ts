@@ -3,8 +3,8 @@
  *
  * Every client is a process of its own, against one server on loopback; they take
  * turns, round by round, so that what disturbs the machine disturbs all of them.
- * The ratios are of figures of the same round. Writes results/update.json and the
- * picture of the README, results/update.svg.
+ * The ratios are of figures of the same round. Writes results/update.json;
+ * `npm run bench:pictures` draws it.
  */
 import { type ChildProcess, fork, spawn } from "node:child_process"
 import { once } from "node:events"
@@ -211,36 +211,9 @@ function medians(figures: Record<string, Spread>) {
   return Object.fromEntries(Object.entries(figures).map(([name, { median }]) => [name, median]))
 }
 
-const escaped = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;")
-
-const picture = () => {
-  const widest = Math.max(...results.map(({ cpuMicrosPerUpdate }) => cpuMicrosPerUpdate.maximum))
-  const scale = 400 / widest
-  const rows = results.map(({ cpuMicrosPerUpdate, name, ratioToUndici }, index) => {
-    const y = 44 + index * 26
-    const { maximum, median, minimum } = cpuMicrosPerUpdate
-    const color = name.startsWith("ours") ? "#2563eb" : "#9ca3af"
-    return [
-      `<text x="292" y="${y + 13}" font-size="12" text-anchor="end" fill="#111">${escaped(name)}</text>`,
-      `<rect x="300" y="${y}" width="${(median * scale).toFixed(1)}" height="18" fill="${color}"/>`,
-      `<line x1="${(300 + minimum * scale).toFixed(1)}" x2="${(300 + maximum * scale).toFixed(1)}" y1="${y + 9}" y2="${y + 9}" stroke="#111"/>`,
-      `<text x="${(306 + maximum * scale).toFixed(1)}" y="${y + 13}" font-size="12" fill="#111">${median.toFixed(0)} µs, ${ratioToUndici.median.toFixed(1)} x</text>`
-    ].join("\n")
-  })
-  const height = 70 + results.length * 26
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 820 ${height}" font-family="sans-serif">
-<rect width="820" height="${height}" fill="#fff"/>
-<text x="16" y="24" font-size="14" fill="#111">CPU per update, 32 at a time: median and range of ${rounds} rounds, and the ratio to raw undici</text>
-${rows.join("\n")}
-<text x="16" y="${height - 10}" font-size="11" fill="#555">node ${process.version.slice(1)}, loopback, the documented 200; user and system time of all threads of the client's process</text>
-</svg>
-`
-}
-
 const versionOf = (path: string): string => JSON.parse(readFileSync(join(directory, path), "utf8")).version
 
 mkdirSync(join(directory, "results"), { recursive: true })
-writeFileSync(join(directory, "results/update.svg"), picture())
 writeFileSync(
   join(directory, "results/update.json"),
   `${JSON.stringify(

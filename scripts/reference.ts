@@ -1,9 +1,9 @@
 /**
- * The API reference, from the JSDoc of every public module: build/reference.
- * Fails on a broken link, and on an export without a description.
+ * The site, build/reference: the guide, and the API reference from the JSDoc of every
+ * public module. Fails on a broken link, and on an export without a description.
  */
 import { spawnSync } from "node:child_process"
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 
 const output = "build/reference"
@@ -58,7 +58,7 @@ const home = "https://github.com/effect-highlevel/effect-highlevel/blob/main/"
 for (const page of ["README.md", "SECURITY.md", ...pages]) {
   const file = join(guide, page)
   const text = readFileSync(file, "utf8")
-  const title = /^# (.*)$/m.exec(text)?.[1] ?? page
+  const title = page === "contracts/README.md" ? "Contracts in detail" : (/^# (.*)$/m.exec(text)?.[1] ?? page)
   // A link to what is no page and no picture leads to the repository.
   const linked = text.replaceAll(
     /\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)/g,
@@ -119,6 +119,33 @@ for (const module of project.children ?? []) {
     if (!described.has(name)) problems.push(`${module.name}.${name}: no description`)
   }
 }
+
+// Every link within the site leads to a page, and to a part of it that exists.
+const decoded = (text: string) => decodeURIComponent(text.replaceAll("&amp;", "&"))
+const files = readdirSync(output, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".html"))
+const partsOf = new Map<string, ReadonlySet<string | undefined>>()
+const parts = (file: string) => {
+  const known = partsOf.get(file)
+  if (known !== undefined) return known
+  const found = new Set(
+    Array.from(readFileSync(file, "utf8").matchAll(/ id="([^"]+)"/g), ([, id]) => id && decoded(id))
+  )
+  partsOf.set(file, found)
+  return found
+}
+let links = 0
+for (const file of files) {
+  for (const [, link = ""] of readFileSync(join(output, file), "utf8").matchAll(/ (?:href|src)="([^"]+)"/g)) {
+    if (/^[a-z]+:/.test(link)) continue
+    links++
+    const [path = "", anchor = ""] = decoded(link).split("#")
+    const target = path === "" ? join(output, file) : join(output, file, "..", path.replace(/\?.*/, ""))
+    const isBroken = !existsSync(target) || (anchor !== "" && target.endsWith(".html") && !parts(target).has(anchor))
+    if (isBroken) problems.push(`${file}: ${link} leads nowhere`)
+  }
+}
 for (const problem of problems) console.error(problem)
-console.log(`${count} exports of ${modules.length} modules in ${output}, ${problems.length} problems`)
+console.log(
+  `${pages.length} pages, ${count} exports of ${modules.length} modules and ${links} links in ${output}, ${problems.length} problems`
+)
 process.exitCode = problems.length === 0 ? 0 : 1
