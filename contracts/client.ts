@@ -22,7 +22,7 @@ import {
 } from "effect-highlevel"
 import { Sandbox } from "effect-highlevel/testing"
 import type { Json } from "./documented/documentation.ts"
-import { defaultToken, type Interaction } from "./interaction.ts"
+import { defaultToken, type Interaction, requestOf } from "./interaction.ts"
 
 export type Transform = (client: HttpClient.HttpClient) => HttpClient.HttpClient
 
@@ -167,4 +167,31 @@ export const call = (
         : { read: jsonOf(result.failure) }
     )
   )
+}
+
+/** Changes the exchange of the interaction's own request, and no other. */
+export const exchanging =
+  (
+    interaction: Interaction,
+    exchange: (
+      request: HttpClientRequest.HttpClientRequest,
+      client: HttpClient.HttpClient
+    ) => ReturnType<HttpClient.HttpClient["execute"]>
+  ): Transform =>
+  (client) =>
+    HttpClient.make((request) =>
+      new URL(request.url).pathname === requestOf(interaction).path
+        ? exchange(request, client)
+        : client.execute(request)
+    )
+
+/** What the client makes of a response, without a server. */
+export const read = async (interaction: Interaction, response: Interaction["response"]): Promise<Json> => {
+  const { contentType = "application/json", status } = interaction
+  const text = typeof response === "string" ? response : JSON.stringify(response)
+  const headers = { "content-type": contentType }
+  const transform = exchanging(interaction, (request) =>
+    Effect.succeed(HttpClientResponse.fromWeb(request, new Response(text, { status, headers })))
+  )
+  return (await call(interaction, "http://localhost", transform)).read
 }

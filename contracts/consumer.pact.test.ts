@@ -2,30 +2,19 @@
  * Consumer side: the real client against Pact's mock server, and the contract that Pact
  * writes must be the committed one. `npm run contracts -- -u` accepts a change.
  */
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { assert, describe, expect, it } from "vitest"
-import { check } from "./check.ts"
+import { check, inFreshDirectory, itChecks } from "./check.ts"
 import type { Interaction } from "./interaction.ts"
 import * as Pact from "./pact.ts"
 
-/** A directory of its own: Pact merges into what it finds. */
-const inFreshDirectory = async <A>(use: (directory: string) => Promise<A>) => {
-  const directory = mkdtempSync(join(tmpdir(), "pacts-"))
-  try {
-    return await use(directory)
-  } finally {
-    rmSync(directory, { recursive: true })
-  }
-}
-
 describe.each(Pact.contracts)("$name", (contract) => {
-  const { interactions } = contract
+  const { interactions, name } = contract
 
-  it.each(interactions)("$operation: $description", (interaction) =>
-    inFreshDirectory((directory) => Pact.execute(Pact.make(contract, directory), interaction, check(interaction)))
-  )
+  for (const interaction of interactions) {
+    itChecks(interaction, { contract: name, side: "consumer" }, () =>
+      inFreshDirectory((directory) => Pact.execute(Pact.make(contract, directory), interaction, check(interaction)))
+    )
+  }
 
   const write = (order: ReadonlyArray<Interaction>) =>
     inFreshDirectory(async (directory) => {

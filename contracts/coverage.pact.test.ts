@@ -1,24 +1,23 @@
 /**
  * Every documented line is exercised by an interaction of the committed contract, by a
- * named test here, or is listed with the reason why not. The table in README.md is made
- * of what was exercised; `npm run contracts -- -u` writes it again.
+ * named test here, or is listed with the reason why not. coverage.md is made of
+ * what was exercised; `npm run contracts -- -u` writes it again.
  */
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
-import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientResponse from "effect/http/HttpClientResponse"
-import { Conversation, Conversations, HighLevelClient } from "effect-highlevel"
+import { Conversation } from "effect-highlevel"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { format, resolveConfig } from "prettier"
 import { assert, expect, it } from "vitest"
+import * as Client from "./client.ts"
 import * as Documentation from "./documented/documentation.ts"
+import type { JsonObject } from "./documented/documentation.ts"
+import { type DocumentedEvent, events, leftOut } from "./documented/messages.ts"
 import { sentBy } from "./interaction.ts"
+import * as Page from "./page.ts"
 import * as Pact from "./pact.ts"
 
 /** Documented lines that no interaction exercises. */
 const listed: Readonly<Record<string, string>> = {
+  ...leftOut,
   "200: planId": "of a paid app; nothing is done with it",
   ...Object.fromEntries(
     ["query", "versionId", "onTrial", "planId", "locationId"].map((name) => [
@@ -29,7 +28,8 @@ const listed: Readonly<Record<string, string>> = {
 }
 
 interface Line {
-  readonly operation: Documentation.OperationName
+  /** An operation, or the type of an event. */
+  readonly operation: string
   readonly line: string
   readonly documented: string
   readonly exercisedBy: ReadonlyArray<string>
@@ -110,34 +110,32 @@ const linesOf = (operation: Documentation.Operation): ReadonlyArray<Line> => {
   ]
 }
 
-/** The client reads a documented message type as what it is. */
-const readMessageType = (type: string) =>
-  Conversations.update({ conversationId: "c", locationId: "l" }).pipe(
-    Effect.provide(
-      HighLevelClient.layer({ token: Redacted.make("t") }).pipe(
-        Layer.provide(
-          Layer.succeed(
-            HttpClient.HttpClient,
-            HttpClient.make((request) =>
-              Effect.succeed(
-                HttpClientResponse.fromWeb(
-                  request,
-                  Response.json({ success: true, conversation: { lastMessageType: type } })
-                )
-              )
-            )
-          )
-        )
-      )
-    ),
-    Effect.map(({ conversation }) => conversation.lastMessageType),
-    Effect.runPromise
-  )
+const messages = Pact.messageContracts
+  .filter(({ name }) => name === "documented")
+  .flatMap((contract) => Pact.readMessages(contract))
+
+const linesOfEvent = ({ description, fields, type }: DocumentedEvent): ReadonlyArray<Line> => {
+  const line = (line: string, documented: string, holds: (contents: JsonObject) => boolean): Line => ({
+    operation: type,
+    line,
+    documented,
+    exercisedBy: messages
+      .filter(({ contents }) => contents.content["type"] === type && holds(contents.content))
+      .map(({ description }) => description)
+  })
+  return [
+    line(type, description, () => true),
+    ...fields.map((field) => line(field.name, text(field), (contents) => contents[field.name] !== undefined))
+  ]
+}
 
 const typeLines = Documentation.messageTypes.map((type): Line => {
   const test = `test: reads ${type}`
   it(test, async () => {
-    assert.strictEqual(await readMessageType(type), type)
+    const [update] = documented.flatMap((contract) => contract.interactions)
+    assert(update !== undefined)
+    const response = { success: true, conversation: { lastMessageType: type } }
+    expect(await Client.read(update, response)).toMatchObject(response)
   })
   const line = `200: conversation.lastMessageType ${type}`
   return { operation: "update", line, documented: "allowed value", exercisedBy: [`\`${test}\``] }
@@ -146,6 +144,7 @@ const typeLines = Documentation.messageTypes.map((type): Line => {
 const lines = Object.values(Documentation.operations)
   .flatMap(linesOf)
   .toSpliced(linesOf(Documentation.operations.update).length, 0, ...typeLines)
+  .concat(events.flatMap(linesOfEvent))
 const isExercised = ({ exercisedBy }: Line) => exercisedBy.length > 0
 
 it("every documented line is exercised, or listed with a reason", () => {
@@ -189,28 +188,22 @@ it.each(Pact.contracts)("$name: every interaction that is declared is in the con
   assert.deepStrictEqual(names(Pact.readCommitted(contract).interactions), names(contract.interactions))
 })
 
-it("the table in README.md shows it", async () => {
-  const file = join(import.meta.dirname, "README.md")
-  const readme = readFileSync(file, "utf8")
-  const [start, end] = ["<!-- coverage -->", "<!-- /coverage -->"]
-  assert.include(readme, start)
-  assert.include(readme, end)
+it("the page shows it", async () => {
   const by = ({ exercisedBy: [first, ...rest], line }: Line) =>
     first === undefined ? `not: ${listed[line]}` : rest.length === 0 ? first : `${first}, and ${rest.length} more`
-  const tables = Object.values(Documentation.operations).flatMap(({ name }) => {
+  const sections = [...new Set(lines.map(({ operation }) => operation))].flatMap((name) => {
     const own = lines.filter(({ operation }) => operation === name)
     return [
-      `### ${name}: ${own.length} documented lines, ${own.filter(isExercised).length} exercised`,
-      "",
-      "| line | documented as | exercised by |",
-      "| --- | --- | --- |",
-      own.map((line) => `| \`${line.line}\` | ${line.documented.replaceAll("|", "\\|")} | ${by(line)} |`).join("\n"),
-      ""
+      `## ${name}: ${own.length} documented lines, ${own.filter(isExercised).length} exercised`,
+      Page.table(
+        ["line", "documented as", "exercised by"],
+        own.map((line) => [`\`${line.line}\``, line.documented, by(line)])
+      )
     ]
   })
-  const total = `${lines.length} documented lines, ${lines.filter(isExercised).length} exercised.`
-  const before = readme.slice(0, readme.indexOf(start) + start.length)
-  const after = readme.slice(readme.indexOf(end))
-  const text = [before, "", total, "", ...tables, after].join("\n")
-  await expect(await format(text, { ...(await resolveConfig(file)), parser: "markdown" })).toMatchFileSnapshot(file)
+  await Page.expectPage("coverage.md", [
+    "# Documentation coverage",
+    `${lines.length} documented lines, ${lines.filter(isExercised).length} exercised by the documented contract. Generated: see [README.md](README.md).`,
+    ...sections
+  ])
 })

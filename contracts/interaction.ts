@@ -33,6 +33,22 @@ export interface Interaction {
   readonly isLossless?: boolean | undefined
 }
 
+/** A message of a contract: what a webhook delivers. Its signature is no part of it. */
+export interface Message {
+  /** The type of the event. */
+  readonly operation: string
+  readonly description: string
+  /** Where it is documented, or was recorded. */
+  readonly comments: ReadonlyArray<string>
+  /** What makes the provider send it. */
+  readonly state: { readonly name: string; readonly params: JsonObject }
+  readonly contents: JsonObject
+  /** Dotted paths of the contents whose value is promised, and not just its type. */
+  readonly exact: ReadonlyArray<string>
+  /** Fields that the provider leaves out. Pact cannot say that, so the verification looks for them. */
+  readonly absent?: ReadonlyArray<string> | undefined
+}
+
 export const defaultToken = "sandbox-token"
 
 /** Ids with a dot are refused, each with the status in its name; any other id is that of a conversation. */

@@ -43,9 +43,9 @@ describe("contracts:live", () => {
     }
   })
 
-  it("finds no drift in documented answers, and sets back what it changed", async () => {
+  it("finds no drift in documented responses, and sets back what it changed", async () => {
     const { after, code, requests, stdout } = await against({ responses: "documented" })
-    assert.strictEqual(stdout, "Set back: unreadCount, starred\nNo drift: the answers are as documented.\n")
+    assert.strictEqual(stdout, "Set back: unreadCount, starred\nNo drift: the responses are as documented.\n")
     assert.strictEqual(code, 0)
     assert.deepInclude(after, { unreadCount: 1, starred: false })
     assert.deepStrictEqual(
@@ -54,16 +54,16 @@ describe("contracts:live", () => {
     )
   })
 
-  it("reports the drift of observed answers, types only, and what it could not set back", async () => {
+  it("reports the drift of observed responses, types only, and what it could not set back", async () => {
     const { after, code, stdout } = await against({ responses: "observed" })
     assert.strictEqual(code, 1)
     assert.include(stdout, "Set back: starred\n")
-    assert.include(stdout, "Could not set back, because the first answer did not show it: unreadCount\n")
+    assert.include(stdout, "Could not set back, because the first response did not show it: unreadCount\n")
     for (const line of [
-      "traceId: not documented, answered as string",
-      "conversation.lastMessageType: documented as string, answered as number",
-      "conversation.unreadCount: documented as number, not answered",
-      "conversation.dateAdded: not documented, answered as string"
+      "traceId: not documented, received as string",
+      "conversation.lastMessageType: documented as string, received as number",
+      "conversation.unreadCount: documented as number, missing",
+      "conversation.dateAdded: not documented, received as string"
     ]) {
       assert.include(stdout, line)
     }

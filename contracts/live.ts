@@ -3,8 +3,8 @@
  *
  *     HIGHLEVEL_TOKEN=… HIGHLEVEL_LOCATION_ID=… HIGHLEVEL_CONVERSATION_ID=… npm run contracts:live
  *
- * Reads what an update of nothing answers, updates `unreadCount` and `starred`,
- * sets back what the first answer showed, and reports where the answers differ
+ * Reads the response to an update of nothing, updates `unreadCount` and `starred`,
+ * sets back what the first response showed, and reports where the responses differ
  * from the contract. Values are never printed, only their types.
  *
  * Exit code: 0 no drift, 1 drift, 64 something is missing, else as `update`.
@@ -24,36 +24,36 @@ const names = ["HIGHLEVEL_TOKEN", "HIGHLEVEL_LOCATION_ID", "HIGHLEVEL_CONVERSATI
 
 const typeOf = (value: unknown) => (value === null ? "null" : Array.isArray(value) ? "array" : typeof value)
 
-/** How an object that was answered differs from the documented fields. */
-const driftOf = (path: string, fields: ReadonlyArray<Documentation.Field>, answered: Record<string, unknown>) => [
+/** How an object of a response differs from the documented fields. */
+const driftOf = (path: string, fields: ReadonlyArray<Documentation.Field>, received: Record<string, unknown>) => [
   ...fields.flatMap(({ allowedValues, name, type }) => {
-    if (!Object.hasOwn(answered, name)) return [`${path}${name}: documented as ${type}, not answered`]
-    const value = answered[name]
-    if (typeOf(value) !== type) return [`${path}${name}: documented as ${type}, answered as ${typeOf(value)}`]
+    if (!Object.hasOwn(received, name)) return [`${path}${name}: documented as ${type}, missing`]
+    const value = received[name]
+    if (typeOf(value) !== type) return [`${path}${name}: documented as ${type}, received as ${typeOf(value)}`]
     if (allowedValues !== undefined && !allowedValues.includes(String(value))) {
-      return [`${path}${name}: answered as a ${type} that is not among the ${allowedValues.length} documented values`]
+      return [`${path}${name}: received as a ${type} that is not among the ${allowedValues.length} documented values`]
     }
     return []
   }),
-  ...Object.keys(answered)
+  ...Object.keys(received)
     .filter((name) => fields.every((field) => field.name !== name))
-    .map((name) => `${path}${name}: not documented, answered as ${typeOf(answered[name])}`)
+    .map((name) => `${path}${name}: not documented, received as ${typeOf(received[name])}`)
 ]
 
 const drift = (body: unknown) => {
-  const answered: Record<string, unknown> = Object(body)
+  const received: Record<string, unknown> = Object(body)
   const { fields } = Documentation.responseOf("update", 200)
   const inside = fields.filter(({ name }) => name.includes("."))
   return [
     ...driftOf(
       "",
       fields.filter((field) => !inside.includes(field)),
-      answered
+      received
     ),
     ...driftOf(
       "conversation.",
       inside.map((field) => Object.assign({}, field, { name: field.name.replace("conversation.", "") })),
-      Object(answered["conversation"])
+      Object(received["conversation"])
     )
   ]
 }
@@ -68,7 +68,7 @@ const program = Effect.gen(function* () {
   const client = yield* HighLevelClient.make({
     token,
     baseUrl,
-    // The answers as they are on the wire, before anything is made of them.
+    // The responses as they are on the wire, before anything is made of them.
     transformClient: HttpClient.tap((response) =>
       response.status === 200
         ? Effect.map(response.json, (body) => drift(body).forEach((line) => found.add(line)))
@@ -96,7 +96,7 @@ const program = Effect.gen(function* () {
       )
       return Console.log(
         `Set back: ${Object.keys(shown).join(", ") || "nothing"}${
-          wrong.length > 0 ? `; the answer still shows another ${wrong.map(([name]) => name).join(", ")}` : ""
+          wrong.length > 0 ? `; the response still shows another ${wrong.map(([name]) => name).join(", ")}` : ""
         }`
       )
     }),
@@ -111,16 +111,17 @@ const program = Effect.gen(function* () {
 
   const lost = Object.keys(changes).filter((name) => !(name in shown))
   if (lost.length > 0) {
-    yield* Console.log(`Could not set back, because the first answer did not show it: ${lost.join(", ")}`)
+    yield* Console.log(`Could not set back, because the first response did not show it: ${lost.join(", ")}`)
   }
   for (const [name, value] of Object.entries(changes)) {
-    const answered = updated.conversation[name]
-    if (answered !== undefined && answered !== value) found.add(`conversation.${name}: updated, but answered unchanged`)
+    const received = updated.conversation[name]
+    if (received !== undefined && received !== value)
+      found.add(`conversation.${name}: updated, but unchanged in the response`)
   }
   yield* Console.log(
     found.size === 0
-      ? "No drift: the answers are as documented."
-      : [`${found.size} differences between the answers and the contract:`, ...found].join("\n  ")
+      ? "No drift: the responses are as documented."
+      : [`${found.size} differences between the responses and the contract:`, ...found].join("\n  ")
   )
   return found.size === 0 ? 0 : 1
 })

@@ -1,316 +1,374 @@
 /**
- * The contract bites: each mutant is a small betrayal that must be caught, the
- * sandbox's by the verification, the client's by the consumer tests.
+ * The contract bites: each mutant is a sandbox or a client with one wrong value, and must be
+ * caught, the sandbox by the verification, the client by the consumer tests.
  */
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as HttpClient from "effect/http/HttpClient"
+import * as Option from "effect/Option"
+import * as Headers from "effect/http/Headers"
+import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
-import { Conversations, HighLevelClient } from "effect-highlevel"
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import * as UrlParams from "effect/http/UrlParams"
+import { readdirSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { afterAll, assert, describe, it } from "vitest"
-import { defaultToken } from "./interaction.ts"
-import { check } from "./check.ts"
-import type * as Client from "./client.ts"
+import { check, checkMessage, inFreshDirectory } from "./check.ts"
+import * as Client from "./client.ts"
+import type { Json, JsonObject } from "./documented/documentation.ts"
+import { type Interaction, requestOf } from "./interaction.ts"
 import * as Pact from "./pact.ts"
 import * as Provider from "./provider.ts"
+import * as Webhooks from "./webhooks.ts"
 
-const [documented] = Pact.contracts
-assert(documented !== undefined)
+const [documented, observed] = Pact.contracts
+const [messageContract] = Pact.messageContracts
+assert(documented !== undefined && observed !== undefined && messageContract !== undefined)
+
+const interactionOf = (description: string) => {
+  const [found] = Pact.contracts.flatMap((contract) =>
+    contract.interactions
+      .filter((interaction) => interaction.description === description)
+      .map((interaction) => ({ contract, interaction }))
+  )
+  assert(found !== undefined, description)
+  return found
+}
+
+/** Wrong values, by the path of the field; `undefined` where it is missing. */
+type Wrong = Readonly<Record<string, ReadonlyArray<Json | undefined>>>
+
+/** Sets one value, where its parent exists. */
+const set = <A extends object>(object: A, path: string, value: Json | undefined): A => {
+  const changed = structuredClone(object)
+  const keys = path.split(".")
+  const last = keys.pop() ?? ""
+  const parent = keys.reduce<unknown>((inner, key) => Object(inner)[key], changed)
+  if (value === undefined) Reflect.deleteProperty(Object(parent), last)
+  else if (parent !== undefined) Reflect.set(Object(parent), last, value)
+  return changed
+}
 
 const caught: Array<{ mutant: string; "caught by": string }> = []
 afterAll(() => console.table(caught))
 
+/** A test for what is unchanged, which must pass, and one for each wrong value, which must fail. */
+const itCatches = (
+  subject: string,
+  wrong: Wrong,
+  failuresOf: (mutate: <A extends object>(object: A) => A) => Promise<ReadonlyArray<string>>
+) => {
+  it(`${subject}: nothing is wrong`, async () => assert.deepStrictEqual(await failuresOf((object) => object), []))
+  for (const [path, values] of Object.entries(wrong)) {
+    for (const value of values) {
+      const mutant = `${subject}: ${path} is ${value === undefined ? "missing" : JSON.stringify(value)}`
+      it(mutant, async () => {
+        const failures = await failuresOf((object) => set(object, path, value))
+        assert.isNotEmpty(failures)
+        caught.push({ mutant, "caught by": failures.join(", ") })
+      })
+    }
+  }
+}
+
+const failedIn = (verification: Provider.Verification) =>
+  [...verification].flatMap(([description, mismatches]) => (mismatches.length > 0 ? [description] : []))
+
+const failureOf = (test: Promise<void>): Promise<ReadonlyArray<string>> =>
+  test.then(
+    () => [],
+    () => ["the consumer test"]
+  )
+
+interface Sent {
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
 interface Responded {
   readonly status: number
   readonly contentType: string
-  readonly body: Record<string, unknown>
+  readonly body: object
 }
 
-const inBody =
-  (status: number, mutate: (body: Record<string, unknown>) => Record<string, unknown>) => (response: Responded) =>
-    response.status === status ? { ...response, body: mutate(response.body) } : response
+interface Changes {
+  readonly request?: (sent: Sent) => Sent
+  readonly response?: (responded: Responded) => Responded
+}
 
-const inConversation = (mutate: (conversation: Record<string, unknown>) => unknown) =>
-  inBody(200, (body) => ({ ...body, conversation: mutate(Object(body["conversation"])) }))
-
-const without = (name: string) => (object: Record<string, unknown>) =>
-  Object.fromEntries(Object.entries(object).filter(([key]) => key !== name))
-
-const responseMutants: ReadonlyArray<readonly [mutant: string, mutate: (response: Responded) => Responded]> = [
-  ["unchanged", (response) => response],
-  [
-    "200: unreadCount is renamed",
-    inConversation(({ unreadCount, ...rest }) => ({ ...rest, unread_count: unreadCount }))
-  ],
-  ["200: starred is a string", inConversation((conversation) => ({ ...conversation, starred: "true" }))],
-  ["200: unreadCount is a fraction", inConversation((conversation) => ({ ...conversation, unreadCount: 1.5 }))],
-  ["200: lastMessageDate is a number", inConversation((conversation) => ({ ...conversation, lastMessageDate: 1 }))],
-  ["200: lastMessageType is null", inConversation((conversation) => ({ ...conversation, lastMessageType: null }))],
-  ["200: locationId is missing", inConversation(without("locationId"))],
-  ["200: conversation is in an array", inConversation((conversation) => [conversation])],
-  ["200: success is false", inBody(200, (body) => ({ ...body, success: false }))],
-  ["200: success is missing", inBody(200, without("success"))],
-  [
-    "200: starred is not what was set",
-    inConversation(({ starred, ...rest }) => (starred === undefined ? rest : { ...rest, starred: !starred }))
-  ],
-  ["200: unreadCount is not what was set", inConversation((conversation) => ({ ...conversation, unreadCount: 7 }))],
-  ["200: the id of another conversation", inConversation((conversation) => ({ ...conversation, id: "another" }))],
-  ["200: the conversation is deleted", inConversation((conversation) => ({ ...conversation, deleted: true }))],
-  [
-    "200: lastMessageDate is no date",
-    inConversation((conversation) => ({ ...conversation, lastMessageDate: "today" }))
-  ],
-  ["422: only the first message", inBody(422, (body) => ({ ...body, message: [body["message"]].flat().slice(0, 1) }))],
-  ["200 becomes 201", (response) => (response.status === 200 ? { ...response, status: 201 } : response)],
-  ["200 is sent as HTML", (response) => ({ ...response, contentType: "text/html" })],
-  ["400: message is missing", inBody(400, without("message"))],
-  ["400: statusCode contradicts the status", inBody(400, (body) => ({ ...body, statusCode: 500 }))],
-  ["401 becomes 403", (response) => (response.status === 401 ? { ...response, status: 403 } : response)],
-  ["401: error is missing", inBody(401, without("error"))],
-  ["422: message is a string", inBody(422, (body) => ({ ...body, message: "Unprocessable Entity" }))],
-  ["422: message is an empty list", inBody(422, (body) => ({ ...body, message: [] }))]
-]
-
-/** The sandbox behind a proxy that changes its responses. */
-const behindProxy = (
-  sandbox: string,
-  mutate: (response: Responded) => Responded,
-  change: (headers: Record<string, string>, body: string) => string = (_, body) => body
+/** The verification of the sandbox behind a proxy that changes requests and responses. */
+const verify = (
+  contract: Pact.Contract,
+  interactions: ReadonlyArray<Interaction>,
+  { request: changeRequest = (sent) => sent, response: changeResponse = (responded) => responded }: Changes
 ) =>
-  new Promise<{ readonly url: string; readonly close: () => void }>((resolve) => {
-    const server = createServer(async (request, response) => {
+  Provider.withSandbox(contract, async (sandbox) => {
+    const proxy = createServer(async (request, response) => {
       const chunks: Array<Buffer> = []
       for await (const chunk of request) chunks.push(chunk)
       const { method = "GET", url } = request
-      const headers: Record<string, string> = Object.fromEntries(
-        ["authorization", "version", "accept", "content-type"].flatMap((name) => {
-          const value = request.headers[name]
-          return value === undefined ? [] : [[name, String(value)]]
-        })
-      )
-      const sent = change(headers, Buffer.concat(chunks).toString())
-      const responded = await fetch(`${sandbox}${url}`, {
-        method,
-        headers,
-        ...(method === "GET" ? {} : { body: sent })
+      const names = ["authorization", "version", "accept", "content-type"]
+      const { body, headers } = changeRequest({
+        headers: Object.fromEntries(
+          names.flatMap((name) => (request.headers[name] === undefined ? [] : [[name, String(request.headers[name])]]))
+        ),
+        body: Buffer.concat(chunks).toString()
       })
-      if (responded.headers.get("content-type")?.startsWith("application/json") !== true) {
-        response.writeHead(responded.status, { "content-type": "text/html" }).end(await responded.text())
-        return
-      }
-      const betray = method === "PUT" ? mutate : (response: Responded) => response
-      const { body, contentType, status } = betray({
+      const responded = await fetch(`${sandbox}${url}`, { method, headers, ...(method === "GET" ? {} : { body }) })
+      const changed = changeResponse({
         status: responded.status,
         contentType: responded.headers.get("content-type") ?? "",
         body: Object(await responded.json())
       })
-      response.writeHead(status, { "content-type": contentType }).end(JSON.stringify(body))
+      response.writeHead(changed.status, { "content-type": changed.contentType }).end(JSON.stringify(changed.body))
     })
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo
-      resolve({ url: `http://127.0.0.1:${port}`, close: () => (server.closeAllConnections(), server.close()) })
-    })
-  })
-
-describe("responses", () => {
-  it.each(responseMutants)("%s", async (mutant, mutate) => {
-    const verification = await Provider.withSandbox(documented, async (url) => {
-      const proxy = await behindProxy(url, mutate)
-      try {
-        // What a mutant is about: updates, and of one status where it names one.
-        const status = Number(/^\d{3}/.exec(mutant)?.[0])
-        return await Provider.verify(
-          documented,
-          proxy.url,
-          `${url}/_pact/provider-states`,
-          (interaction) =>
-            mutant === "unchanged" ||
-            (interaction.operation === "update" && (Number.isNaN(status) || interaction.status === status))
-        )
-      } finally {
-        proxy.close()
-      }
-    })
-    const failed = [...verification].flatMap(([description, mismatches]) =>
-      mismatches.length > 0 ? [description] : []
-    )
-    if (mutant === "unchanged") return assert.deepStrictEqual(failed, [])
-    assert.isNotEmpty(failed)
-    caught.push({ mutant, "caught by": `verification: ${failed.length} of ${verification.size} interactions` })
-  })
-})
-
-const setBody = (change: (body: Record<string, unknown>) => Record<string, unknown>) =>
-  HttpClient.mapRequest((request) => {
-    assert(request.body._tag === "Uint8Array")
-    const body: Record<string, unknown> = JSON.parse(new TextDecoder().decode(request.body.body))
-    return HttpClientRequest.bodyText(request, JSON.stringify(change(body)), "application/json")
-  })
-
-const requestMutants: ReadonlyArray<
-  readonly [mutant: string, transformClient: (client: HttpClient.HttpClient) => HttpClient.HttpClient]
-> = [
-  ["unchanged", (client) => client],
-  ["another method", HttpClient.mapRequest(HttpClientRequest.setMethod("POST"))],
-  ["another path", HttpClient.mapRequest((request) => HttpClientRequest.setUrl(request, `${request.url}/`))],
-  ["a query", HttpClient.mapRequest(HttpClientRequest.setUrlParam("locationId", "x"))],
-  ["another version", HttpClient.mapRequest(HttpClientRequest.setHeader("version", "2021-04-15"))],
-  ["another token", HttpClient.mapRequest(HttpClientRequest.bearerToken("other"))],
-  ["another scheme", HttpClient.mapRequest(HttpClientRequest.setHeader("authorization", "Basic sandbox-token"))],
-  ["another accept", HttpClient.mapRequest(HttpClientRequest.setHeader("accept", "text/html"))],
-  ["an extra body key", setBody((body) => ({ ...body, color: "red" }))],
-  ["a missing body key", setBody(without("starred"))],
-  ["a body value of another type", setBody((body) => ({ ...body, unreadCount: "1" }))],
-  ["no location", setBody(without("locationId"))],
-  ["feedback of another version", setBody((body) => ({ ...body, feedback: "positive" }))],
-  ["another conversation", HttpClient.mapRequest((request) => HttpClientRequest.setUrl(request, `${request.url}x`))]
-]
-
-describe("requests", () => {
-  it.each(requestMutants)("%s", async (mutant, transformClient) => {
-    const interaction = documented.interactions.find(({ description }) => description.includes("every field"))
-    assert(interaction !== undefined)
-    const { conversationId, locationId } = interaction.input
-    const directory = mkdtempSync(join(tmpdir(), "mutants-"))
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve))
+    const { port } = proxy.address() as AddressInfo
     try {
-      const failure = await Pact.execute(Pact.make(documented, directory), interaction, (baseUrl) =>
-        Effect.runPromise(
-          Conversations.update({
-            conversationId: String(conversationId),
-            locationId: String(locationId),
-            unreadCount: 1,
-            starred: true,
-            feedback: { rating: "good" }
-          }).pipe(
-            // What the client makes of the response is beside the point here.
-            Effect.ignore,
-            Effect.provide(
-              HighLevelClient.layer({
-                token: Redacted.make(interaction.token ?? defaultToken),
-                baseUrl,
-                transformClient,
-                retry: false
-              }).pipe(Layer.provide(FetchHttpClient.layer))
-            )
-          )
-        )
-      ).then(
-        () => undefined,
-        (error: Error) => error.message
-      )
-      if (mutant === "unchanged") return assert.isUndefined(failure)
-      assert.isString(failure)
-      // A failed test never lands in a contract.
-      assert.deepStrictEqual(readdirSync(directory), [])
-      caught.push({ mutant: `request: ${mutant}`, "caught by": "consumer test" })
+      const states = `${sandbox}/_pact/provider-states`
+      return failedIn(await Provider.verify(contract, `http://127.0.0.1:${port}`, states, interactions))
     } finally {
-      rmSync(directory, { recursive: true })
+      proxy.closeAllConnections()
+      proxy.close()
     }
   })
-})
 
-type Change = (headers: Record<string, string>, body: string) => string
+/** A sandbox that responds so to the request of an interaction. */
+const responses: Readonly<Record<string, Wrong>> = {
+  "a request to change every field of a conversation": {
+    status: [201],
+    contentType: ["text/html"],
+    "body.success": [false, undefined],
+    "body.conversation": [[], undefined],
+    "body.conversation.id": ["another"],
+    "body.conversation.locationId": [undefined],
+    "body.conversation.deleted": [true],
+    "body.conversation.unreadCount": [1.5, 7, undefined],
+    "body.conversation.starred": ["true", false],
+    "body.conversation.lastMessageDate": [1, "today"],
+    "body.conversation.lastMessageType": [null]
+  },
+  "any update of the conversation responds.400": { "body.message": [undefined], "body.statusCode": [500] },
+  "any update of the conversation responds.401": { status: [403], "body.error": [undefined] },
+  "an update that fails validation in two fields": {
+    "body.message": ["Unprocessable Entity", [], ["unreadCount must be a number"]]
+  },
+  "a request to read a conversation": {
+    "body.id": ["another"],
+    "body.unreadCount": ["1"],
+    "body.inbox": [undefined]
+  },
+  "a request to read the conversation responds.400": { status: [404] },
+  "a search in pages": {
+    "body.conversations": [[], undefined],
+    "body.conversations.0.id": [undefined],
+    "body.total": ["1"]
+  },
+  "an exchange of a code": {
+    "body.access_token": [undefined],
+    "body.refresh_token": [undefined],
+    "body.expires_in": ["86399"],
+    "body.userType": ["Company"]
+  },
+  "a wrong client secret": { status: [400] },
+  "a request for the token of an agency's location": { "body.access_token": [null], "body.locationId": [undefined] },
+  "a request for the locations in which the app is installed": {
+    "body.locations.0._id": [undefined],
+    "body.locations.0.isInstalled": ["true"],
+    "body.count": [undefined]
+  },
+  "a request for the locations of the agency responds.422": { "body.message": ["Unprocessable Entity"] }
+}
+
+describe("the sandbox responds", () => {
+  for (const [description, wrong] of Object.entries(responses)) {
+    const { contract, interaction } = interactionOf(description)
+    itCatches(description, wrong, (mutate) => verify(contract, [interaction], { response: mutate }))
+  }
+})
 
 /** A provider that does not look at a part of the request: to the sandbox, it is always as it should be. */
-const ignorances: ReadonlyArray<readonly [mutant: string, contract: Pact.Contract["name"], change: Change]> = [
+const ignorances: ReadonlyArray<readonly [part: string, description: string, change: (sent: Sent) => Sent]> = [
+  ["the Version", "the version is not known", (sent) => set(sent, "headers.version", "2021-07-28")],
+  ...["2021-07-28", "v3"].map(
+    (version) =>
+      [
+        `the form of feedback in ${version}`,
+        `a request to give feedback in the form of another version than ${version}`,
+        ({ body, headers }: Sent) => ({
+          headers,
+          body: body.replace(/"feedback":("positive"|\{.*?\})/, '"unreadCount":1')
+        })
+      ] as const
+  ),
   [
-    "the Version",
-    "observed",
-    (headers, body) => {
-      headers["version"] = "2021-07-28"
-      return body
-    }
+    "starred",
+    "a request to star a conversation",
+    ({ body, headers }) => ({ headers, body: body.replace(/,"starred":true/, "") })
   ],
   [
-    "the form of feedback",
-    "documented",
-    (headers, body) =>
-      body.replace(/"feedback":("positive"|\{.*?\})/, `"feedback":${headers["version"] === "v3" ? '"positive"' : "{}"}`)
-  ],
-  ["starred", "documented", (_, body) => body.replace(/,"starred":(true|false)/, "")]
+    "the client secret",
+    "a wrong client secret",
+    ({ body, headers }) => ({ headers, body: body.replace("wrong-secret", "sandbox-secret") })
+  ]
 ]
 
 describe("a provider ignores", () => {
-  for (const [mutant, name, change] of ignorances) {
-    it(mutant, async () => {
-      const contract = Pact.contracts.find((contract) => contract.name === name)
-      assert(contract !== undefined)
-      const verification = await Provider.withSandbox(contract, async (url) => {
-        const proxy = await behindProxy(url, (response) => response, change)
-        try {
-          return await Provider.verify(
-            contract,
-            proxy.url,
-            `${url}/_pact/provider-states`,
-            ({ operation }) => operation === "update"
-          )
-        } finally {
-          proxy.close()
-        }
-      })
-      const failed = [...verification.values()].filter((mismatches) => mismatches.length > 0)
-      assert.isNotEmpty(failed)
-      caught.push({
-        mutant: `provider ignores ${mutant}`,
-        "caught by": `verification: ${failed.length} of ${verification.size} interactions`
-      })
+  it.each(ignorances)("%s", async (part, description, request) => {
+    const { contract, interaction } = interactionOf(description)
+    assert.deepStrictEqual(await verify(contract, [interaction], { request }), [description])
+    caught.push({ mutant: `a provider ignores ${part}`, "caught by": description })
+  })
+})
+
+/** Changes what is sent for an interaction. The client gets the declared response, whatever Pact makes of the request. */
+const sending = (interaction: Interaction, mutate: <A extends object>(object: A) => A) =>
+  Client.exchanging(interaction, (request, client) => {
+    const { origin } = new URL(request.url)
+    const { headers: declared, path } = requestOf(interaction)
+    const { body } = request
+    const text = body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : ""
+    const contentType = declared["Content-Type"]
+    const isJson = contentType === "application/json"
+    const sent = mutate({
+      method: request.method,
+      path,
+      query: Object.fromEntries(request.urlParams),
+      headers: { ...request.headers },
+      body: isJson ? JSON.parse(text) : Object.fromEntries(new URLSearchParams(text))
     })
+    const changed = HttpClientRequest.makeWith(
+      sent.method,
+      `${origin}${sent.path}`,
+      UrlParams.fromInput(sent.query),
+      Option.none(),
+      Headers.fromInput(sent.headers),
+      HttpBody.empty
+    )
+    const written = isJson ? JSON.stringify(sent.body) : String(new URLSearchParams(sent.body))
+    return Effect.as(
+      client.execute(text === "" ? changed : HttpClientRequest.bodyText(changed, written, contentType)),
+      HttpClientResponse.fromWeb(request, Response.json(interaction.response, { status: interaction.status }))
+    )
+  })
+
+/** A client that sends so for an interaction. */
+const requests: Readonly<Record<string, Wrong>> = {
+  "a request to change every field of a conversation": {
+    method: ["POST"],
+    path: ["/conversations/another", "/conversations/tDtDnQdgm2LXpyiqYvZ6/"],
+    "query.locationId": ["another"],
+    "headers.version": ["2021-04-15"],
+    "headers.authorization": ["Bearer another", "Basic sandbox-token"],
+    "headers.accept": ["text/html"],
+    "body.color": ["red"],
+    "body.locationId": [undefined],
+    "body.starred": [undefined],
+    "body.unreadCount": ["1"],
+    "body.feedback": ["positive"]
+  },
+  "a request to read a conversation": { path: ["/conversations/another"], "headers.version": ["v3"] },
+  "a search of unread conversations": { "query.status": ["all"], "query.limit": ["20"], "query.color": ["red"] },
+  "an exchange of a code": {
+    "body.grant_type": ["refresh_token"],
+    "body.user_type": [undefined],
+    "body.redirect_uri": [undefined]
+  },
+  "a request for the token of an agency's location": {
+    "headers.authorization": ["Bearer another"],
+    "body.companyId": [undefined]
+  },
+  "a request for the locations in which the app is installed": {
+    "headers.version": ["v3"],
+    "query.appId": ["another"],
+    "query.isInstalled": ["false"]
+  }
+}
+
+describe("a client sends", () => {
+  for (const [description, wrong] of Object.entries(requests)) {
+    const { contract, interaction } = interactionOf(description)
+    itCatches(description, wrong, (mutate) =>
+      inFreshDirectory(async (directory) => {
+        const failures = await failureOf(
+          Pact.execute(Pact.make(contract, directory), interaction, (baseUrl) =>
+            Client.call(interaction, baseUrl, sending(interaction, mutate)).then(() => undefined)
+          )
+        )
+        // A failed test never lands in a contract.
+        if (failures.length > 0) assert.deepStrictEqual(readdirSync(directory), [])
+        return failures
+      })
+    )
   }
 })
 
 /** A client that misreads a response is one to which another response comes. */
-const reading = (mutate: (body: Record<string, unknown>) => Record<string, unknown>): Client.Transform =>
-  HttpClient.transformResponse(
-    Effect.flatMap((response) =>
+const reading = (interaction: Interaction, mutate: <A extends object>(object: A) => A) =>
+  Client.exchanging(interaction, (request, client) =>
+    Effect.flatMap(client.execute(request), (response) =>
       Effect.map(response.json, (body) =>
-        HttpClientResponse.fromWeb(response.request, Response.json(mutate(Object(body)), { status: response.status }))
+        HttpClientResponse.fromWeb(request, Response.json(mutate(Object(body)), { status: response.status }))
       )
     )
   )
 
-const misreadings: ReadonlyArray<readonly [mutant: string, description: string, transform: Client.Transform]> = [
-  ["nothing wrong", "an update that fails validation in two fields", reading((body) => body)],
-  ["no list of messages", "an update that fails validation in two fields", reading(without("message"))],
-  ["no message", "an update that fails validation in two fields", reading((body) => ({ ...body, message: [] }))],
-  ["no trace id", "a star is set", reading(without("traceId"))],
-  ["no camel case", "tokens come in camel case", reading(without("accessToken"))],
-  ["no snake case", "an exchange of a code", reading(without("access_token"))],
-  ["no items", "a conversation is found", reading((body) => ({ ...body, conversations: [{}] }))]
-]
+/** A client that reads so for an interaction. */
+const readings: Readonly<Record<string, Wrong>> = {
+  "an update that fails validation in two fields": { message: [[], undefined] },
+  "a request to change every field of a conversation": { "conversation.lastMessageBody": [undefined] },
+  "a conversation is starred": { traceId: [undefined] },
+  "a request to read a conversation": { type: [2] },
+  "a conversation is read": { lastMessageDate: [undefined] },
+  "a search without a filter": { total: [7] },
+  "a conversation is found": { conversations: [[{}]], "conversations.0.assignedTo": [undefined] },
+  "an exchange of a code": { access_token: [undefined] },
+  "tokens come in camel case": { accessToken: ["another"] },
+  "a location's token comes without a refresh token": { access_token: ["another"] },
+  "a request for the locations in which the app is installed": { "locations.0.name": [undefined] }
+}
 
 describe("a client reads", () => {
-  it.each(misreadings)("%s", async (mutant, description, transform) => {
-    const [found] = Pact.contracts.flatMap((contract) =>
-      contract.interactions
-        .filter((interaction) => interaction.description === description)
-        .map((interaction) => ({ contract, interaction }))
-    )
-    assert(found !== undefined)
-    const { contract, interaction } = found
-    const directory = mkdtempSync(join(tmpdir(), "mutants-"))
-    try {
-      const failure = await Pact.execute(
-        Pact.make(contract, directory),
-        interaction,
-        check(interaction, transform)
-      ).then(
-        () => undefined,
-        (error: Error) => error.message
+  for (const [description, wrong] of Object.entries(readings)) {
+    const { contract, interaction } = interactionOf(description)
+    itCatches(description, wrong, (mutate) =>
+      inFreshDirectory((directory) =>
+        failureOf(
+          Pact.execute(Pact.make(contract, directory), interaction, check(interaction, reading(interaction, mutate)))
+        )
       )
-      if (mutant === "nothing wrong") return assert.isUndefined(failure)
-      assert.isString(failure)
-      caught.push({ mutant: `client reads ${mutant}`, "caught by": "consumer test" })
-    } finally {
-      rmSync(directory, { recursive: true })
-    }
-  })
+    )
+  }
+})
+
+/** A webhook of the sandbox that has, or in which its receiver reads, such contents. */
+const webhooks: Readonly<Record<string, Wrong>> = {
+  "the unread count of a conversation changes": {
+    type: ["InboundMessage"],
+    id: ["another"],
+    unreadCount: ["0"],
+    starred: [undefined]
+  },
+  "a contact sends a message": { body: [undefined], dateAdded: ["today"] },
+  "a user sends a message": { attachments: [{}] },
+  "a location installs the app": { appId: [undefined], locationId: ["another"] },
+  "an agency uninstalls the app": { companyId: ["another"] }
+}
+
+describe.each(["sent", "read"])("a webhook is %s", (side) => {
+  for (const [description, wrong] of Object.entries(webhooks)) {
+    const messages = messageContract.messages.filter((message) => message.description === description)
+    itCatches(description, wrong, async (mutate) => {
+      const [message] = messages
+      assert(message !== undefined)
+      const send = async (): Promise<JsonObject> => mutate(Object(await Webhooks.produce(messageContract, message)))
+      return side === "sent"
+        ? failedIn(await Provider.verifyMessages(messageContract, send, messages))
+        : inFreshDirectory((directory) =>
+            failureOf(
+              Pact.executeMessage(Pact.make(messageContract, directory), message, checkMessage(message, mutate))
+            )
+          )
+    })
+  }
 })

@@ -29,7 +29,7 @@ type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly 
 const read = async (url: URL): Promise<Json> => {
   if (url.protocol === "file:") return JSON.parse(await readFile(url, "utf8"))
   const response = await fetch(url)
-  if (!response.ok) throw new Error(`${url.href} answers ${response.status}`)
+  if (!response.ok) throw new Error(`${url.href} responds with ${response.status}`)
   return response.json()
 }
 

@@ -2,10 +2,12 @@
 import { Matchers, Pact } from "@pact-foundation/pact"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import type { Json } from "./documented/documentation.ts"
+import type { Json, JsonObject } from "./documented/documentation.ts"
 import { interactions as documented, ours } from "./documented/interactions.ts"
-import { anyId, type Interaction, requestOf } from "./interaction.ts"
+import { messages as documentedMessages } from "./documented/messages.ts"
+import { anyId, type Interaction, type Message, requestOf } from "./interaction.ts"
 import { interactions as observed } from "./observed/interactions.ts"
+import { messages as observedMessages } from "./observed/messages.ts"
 
 export interface Contract {
   readonly name: "documented" | "observed"
@@ -21,10 +23,24 @@ export const contracts: ReadonlyArray<Contract> = [
   { name: "observed", provider: "highlevel-api-observed", interactions: observed }
 ]
 
-const fileOf = ({ provider }: Contract) => `${consumer}-${provider}.json`
+/** What webhooks deliver, as messages. */
+export interface MessageContract {
+  readonly name: "documented" | "observed"
+  readonly provider: string
+  readonly messages: ReadonlyArray<Message>
+}
+
+export const messageContracts: ReadonlyArray<MessageContract> = [
+  { name: "documented", provider: "highlevel-webhooks", messages: documentedMessages },
+  { name: "observed", provider: "highlevel-webhooks-observed", messages: observedMessages }
+]
+
+export type Provided = Pick<Contract, "provider">
+
+const fileOf = ({ provider }: Provided) => `${consumer}-${provider}.json`
 
 /** The contract that is committed, reviewed and published. */
-export const committed = (contract: Contract) => join(import.meta.dirname, "pacts", fileOf(contract))
+export const committed = (contract: Provided) => join(import.meta.dirname, "pacts", fileOf(contract))
 
 export interface PactInteraction {
   readonly description: string
@@ -38,16 +54,27 @@ export interface PactInteraction {
   readonly response: { readonly status: number; readonly body?: { readonly content: unknown } }
 }
 
-export const readCommitted = (contract: Contract): { readonly interactions: ReadonlyArray<PactInteraction> } =>
-  JSON.parse(readFileSync(committed(contract), "utf8"))
+export interface PactMessage {
+  readonly description: string
+  readonly contents: { readonly content: JsonObject }
+}
+
+/** The committed contract. */
+export const read = <A extends { readonly description: string }>(
+  contract: Provided
+): { readonly interactions: ReadonlyArray<A> } => JSON.parse(readFileSync(committed(contract), "utf8"))
+
+export const readCommitted = (contract: Contract) => read<PactInteraction>(contract)
+
+export const readMessages = (contract: MessageContract) => read<PactMessage>(contract).interactions
 
 /** What Pact wrote in a run, without the versions of Pact, which say nothing about the contract. */
-export const written = (contract: Contract, directory: string) => {
+export const written = (contract: Provided, directory: string) => {
   const { metadata, ...pact } = JSON.parse(readFileSync(join(directory, fileOf(contract)), "utf8"))
   return `${JSON.stringify({ ...pact, metadata: { pactSpecification: metadata.pactSpecification } }, null, 2)}\n`
 }
 
-export const make = ({ provider }: Contract, directory: string) =>
+export const make = ({ provider }: Provided, directory: string) =>
   new Pact({ consumer, provider, dir: directory, logLevel: "warn" })
 
 type Matcher = ReturnType<typeof Matchers.string>
@@ -117,7 +144,11 @@ export const execute = (
           token === undefined
             ? {}
             : {
-                Authorization: Matchers.fromProviderState(`Bearer \${${token}}`, String(headers.Authorization))
+                Authorization: {
+                  ...Matchers.fromProviderState(`Bearer \${${token}}`, String(headers.Authorization)),
+                  // By default, any token would do.
+                  "pact:matcher:type": "equality"
+                }
               }
         request.headers({ ...headers, ...authorization })
         if (Object.keys(query).length > 0) request.query(texts(query))
@@ -148,4 +179,19 @@ export const execute = (
     })
     .executeTest((server) => call(server.url))
     .then(() => undefined)
+}
+
+/** Hands the contents of one message to its receiver. */
+export const executeMessage = async (
+  pact: Pact,
+  { comments, contents, description, exact, state }: Message,
+  receive: (contents: JsonObject) => Promise<void>
+): Promise<void> => {
+  const added = pact.addAsynchronousInteraction().given(state.name, state.params)
+  for (const comment of comments) added.comment(comment)
+  await added
+    .expectsToReceive(description, (message) => {
+      message.withJSONContent(matched(contents, (path) => exact.includes(path)))
+    })
+    .executeTest((message) => receive(Object(message.contents.content)))
 }

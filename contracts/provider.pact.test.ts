@@ -1,5 +1,6 @@
 /** Provider side: the shipped sandbox honours the committed contracts, each in its mode. */
 import { assert, beforeAll, describe, expect, it } from "vitest"
+import { itChecks } from "./check.ts"
 import * as Pact from "./pact.ts"
 import * as Provider from "./provider.ts"
 
@@ -16,9 +17,11 @@ describe.each(Pact.contracts)("$name", (contract) => {
     assert.strictEqual(verification.size, Pact.readCommitted(contract).interactions.length)
   })
 
-  it.each(contract.interactions)("$operation: $description", ({ description }) => {
-    expect(verification.get(description)).toEqual([])
-  })
+  for (const interaction of contract.interactions) {
+    itChecks(interaction, { contract: contract.name, side: "provider" }, () => {
+      expect(verification.get(interaction.description)).toEqual([])
+    })
+  }
 
   it("an unknown provider state fails, and is not passed over", async () => {
     await Provider.withSandbox(contract, async (url) => {

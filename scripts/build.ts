@@ -1,13 +1,15 @@
 /** dist: a module per source file with types and maps, and the command line in one file. */
 import { build } from "esbuild"
 import { execFileSync } from "node:child_process"
-import { chmodSync, rmSync } from "node:fs"
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { bundledPackages, licences } from "./licences.ts"
 
 rmSync("dist", { recursive: true, force: true })
 execFileSync("tsc", ["-p", "tsconfig.build.json"], { stdio: "inherit" })
 
 // Bundled, so that it starts fast and an operator needs nothing but Node.
-await build({
+const { metafile } = await build({
+  metafile: true,
   entryPoints: ["src/cli/main.ts"],
   outdir: "dist/cli",
   bundle: true,
@@ -24,3 +26,11 @@ await build({
   }
 })
 chmodSync("dist/cli/main.js", 0o755)
+const packages = bundledPackages(metafile)
+writeFileSync(
+  "dist/cli/THIRD-PARTY-LICENSES.txt",
+  `The command of effect-highlevel contains code of these packages.\n\n${licences(packages)}`
+)
+// For check:package, which looks whether each of them is named in the tarball.
+mkdirSync("build", { recursive: true })
+writeFileSync("build/bundled.json", JSON.stringify(packages))

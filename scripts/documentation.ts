@@ -1,28 +1,31 @@
 /**
- * Writes every example of the documentation (the ```ts fences of JSDoc, README.md
- * and AGENTS.md) as a test into build/documentation, where it is type-checked and
- * run. A line `expression // => value` is an assertion.
+ * Writes every example of the documentation (the ```ts fences of README.md, AGENTS.md,
+ * docs/*.md and JSDoc) as a test into build/documentation, where it is type-checked and
+ * run. A line `expression // => value` is an assertion. A fence with a file name,
+ * ```ts first.ts, is a whole file: it is type-checked as it stands.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { basename, join } from "node:path"
+import { join } from "node:path"
 
 const output = "build/documentation"
 
-const sources = [
-  "README.md",
-  "AGENTS.md",
-  ...readdirSync("src", { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".ts"))
-    .map((file) => join("src", file))
+const filesIn = (directory: string, ending: string) =>
+  readdirSync(directory, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(ending))
+    .map((file) => join(directory, file))
     .toSorted()
-]
+
+const sources = ["README.md", "AGENTS.md", ...filesIn("docs", ".md"), ...filesIn("src", ".ts")]
 
 const fences = (file: string) => {
   const text = readFileSync(file, "utf8")
-  const fence = file.endsWith(".md") ? /^```ts\n([\s\S]*?)^```$/gm : /^ *\* ```ts\n([\s\S]*?)^ *\* ```$/gm
-  return Array.from(text.matchAll(fence), (match) => ({
-    line: text.slice(0, match.index).split("\n").length,
-    code: file.endsWith(".md") ? (match[1] ?? "") : (match[1] ?? "").replaceAll(/^ *\* ?/gm, "")
+  const fence = file.endsWith(".md")
+    ? /^```ts(?: (\S+))?\n([\s\S]*?)^```$/gm
+    : /^ *\* ```ts(?: (\S+))?\n([\s\S]*?)^ *\* ```$/gm
+  return Array.from(text.matchAll(fence), ({ 1: name, 2: code = "", index }) => ({
+    name,
+    line: text.slice(0, index).split("\n").length,
+    code: file.endsWith(".md") ? code : code.replaceAll(/^ *\* ?/gm, "")
   }))
 }
 
@@ -53,8 +56,10 @@ rmSync(output, { recursive: true, force: true })
 mkdirSync(output, { recursive: true })
 let count = 0
 for (const file of sources) {
-  for (const { code, line } of fences(file)) {
-    writeFileSync(join(output, `${basename(file, ".ts")}.${line}.test.ts`), test(`${file}:${line}`, code))
+  const page = file.replaceAll(/[\\/]/g, "-")
+  for (const { code, line, name } of fences(file)) {
+    if (name === undefined) writeFileSync(join(output, `${page}.${line}.test.ts`), test(`${file}:${line}`, code))
+    else writeFileSync(join(output, `${page}.${name}`), code)
     count++
   }
 }

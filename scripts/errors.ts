@@ -1,5 +1,5 @@
 /**
- * Writes the table of errors into README.md and AGENTS.md, from the code: each class,
+ * Writes the table of errors into docs/errors.md and AGENTS.md, from the code: each class,
  * whether it is transient, whether something was applied, and what to do. With
  * `--check` it fails where a page is out of date.
  */
@@ -89,7 +89,7 @@ const text = [
 ].join("\n")
 
 let isStale = false
-for (const page of ["README.md", "AGENTS.md"]) {
+for (const page of ["docs/errors.md", "AGENTS.md"]) {
   const before = readFileSync(page, "utf8")
   const after = before.replace(/(<!-- errors -->\n)[\s\S]*?(<!-- \/errors -->)/, `$1\n${text}\n\n$2`)
   if (!after.includes(text)) throw new Error(`${page} has no place for the table: <!-- errors --> … <!-- /errors -->`)

@@ -10,13 +10,15 @@ import { join } from "node:path"
 const run = (command: string, args: ReadonlyArray<string>, cwd = ".") =>
   execFileSync(command, [...args], { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })
 
+const { devDependencies, version } = JSON.parse(readFileSync("package.json", "utf8"))
+const peer = devDependencies["@effect/platform-node"]
 const directory = mkdtempSync(join(tmpdir(), "effect-highlevel-"))
 try {
   const [packed] = JSON.parse(run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", directory]))
   const files: ReadonlyArray<string> = packed.files.map((file: { readonly path: string }) => file.path)
   const unexpected = files.filter(
     (file) =>
-      !/^(src|dist|contracts\/pacts)\/|^contracts\/README\.md$|^(README|AGENTS|CHANGELOG|LICENSE|package)(\.md|\.json)?$/.test(
+      !/^(src|dist|examples|contracts\/pacts)\/|^contracts\/README\.md$|^docs\/[a-z-]+\.md$|^docs\/README\.md$|^(README|AGENTS|CHANGELOG|LICENSE|package)(\.md|\.json)?$/.test(
         file
       )
   )
@@ -26,7 +28,11 @@ try {
     "dist/testing/index.js",
     "contracts/pacts/effect-highlevel-highlevel-api.json",
     "dist/cli/main.js",
+    "dist/cli/THIRD-PARTY-LICENSES.txt",
+    "examples/quickstart.ts",
+    "CHANGELOG.md",
     "README.md",
+    "docs/README.md",
     "LICENSE"
   ].filter((file) => !files.includes(file))
   if (unexpected.length + missing.length > 0) {
@@ -62,7 +68,23 @@ try {
   const command = run("npx", ["--no-install", "effect-highlevel", "--version"], consumer).trim()
   console.log(`a consumer runs: ${updated}; ${command}`)
 
-  const { version } = JSON.parse(readFileSync("package.json", "utf8"))
+  const installed = join(consumer, "node_modules/effect-highlevel")
+  // Node runs no TypeScript below node_modules: an example is copied, as a reader does.
+  run("npm", ["install", "--no-save", ...quiet, tarball, `@effect/platform-node@${peer}`], consumer)
+  cpSync(join(installed, "examples/quickstart.ts"), join(consumer, "quickstart.ts"))
+  run(process.execPath, ["quickstart.ts"], consumer)
+  console.log("a consumer runs: examples/quickstart.ts")
+
+  const licences = readFileSync(join(installed, "dist/cli/THIRD-PARTY-LICENSES.txt"), "utf8")
+  const bundled: ReadonlyArray<string> = JSON.parse(readFileSync("build/bundled.json", "utf8"))
+  if (bundled.length === 0) throw new Error("The command is said to contain no package")
+  for (const folder of bundled) {
+    const { name, version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
+    const [, text = ""] = licences.split(`\n${name} ${version} (`)
+    if (!/copyright/i.test(text.slice(0, 500))) throw new Error(`The command contains ${name}, not its licence`)
+  }
+  console.log(`the command ships the licences of ${bundled.length} packages`)
+
   if (packed.version !== version) throw new Error("The tarball is of another version")
 } finally {
   rmSync(directory, { recursive: true, force: true })

@@ -35,7 +35,46 @@ writeFileSync(
   JSON.stringify({ extends: "../../tsconfig.json", compilerOptions: { types: [] }, include: ["."], exclude: ["cli"] })
 )
 
+// The guide beside the reference, in the order of its index and with one search: TypeDoc names a page by its `title`.
+const guide = "build/guide"
+rmSync(guide, { recursive: true, force: true })
+for (const folder of ["docs", "examples", "bench/results"]) cpSync(folder, join(guide, folder), { recursive: true })
+for (const file of [
+  "README.md",
+  "CONTRIBUTING.md",
+  "CHANGELOG.md",
+  "SECURITY.md",
+  "AGENTS.md",
+  "LICENSE",
+  "contracts/README.md"
+])
+  cpSync(file, join(guide, file))
+const inOrder = Array.from(
+  readFileSync("docs/README.md", "utf8").matchAll(/\]\(([a-z-]+\.md)/g),
+  ([, page]) => `docs/${page}`
+)
+const pages = [...new Set(["docs/README.md", ...inOrder]), "contracts/README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+const home = "https://github.com/effect-highlevel/effect-highlevel/blob/main/"
+for (const page of ["README.md", "SECURITY.md", ...pages]) {
+  const file = join(guide, page)
+  const text = readFileSync(file, "utf8")
+  const title = /^# (.*)$/m.exec(text)?.[1] ?? page
+  // A link to what is no page and no picture leads to the repository.
+  const linked = text.replaceAll(
+    /\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)/g,
+    (link, to: string, anchor = "") => {
+      const target = join(page, "..", to)
+      return pages.includes(target) || /\.(svg|png)$/.test(target) ? link : `](${home}${target}${anchor})`
+    }
+  )
+  writeFileSync(
+    file,
+    page === "README.md" ? linked : `---\ntitle: ${JSON.stringify(title)}\ngroup: Guide\n---\n${linked}`
+  )
+}
+
 const options = {
+  readme: join(guide, "README.md"),
   options: "scripts/reference/typedoc.json",
   tsconfig: join(sources, "tsconfig.json"),
   basePath: sources,
@@ -47,6 +86,7 @@ const { status } = spawnSync(
   [
     "scripts/reference/node_modules/typedoc/bin/typedoc",
     ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]),
+    ...pages.flatMap((page) => ["--projectDocuments", join(guide, page)]),
     ...modules.map(({ source }) => join(sources, source))
   ],
   { stdio: "inherit" }

@@ -10,3 +10,7 @@ const lock = JSON.parse(readFileSync("package-lock.json", "utf8"))
 lock.version = version
 lock.packages[""].version = version
 writeFileSync("package-lock.json", `${JSON.stringify(lock, undefined, 2)}\n`)
+
+for (const file of ["examples/contracts/package.json", "contracts/README.md"]) {
+  writeFileSync(file, readFileSync(file, "utf8").replace(/(?<="effect-highlevel": ")[\d.]+(?=")/, version))
+}

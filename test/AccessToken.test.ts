@@ -4,7 +4,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { AccessToken, Conversations, HighLevelClient } from "effect-highlevel"
+import { AccessToken, Conversations, HighLevelClient, RateLimiter } from "effect-highlevel"
 import { answering, ids, token } from "./harness.ts"
 
 const ok = JSON.stringify({ success: true, conversation: {} })
@@ -27,6 +27,31 @@ describe("a static token", () => {
       const http = answering(200, ok)
       yield* updateWith(one(Redacted.make(`  ${token}\r\n`)), http)
       assert.strictEqual(http.requests[0]?.headers["authorization"], `Bearer ${token}`)
+    })
+  )
+
+  it.effect("has a rate limit of its own, or that of the app that the client names", () =>
+    Effect.gen(function* () {
+      const apps: Array<string> = []
+      const rateLimiter = Layer.succeed(RateLimiter.RateLimiter, {
+        ...RateLimiter.unlimited,
+        acquire: (bucket, options) => {
+          apps.push(bucket.app)
+          return RateLimiter.unlimited.acquire(bucket, options)
+        }
+      })
+      const update = (text: string, options?: HighLevelClient.Options) =>
+        Effect.provide(updateWith(one(Redacted.make(text)), answering(200, ok), options), rateLimiter)
+      yield* update(token)
+      yield* update(token)
+      yield* update("another-token")
+      yield* update(token, { app: "app" })
+      const [first, second, other, named] = apps
+      assert.match(String(first), /^token-\d+$/)
+      assert.strictEqual(second, first)
+      assert.match(String(other), /^token-\d+$/)
+      assert.notStrictEqual(other, first)
+      assert.strictEqual(named, "app")
     })
   )
 

@@ -43,7 +43,7 @@ describe("effect-highlevel mark-read", () => {
       for (const args of [[], ["--json"], ["--recheck"]]) {
         const { code, stderr, stdout } = yield* run(...args)
         assert.deepStrictEqual([code, stdout], [64, ""])
-        assert.include(stderr, "Give --yes to mark conversations as read without being asked, or --dry-run.")
+        assert.include(stderr, "Pass --yes to skip the confirmation, or --dry-run.")
       }
       assert.deepStrictEqual(yield* (yield* Sandbox.Sandbox).requests, [])
     }).pipe(Effect.provide(sandbox()))
@@ -196,11 +196,11 @@ describe("what mark-read asks", () => {
   it("says when the day's requests do not suffice, and when HighLevel does not count", () => {
     assert.deepStrictEqual(text({ daily: 100 }), [
       "This takes about 50 min 20 s and about 30,300 requests of the 100 left today.",
-      "That is more than is left: run the same command again tomorrow for the rest."
+      "That is more than today's remaining requests: run the same command again tomorrow."
     ])
     assert.strictEqual(
       InboxPlan.text({ unread: undefined, before: undefined }, false, false, {}),
-      "HighLevel does not tell how many conversations are unread."
+      "HighLevel does not report how many conversations are unread."
     )
     assert.strictEqual(InboxPlan.text({ unread: 1, before: undefined }, false, true, {}), "1 conversation is unread.")
   })

@@ -136,6 +136,7 @@ it.live(
         process.on("exit", () => console.log("undici: " + Object.keys(module._cache).filter(isOfUndici).length))`
       const flags = [
         "--conditions=effect-highlevel-source",
+        "--import=./contracts/gate/register.ts",
         "--import",
         `data:text/javascript,${encodeURIComponent(report)}`
       ]

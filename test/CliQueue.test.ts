@@ -110,7 +110,7 @@ describe.skipIf(isMissing)("a queue at a shell", () => {
         assert.strictEqual(worked.code, 65)
         assert.match(
           worked.stderr,
-          /^2 outcomes: 1 applied, 1 failed in \d+ s\nWhat failed is listed by: effect-highlevel failures\n$/
+          /^2 outcomes: 1 applied, 1 failed in \d+ s\nList failed updates with: effect-highlevel failures\n$/
         )
 
         const listed = yield* run(["failures", ...queue])
@@ -175,7 +175,7 @@ describe.skipIf(isMissing)("a queue at a shell", () => {
         assert.strictEqual(sent.code, 0)
         assert.match(
           sent.stderr,
-          /^Not due yet: 2 updates of stopped locations or to be redelivered\. What is due within 10 minutes is waited for\.\n/
+          /^Not due yet: 2 updates of stopped locations or to be redelivered\. Waiting for those due within 10 minutes\.\n/
         )
         assert.match(sent.stderr, /\n2 outcomes: 2 applied in \d s\n$/)
         assert.strictEqual((yield* sandbox.applied).length, 2)

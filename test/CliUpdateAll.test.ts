@@ -309,7 +309,7 @@ describe("effect-highlevel update-all", () => {
         const right = yield* run(args, {}, input)
         assert.deepStrictEqual([right.code, (yield* sandbox.applied).length], [0, 1001])
         const again = yield* run(args, {}, input.split("\n").toReversed().join("\n"))
-        assert.include(again.stderr, `Nothing was sent: ${journal} has all of them as applied.`)
+        assert.include(again.stderr, `Nothing was sent: ${journal} records all of them as applied.`)
       }).pipe(Effect.provide(sandboxWith(1001))),
     30_000
   )

@@ -109,7 +109,7 @@ describe("what update-all prints at its end", () => {
       yield* report.record({ _tag: "Skipped", ...baseOf("l0") })
       assert.strictEqual(
         report.text(0),
-        `1 line: 0 applied, 1 skipped in 0 s\nNothing was sent: ${journal} has all of them as applied. Remove it to send them again.`
+        `1 line: 0 applied, 1 skipped in 0 s\nNothing was sent: ${journal} records all of them as applied. Remove it to send them again.`
       )
       yield* report.record({ _tag: "Applied", ...baseOf("l0"), attempts: 1, response: Option.none() })
       assert.notInclude(report.text(0), "Nothing was sent")

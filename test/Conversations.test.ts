@@ -126,6 +126,9 @@ describe("options", () => {
   it.effect.each([
     "http://services.leadconnectorhq.com",
     "http://127.0.0.1.example.com",
+    "http://example.com.127.0.0.1.example.com",
+    "http://mylocalhost",
+    "http://[::2]",
     "http://10.0.0.1",
     "ftp://127.0.0.1",
     "services.leadconnectorhq.com",
@@ -141,10 +144,14 @@ describe("options", () => {
     })
   )
 
-  it.effect.each(["http://localhost:1", "http://127.9.9.9", "http://[::1]:80", "https://example.com/proxy/"])(
-    "base URL %j is taken",
-    (baseUrl) => Effect.asVoid(make({ baseUrl }))
-  )
+  it.effect.each([
+    "http://localhost:1",
+    "http://my.localhost",
+    "http://127.9.9.9",
+    "http://127.10.200.30",
+    "http://[::1]:80",
+    "https://example.com/proxy/"
+  ])("base URL %j is taken", (baseUrl) => Effect.asVoid(make({ baseUrl })))
 
   it.effect.each(["", " \r\n", "two words", "a\nb", "tökén"])("token %j is refused without repeating it", (bad) =>
     Effect.gen(function* () {
@@ -167,6 +174,14 @@ describe("options", () => {
       assert(error._tag === "InvalidRequest")
       assert.strictEqual(error.issues[0].field, "timeout")
     })
+  )
+
+  it.effect.each(["maxAttempts", "baseDelay", "maxDelay", "maxRetryAfter", "maxDuration"])(
+    "retry.%s is named where it is refused",
+    (name) =>
+      Effect.gen(function* () {
+        assert.strictEqual((yield* Effect.flip(make({ retry: { [name]: -1 } }))).option, `retry.${name}`)
+      })
   )
 
   it.effect("that JavaScript gets wrong are named: a plain token, an unknown version", () =>

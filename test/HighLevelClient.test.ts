@@ -93,7 +93,7 @@ describe("execute", () => {
         payload: Schema.Struct({ tags: Schema.Array(Schema.String), since: Schema.DateTimeUtcFromString }),
         success: Schema.Struct({ tags: Schema.Array(Schema.String) }),
         error: [],
-        isRepeatable: false,
+        isIdempotent: false,
         isWrite: true
       })
       let body = ""
@@ -139,7 +139,7 @@ describe("execute", () => {
         payload: Schema.Struct({ score: even }),
         success: Schema.Struct({}),
         error: [],
-        isRepeatable: true,
+        isIdempotent: true,
         isWrite: true
       })
       const { layer, requests } = server(() => json({}))
@@ -153,7 +153,7 @@ describe("execute", () => {
 
   it.effect("does not repeat an operation that may not be, except after a 429", () =>
     Effect.gen(function* () {
-      const declared = { ...UpdateConversation.updateConversation, isRepeatable: false }
+      const declared = { ...UpdateConversation.updateConversation, isIdempotent: false }
       for (const [status, expected] of [
         [503, 1],
         [429, 2]
@@ -365,6 +365,7 @@ describe("a call's timeout says what it was waiting for", () => {
   it.effect("the token", () =>
     Effect.gen(function* () {
       const tokens = Layer.succeed(AccessToken.AccessToken, { app: "app", get: () => Effect.never })
+      yield* TestClock.adjust("1 hour")
       const client = yield* HighLevelClient.make().pipe(Effect.provide([server(() => json(ok)).layer, tokens]))
       const error = yield* timedOut(client)
       assert.deepStrictEqual([error.waitingFor, error.attempts, error.applied], ["token", 0, "no"])
@@ -506,6 +507,32 @@ describe("http", () => {
         requests.map(({ headers }) => headers["authorization"]),
         ["Bearer token-0", "Bearer token-1"]
       )
+    })
+  )
+
+  it.effect("does not renew a token that is refused for another reason", () =>
+    Effect.gen(function* () {
+      const message = "The token is not authorized for this scope."
+      const { layer, requests } = server(() => json({ message }, 401))
+      const tokens = Layer.succeed(AccessToken.AccessToken, {
+        app: "app",
+        get: () => Effect.succeed(Redacted.make(token)),
+        renew: () => Effect.die("renewed")
+      })
+      const client = yield* HighLevelClient.make().pipe(Effect.provide([layer, tokens]))
+      const response = yield* client.http("l").post("/x")
+      assert.deepStrictEqual([response.status, requests.length], [401, 1])
+    })
+  )
+
+  it.effect("repeats a 401 that is the time-out of a gateway", () =>
+    Effect.gen(function* () {
+      const { layer, requests } = server((_, count) =>
+        count === 1 ? json({ message: "Command timed out" }, 401) : json({})
+      )
+      const http = (yield* clientOver({ layer }, { retry: { baseDelay: "1 millis" } })).http("l")
+      const response = yield* running(http.get("/x"))
+      assert.deepStrictEqual([response.status, requests.length], [200, 2])
     })
   )
 

@@ -57,6 +57,35 @@ describe("the error channel", () => {
   })
 })
 
+describe("an error", () => {
+  const call = { operation: "Conversations.update", ...ids }
+  const response = { ...call, messages: [], body: "" }
+  const { BadRequest, ReconnectRequired, TokenUnavailable, TransportFailure, Unauthorized, UnexpectedStatus } =
+    HighLevelError
+  it.each([
+    [new ReconnectRequired({ ...call, messages: [] }), true, "Ask the customer to reconnect the location."],
+    [new TokenUnavailable({ ...call, messages: [], reason: "Refused" }), true, "A retry does not help"],
+    [new TokenUnavailable({ ...call, messages: [], reason: "Unreachable" }), false, "Try again later"],
+    [new Unauthorized({ ...response, status: 401 }), true, "then check the token"],
+    [new Unauthorized({ ...response, status: 401, reason: "InvalidToken" }), true, "use another one"],
+    [new Unauthorized({ ...response, status: 401, reason: "MissingScope" }), true, "the scope conversations.write to"],
+    [new Unauthorized({ ...response, status: 401, reason: "WrongTokenType" }), true, "instead of its agency"],
+    [new Unauthorized({ ...response, status: 401, reason: "GatewayTimeout" }), false, "the token is valid"],
+    [new Unauthorized({ ...response, status: 401, reason: "NotFound" }), false, "no such conversation"],
+    [new BadRequest({ ...response, status: 400 }), false, "not in that location"],
+    [new BadRequest({ ...response, status: 400, reason: "NotFound" }), false, "no such conversation"],
+    [new BadRequest({ ...response, status: 400, reason: "VersionHeader" }), true, "another API version"],
+    [new UnexpectedStatus({ ...response, status: 403 }), true, "Read the messages for the reason"],
+    [new UnexpectedStatus({ ...response, status: 404 }), false, "Read the messages for the reason"],
+    [new UnexpectedStatus({ ...response, status: 503, reason: "MissingToken" }), false, "a proxy that drops"],
+    [new UnexpectedStatus({ ...response, status: 503 }), false, "Try again later"],
+    [new TransportFailure({ ...call, cause: "" }), false, "Try again later"]
+  ] as const)("%s: whether the location is concerned (%s), and what to do", (error, isConfiguration, advice) => {
+    assert.strictEqual(HighLevelError.isConfiguration(error), isConfiguration)
+    assert.include(HighLevelError.advice(error), advice)
+  })
+})
+
 describe("the documented answers", () => {
   it.effect("400 is BadRequest, with what support asks for", () =>
     Fx.gen(function* () {
@@ -104,7 +133,7 @@ describe("the documented answers", () => {
     ["version header is invalid", "VersionHeader"],
     ["This location is not accessible from this token!", "WrongLocation"],
     ["Token's user type mismatch!", "WrongTokenType"],
-    ["This authClass type is not allowed to access this scope. Please contact support.", "WrongTokenType"],
+    ["This authClass type is not allowed to access this scope. Please reach out to support.", "WrongTokenType"],
     ["This AuthClass is not yet supported by this endpoint", "WrongTokenType"],
     ["Auth channel OAUTH is not supported.", "WrongTokenType"],
     ["Computer says no", "Unknown"]

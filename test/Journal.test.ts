@@ -384,6 +384,20 @@ describe("a journal", () => {
     }).pipe(Effect.provide([layer, KeyValueStore.layerMemory]))
   )
 
+  it.effect("in a KeyValueStore forgets the fields of an update that begins, and no others", () =>
+    Effect.gen(function* () {
+      const journal = yield* Journal.fromKeyValueStore
+      const both = { ...read(0), starred: true }
+      yield* journal.end({ _tag: "Applied", row: both, update: both, attempts: 1, response: Option.none() })
+      assert.isTrue(yield* journal.isApplied(both))
+      // It may be applied from now on, or not.
+      const { unreadCount: _, ...starred } = both
+      yield* journal.begin({ ...starred, starred: false })
+      assert.isFalse(yield* journal.isApplied(starred))
+      assert.isTrue(yield* journal.isApplied(read(0)))
+    }).pipe(Effect.scoped, Effect.provide([layer, KeyValueStore.layerMemory]))
+  )
+
   it.effect("in a KeyValueStore keeps two servers apart", () =>
     Effect.gen(function* () {
       const inputs = [read(0), read(1)]

@@ -95,6 +95,32 @@ describe("a claim", () => {
     }).pipe(Effect.provide(Helper.layer({ store: layer })))
   })
 
+  it.effect("that another process made after a response was lost, and left, does not shorten the grace", () => {
+    const { hooks, layer } = steered()
+    return Effect.gen(function* () {
+      const store = yield* TokenStore.TokenStore
+      const sandbox = yield* Sandbox.Sandbox
+      yield* connect()
+      yield* TestClock.adjust("1 day")
+      yield* sandbox.fault({ kind: "reset-body", operation: "token" })
+      let claims = 0
+      hooks.before = (next) => {
+        if (!next.includes("claim") || ++claims !== 2) return Effect.void
+        hooks.before = () => Effect.void
+        // Then a firewall refuses what HighLevel has granted.
+        return Effect.andThen(claimByAnother, sandbox.refuse({ operation: "token", status: 403 })).pipe(
+          Effect.provideService(TokenStore.TokenStore, store),
+          Effect.orDie
+        )
+      }
+      yield* running(star)
+      assert.deepStrictEqual(
+        (yield* refreshes).map(({ status }) => status),
+        [200, 403, 200]
+      )
+    }).pipe(Effect.provide(Helper.layer({ store: layer })))
+  })
+
   it.effect("ends with an invalid_grant, also after a response was lost", () =>
     Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox

@@ -91,4 +91,14 @@ describe("the rate-limit headers", () => {
       assert.deepInclude({ ...(yield* read(limits)) }, { isHighLevel: true, isLimited: false, max: 1 })
     })
   )
+
+  it("of a response that was cut off tell only whether it was a 429", () => {
+    for (const status of [200, 400, 429, 503]) {
+      assert.deepStrictEqual(RateLimitHeaders.cutOff(status), {
+        _tag: "Responded",
+        isHighLevel: false,
+        isLimited: status === 429
+      })
+    }
+  })
 })

@@ -106,6 +106,21 @@ describe("the rules of a bucket", () => {
     granted(Bucket.acquire(state, 1100, 30_000))
   })
 
+  it("goes on backing off while others use as much", () => {
+    const state = warm(10)
+    const [first, second] = [granted(Bucket.acquire(state, 50, 30_000)), granted(Bucket.acquire(state, 50, 30_000))]
+    // Of ten, three are ours and two are left: five are somebody else's, and still are later.
+    Bucket.release(state, 100, first, responded({ max: 10, remaining: 2 }))
+    Bucket.release(state, 900, second, responded({ max: 10, remaining: 2 }))
+    assert.deepStrictEqual(state.external, { count: 5, until: 1900 })
+    // Less counts when that is over, and not before.
+    const [early, late] = [granted(Bucket.acquire(state, 1899, 30_000)), granted(Bucket.acquire(state, 1899, 30_000))]
+    Bucket.release(state, 1899, early, responded({ max: 10, remaining: 6 }))
+    assert.deepStrictEqual(state.external, { count: 5, until: 1900 })
+    Bucket.release(state, 1900, late, responded({ max: 10, remaining: 6 }))
+    assert.deepStrictEqual(state.external, { count: 1, until: 2900 })
+  })
+
   it("a 429 counts as used and holds the whole bucket", () => {
     const state = warm(10)
     Bucket.release(state, 100, granted(Bucket.acquire(state, 50, 30_000)), responded({ isLimited: true }))

@@ -239,14 +239,27 @@ describe("the cap on a body", () => {
         [8192, true],
         [8193, false]
       ] as const) {
-        const text = json.slice(0, -1) + " ".repeat(length - json.length) + "}"
+        const text = json.padEnd(length)
+        const bytes = new TextEncoder().encode(text)
         for (const headers of [{}, { "content-length": String(length) }]) {
-          const bytes = new TextEncoder().encode(text)
-          const { layer } = chunked([bytes.subarray(0, 5000), bytes.subarray(5000)], 200, headers)
-          const result = yield* Effect.result(updateOver(layer, undefined, { maxResponseBytes: 8192 }))
-          assert.strictEqual(Result.isSuccess(result), isRead)
+          for (const cut of [5000, 8192]) {
+            const chunks = [bytes.subarray(0, cut), bytes.subarray(cut)].filter((chunk) => chunk.length > 0)
+            const { layer } = chunked(chunks, 200, headers)
+            const result = yield* Effect.result(updateOver(layer, undefined, { maxResponseBytes: 8192 }))
+            assert.strictEqual(Result.isSuccess(result), isRead)
+          }
         }
       }
+    })
+  )
+
+  it.effect("a compressed body is as long as it turns out, whatever its headers tell", () =>
+    Effect.gen(function* () {
+      const text = JSON.stringify({ ...document, more: "x".repeat(10_000) })
+      const headers = { "content-encoding": "gzip", "content-length": "100" }
+      const { layer } = chunked([new TextEncoder().encode(text)], 200, headers)
+      const error = yield* Effect.flip(updateOver(layer, undefined, { maxResponseBytes: 8192 }))
+      assert.strictEqual(error._tag, "UnreadableResponse")
     })
   )
 

@@ -187,6 +187,18 @@ describe("a token store in files", () => {
     }).pipe(Effect.scoped, Effect.provide(Layer.merge(layerFile, NodeServices.layer)))
   )
 
+  it.live("that cannot be read is an error, and not a store without tokens", () =>
+    Effect.gen(function* () {
+      const store = yield* TokenStore.TokenStore
+      yield* store.replace("location:readable", Option.none(), Redacted.make("one"))
+      // A file in the place of a folder: any other error than a missing one.
+      writeFileSync(folder("location:unreadable"), "")
+      assert.strictEqual((yield* Effect.flip(store.get("location:unreadable")))._tag, "TokenStoreError")
+      assert.strictEqual((yield* Effect.flip(store.remove("location:unreadable")))._tag, "TokenStoreError")
+      rmSync(folder("location:unreadable"))
+    }).pipe(Effect.provide(layerFile))
+  )
+
   it.live("that cannot be written says so", () =>
     Effect.gen(function* () {
       writeFileSync(join(directory, "file"), "")

@@ -165,6 +165,8 @@ describe("a delivery", () => {
         { keys: [] },
         { keys: ["nope"] },
         { keys: ["AAAA"] },
+        // As long as a key, but of no kind.
+        { keys: [`${"A".repeat(59)}=`] },
         { maxAge: 0 },
         { maxBytes: 0 }
       ]) {

@@ -13,7 +13,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { assert, describe, it } from "vitest"
+import { assert, describe, it, onTestFinished } from "vitest"
 import webhooksWorker, { type Environment as WebhooksEnvironment } from "../examples/webhooks-worker.ts"
 import worker, { type Environment } from "../examples/worker.ts"
 import { freePort } from "./redis.ts"
@@ -25,13 +25,19 @@ const SandboxServer = Sandbox.layerServer().pipe(
   Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))
 )
 
-/** An example that serves, once it listens; with what it printed so far, and its end. */
+/** An example that serves, once it listens; with what it printed, when it ends. It ends with the scope at the latest. */
 const serve = Effect.fnUntraced(function* (example: string, env: Record<string, string>) {
-  const child = Process.start(`examples/${example}.ts`, [], env)
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() => Process.start(`examples/${example}.ts`, [], env)),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  )
   const closed = once(child, "close")
   let output = ""
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += text))
-  while (!output.includes("Listening")) yield* Effect.promise(() => Promise.race([once(child.stdout, "data"), closed]))
+  while (!output.includes("Listening")) {
+    yield* Effect.promise(() => Promise.race([once(child.stdout, "data"), closed]))
+    assert.isNull(child.exitCode, output)
+  }
   return {
     end: Effect.promise(async () => {
       child.kill("SIGINT")
@@ -40,6 +46,13 @@ const serve = Effect.fnUntraced(function* (example: string, env: Record<string, 
     })
   }
 })
+
+/** A folder that goes with its test. */
+const temporary = () => {
+  const path = mkdtempSync(join(tmpdir(), "tokens-"))
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
 
 describe("the example", { timeout: 30_000 }, () => {
   it("quickstart updates a conversation and recovers a 400, a 401 and a 422", async () => {
@@ -65,7 +78,7 @@ describe("the example", { timeout: 30_000 }, () => {
   })
 
   it("oauth connects a customer, updates in his name, and asks to reconnect when only that helps", async () => {
-    const tokens = mkdtempSync(join(tmpdir(), "tokens-"))
+    const tokens = temporary()
     const port = await freePort()
     const drive = Effect.gen(function* () {
       const sandbox = yield* Sandbox.Sandbox
@@ -113,8 +126,7 @@ describe("the example", { timeout: 30_000 }, () => {
       assert.notMatch(output, /sandbox-(?:access|refresh|code)/)
       assert.strictEqual(readdirSync(tokens).length, 1)
     })
-    await Effect.runPromise(Effect.provide(drive, SandboxServer))
-    rmSync(tokens, { recursive: true })
+    await Effect.runPromise(drive.pipe(Effect.scoped, Effect.provide(SandboxServer)))
   })
 
   it("contacts lists contacts through the client's HttpClient", async () => {
@@ -176,7 +188,7 @@ describe("the example", { timeout: 30_000 }, () => {
       const output = yield* server.end
       assert.notInclude(output, Sandbox.defaultToken)
     })
-    await Effect.runPromise(Effect.provide(drive, SandboxServer))
+    await Effect.runPromise(drive.pipe(Effect.scoped, Effect.provide(SandboxServer)))
   })
 
   it("worker answers with web standards alone", async () => {
@@ -217,11 +229,11 @@ describe("the example", { timeout: 30_000 }, () => {
       assert.deepStrictEqual(yield* post(`/conversations/${id}/read`), [503, `{"error":"Unauthorized"}`])
       assert.strictEqual((yield* sandbox.applied).length, 1)
     })
-    await Effect.runPromise(Effect.provide(drive, SandboxServer))
+    await Effect.runPromise(drive.pipe(Effect.scoped, Effect.provide(SandboxServer)))
   })
 
   it("webhooks stars what is urgent, marks read what was answered, and keeps the accounts", async () => {
-    const tokens = mkdtempSync(join(tmpdir(), "tokens-"))
+    const tokens = temporary()
     const port = await freePort()
     const { id: conversationId, locationId } = Sandbox.documentedConversation
     const drive = Effect.gen(function* () {
@@ -284,8 +296,7 @@ describe("the example", { timeout: 30_000 }, () => {
       Layer.provideMerge(Sandbox.layerServer({ webhooks: `http://127.0.0.1:${port}/webhooks` })),
       Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))
     )
-    await Effect.runPromise(Effect.provide(drive, layer))
-    rmSync(tokens, { recursive: true })
+    await Effect.runPromise(drive.pipe(Effect.scoped, Effect.provide(layer)))
   })
 
   it("webhooks-worker verifies with web standards alone", async () => {
@@ -324,6 +335,6 @@ describe("the example", { timeout: 30_000 }, () => {
       assert.deepStrictEqual(yield* deliver({ ...answered, conversationId: "unknown" }), { attempts: 2, status: 500 })
       assert.lengthOf(yield* sandbox.applied, 1)
     })
-    await Effect.runPromise(Effect.provide(drive, SandboxServer))
+    await Effect.runPromise(drive.pipe(Effect.scoped, Effect.provide(SandboxServer)))
   })
 })

@@ -39,7 +39,7 @@ export const answering = (status: number, body: string, headers: Record<string, 
 /** One update through the real client over the given HTTP client, tried once. */
 export const updateOver = (
   httpClient: Layer.Layer<HttpClient.HttpClient>,
-  update: UpdateConversation.ConversationUpdate = ids,
+  update: UpdateConversation.ConversationUpdate = { ...ids, starred: true },
   options?: Partial<HighLevelClient.TokenOptions>
 ) =>
   Conversations.update(update).pipe(

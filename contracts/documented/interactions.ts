@@ -5,6 +5,7 @@
  * the reason. The file is also a stub: see README.md.
  */
 import { defaultToken, type Interaction } from "../interaction.ts"
+import { exists, hasInstalled, refuses } from "../states.ts"
 import { type Json, type JsonObject, type OperationName, operations, responseOf } from "./documentation.ts"
 
 /** What we add to the documentation. */
@@ -116,10 +117,32 @@ const refused = (
   }
 }
 
-const refuses = (operation: OperationName, status: number, more: JsonObject = {}) => ({
-  name: "the request is refused",
-  params: { operation, status, ...more }
-})
+/** Refusals of requests with an id that names a status, `responds.400`, and of those with an invalid token. */
+const refusals = (
+  { input, operation, ...rest }: Pick<Interaction, "operation" | "input"> & Partial<Interaction>,
+  id: "conversationId" | "locationId",
+  of: (what: string) => string,
+  statuses: ReadonlyArray<number>
+): ReadonlyArray<Interaction> => [
+  ...statuses.map((status) => {
+    const description = of(`${id.replace("Id", "")} responds.${status}`)
+    const state = refuses(operation, status, id === "locationId" ? {} : { [id]: `responds.${status}` })
+    return refused({ operation, description, state, input: { ...input, [id]: `responds.${status}` }, ...rest }, status)
+  }),
+  refused(
+    {
+      operation,
+      description: of("token"),
+      state: { name: "the access token is invalid", params: { token: "invalid-token" } },
+      input,
+      any: [id],
+      token: "invalid-token",
+      ...rest
+    },
+    401,
+    { reason: "InvalidToken" }
+  )
+]
 
 // The ids of the page's examples are all the same.
 const id = String(operations.update.pathParameters[0]?.example)
@@ -134,19 +157,19 @@ const combined: ReadonlyArray<Interaction> = [undefined, 0, 1].flatMap((unreadCo
       ...(unreadCount === undefined ? {} : { unreadCount }),
       ...(starred === undefined ? {} : { starred })
     }
-    const what = [
-      ...(unreadCount === undefined ? [] : [unreadCount === 0 ? "mark as read" : "mark as unread"]),
-      ...(starred === undefined ? [] : [starred ? "star" : "take the star from"])
-    ]
+    const mark = unreadCount === undefined ? "" : `mark a conversation as ${unreadCount === 0 ? "read" : "unread"}`
+    const star = starred === undefined ? "" : starred ? "star" : "unstar"
+    const what =
+      mark === "" ? `${star || "change nothing of"} a conversation` : star === "" ? mark : `${mark} and ${star} it`
     const before: JsonObject = {
       ...(unreadCount === undefined ? {} : { unreadCount: 1 - unreadCount }),
       ...(starred === undefined ? {} : { starred: !starred })
     }
     return {
       operation: "update",
-      description: `a request to ${what.join(" and ") || "change nothing of"} a conversation`,
+      description: `a request to ${what}`,
       comments: cite("update", 200),
-      state: { name: "a conversation exists", params: { conversation: { ...known, id, ...before } } },
+      state: exists({ ...known, id, ...before }),
       input: { conversationId: id, locationId: id, ...changes },
       any: ["conversationId", "locationId"],
       status: 200,
@@ -163,10 +186,7 @@ const updates: ReadonlyArray<Interaction> = [
     operation: "update",
     description: "a request to change every field of a conversation",
     comments: [...cite("update", 200), ...operations.update.body.map(({ name, source }) => `${name}: ${source}`)],
-    state: {
-      name: "a conversation exists",
-      params: { conversation: { ...conversation, unreadCount: 0, starred: false } }
-    },
+    state: exists({ ...conversation, unreadCount: 0, starred: false }),
     input: { conversationId: id, locationId: id, unreadCount: 1, starred: true, feedback: ours.feedback.example },
     status: 200,
     response: pageResponse,
@@ -181,7 +201,7 @@ const updates: ReadonlyArray<Interaction> = [
     operation: "update",
     description: "any other update of a conversation",
     comments: cite("update", 200),
-    state: { name: "a conversation exists", params: { conversation: { ...known, id } } },
+    state: exists({ ...known, id }),
     input: { conversationId: id, locationId: id, unreadCount: 5 },
     any: ["conversationId"],
     anyBody: true,
@@ -198,7 +218,7 @@ const updates: ReadonlyArray<Interaction> = [
       "update-conversation.v3.json #/components/schemas/UpdateConversationDto/properties/feedback: positive or negative",
       ...cite("update", 200)
     ],
-    state: { name: "a conversation exists", params: { conversation: { ...known, id } } },
+    state: exists({ ...known, id }),
     input: { conversationId: id, locationId: id, feedback: "positive" },
     version: "v3",
     status: 200,
@@ -215,37 +235,18 @@ const updates: ReadonlyArray<Interaction> = [
           "update-conversation.v3.json #/components/schemas/UpdateConversationDto/properties/feedback",
           responseOf("update", 422).source
         ],
-        state: { name: "a conversation exists", params: { conversation: { ...known, id } } },
+        state: exists({ ...known, id }),
         input: { conversationId: id, locationId: id, feedback },
         ...(typeof feedback === "string" ? {} : { version: "v3" })
       },
       422
     )
   ),
-  ...[400, 401, 422].map((status) =>
-    refused(
-      {
-        operation: "update",
-        description: `any update of the conversation responds.${status}`,
-        state: refuses("update", status, { conversationId: `responds.${status}` }),
-        input: { conversationId: `responds.${status}`, locationId: id, unreadCount: 1 },
-        anyBody: true
-      },
-      status
-    )
-  ),
-  refused(
-    {
-      operation: "update",
-      description: "any update with an invalid access token",
-      state: { name: "the access token is invalid", params: { token: "invalid-token" } },
-      input: { conversationId: id, locationId: id, unreadCount: 1 },
-      any: ["conversationId"],
-      anyBody: true,
-      token: "invalid-token"
-    },
-    401,
-    { reason: "InvalidToken" }
+  ...refusals(
+    { operation: "update", input: { conversationId: id, locationId: id, unreadCount: 1 }, anyBody: true },
+    "conversationId",
+    (what) => (what === "token" ? "any update with an invalid access token" : `any update of the ${what}`),
+    [400, 401, 422]
   ),
   refused(
     {
@@ -270,43 +271,27 @@ const gets: ReadonlyArray<Interaction> = [
     operation: "get",
     description: "a request to read a conversation",
     comments: cite("get", 200),
-    state: { name: "a conversation exists", params: { conversation: { ...found, type: "TYPE_PHONE" } } },
+    state: exists({ ...found, type: "TYPE_PHONE" }),
     input: { conversationId: id, locationId: id },
     status: 200,
     response: found,
     exact: ["id", "deleted"],
     reads: found
   },
-  ...[400, 401].map((status) =>
-    refused(
-      {
-        operation: "get",
-        description: `a request to read the conversation responds.${status}`,
-        state: refuses("get", status, { conversationId: `responds.${status}` }),
-        input: { conversationId: `responds.${status}`, locationId: id }
-      },
-      status
-    )
-  ),
-  refused(
-    {
-      operation: "get",
-      description: "a request to read a conversation with an invalid access token",
-      state: { name: "the access token is invalid", params: { token: "invalid-token" } },
-      input: { conversationId: id, locationId: id },
-      any: ["conversationId"],
-      token: "invalid-token"
-    },
-    401
+  ...refusals(
+    { operation: "get", input: { conversationId: id, locationId: id } },
+    "conversationId",
+    (what) => `a request to read ${what === "token" ? "a conversation with an invalid access token" : `the ${what}`}`,
+    [400, 401]
   )
 ]
 
 const page = documented("search", 200)
-const [item = {}] = [page["conversations"]].flat()
+const item: JsonObject = Object([page["conversations"]].flat()[0])
 const inLocation = { locationId: "ABCHkzuJQ8ZMd4Te84GK" }
 // As `Conversations.search` sends it.
 const paged = { ...inLocation, sort: "asc", sortBy: "last_message_date", limit: 100 }
-const itemExists = { name: "a conversation exists", params: { conversation: item } }
+const itemExists = exists(item)
 const nothing = { conversations: [], total: 0 }
 
 const searches: ReadonlyArray<Interaction> = [
@@ -356,37 +341,18 @@ const searches: ReadonlyArray<Interaction> = [
     exact: ["conversations"],
     reads: nothing
   },
-  ...[400, 401].map((status) =>
-    refused(
-      {
-        operation: "search",
-        description: `a search in the location responds.${status}`,
-        state: refuses("search", status),
-        input: { locationId: `responds.${status}` }
-      },
-      status
-    )
-  ),
-  refused(
-    {
-      operation: "search",
-      description: "a search with an invalid access token",
-      state: { name: "the access token is invalid", params: { token: "invalid-token" } },
-      input: { locationId: inLocation.locationId },
-      any: ["locationId"],
-      token: "invalid-token"
-    },
-    401
+  ...refusals(
+    { operation: "search", input: { ...inLocation } },
+    "locationId",
+    (what) => `a search ${what === "token" ? "with an invalid access token" : `in the ${what}`}`,
+    [400, 401]
   )
 ]
 
 const app = { client_id: "sandbox-app", client_secret: "sandbox-secret" }
 const company = "l1C08ntBrFjLS0elLIYU"
 const location = { userType: "Location", locationId: company, companyId: company }
-const agency = {
-  name: "an agency has installed the app",
-  params: { companyId: company, locationId: company, name: "John Deo" }
-}
+const agency = hasInstalled({ companyId: company, locationId: company, name: "John Deo" })
 const code = {
   ...app,
   grant_type: "authorization_code",
@@ -461,6 +427,31 @@ const tokens: ReadonlyArray<Interaction> = [
   )
 ]
 
+/** Refusals of requests for an agency whose id names a status, and of those with an invalid token. */
+const agencyRefusals = (
+  { input, operation }: Pick<Interaction, "operation" | "input">,
+  ofAgency: string,
+  ofToken: string
+): ReadonlyArray<Interaction> => [
+  ...[400, 422].map((status) => {
+    const companyId = `responds.${status}`
+    return refused(
+      {
+        operation,
+        description: `${ofAgency} of the agency ${companyId}`,
+        state: hasInstalled({ ...agency.params, companyId, refused: status }),
+        input: { ...input, companyId },
+        injected: { token: "agencyToken" }
+      },
+      status,
+      { _tag: "AccessTokenError", reason: "Refused" }
+    )
+  }),
+  refused({ operation, description: `${ofToken} with an invalid token`, input, token: "invalid-token" }, 401, {
+    _tag: "AccessTokenError"
+  })
+]
+
 const locationTokens: ReadonlyArray<Interaction> = [
   {
     operation: "locationToken",
@@ -474,28 +465,10 @@ const locationTokens: ReadonlyArray<Interaction> = [
     response: documented("locationToken", 200, { planId: undefined }),
     reads: secretOf(documented("locationToken", 200))
   },
-  ...[400, 422].map((status) =>
-    refused(
-      {
-        operation: "locationToken",
-        description: `a request for a token of the agency responds.${status}`,
-        state: { ...agency, params: { ...agency.params, companyId: `responds.${status}`, refused: status } },
-        input: { companyId: `responds.${status}`, locationId: company },
-        injected: { token: "agencyToken" }
-      },
-      status,
-      { _tag: "AccessTokenError", reason: "Refused" }
-    )
-  ),
-  refused(
-    {
-      operation: "locationToken",
-      description: "a request for a location's token with an invalid token",
-      input: { companyId: company, locationId: company },
-      token: "invalid-token"
-    },
-    401,
-    { _tag: "AccessTokenError" }
+  ...agencyRefusals(
+    { operation: "locationToken", input: { companyId: company, locationId: company } },
+    "a request for a token",
+    "a request for a location's token"
   )
 ]
 
@@ -528,28 +501,10 @@ const installed: ReadonlyArray<Interaction> = [
     exact: ["locations"],
     reads: { locations: [] }
   },
-  ...[400, 422].map((status) =>
-    refused(
-      {
-        operation: "installedLocations",
-        description: `a request for the locations of the agency responds.${status}`,
-        state: { ...agency, params: { ...agency.params, companyId: `responds.${status}`, refused: status } },
-        input: { ...listing, companyId: `responds.${status}` },
-        injected: { token: "agencyToken" }
-      },
-      status,
-      { _tag: "AccessTokenError", reason: "Refused" }
-    )
-  ),
-  refused(
-    {
-      operation: "installedLocations",
-      description: "a listing of locations with an invalid token",
-      input: listing,
-      token: "invalid-token"
-    },
-    401,
-    { _tag: "AccessTokenError" }
+  ...agencyRefusals(
+    { operation: "installedLocations", input: listing },
+    "a request for the locations",
+    "a listing of locations"
   )
 ]
 

@@ -3,23 +3,16 @@
  * source. Where it can, the sandbox responds so by itself; what it has no cause for is
  * scripted by the state "the request is refused".
  */
-import type { Json, JsonObject, OperationName } from "../documented/documentation.ts"
+import type { JsonObject } from "../documented/documentation.ts"
 import type { Interaction } from "../interaction.ts"
+import { exists, hasInstalled, refuses } from "../states.ts"
 
 const conversationId = "cJTzny9zF2D5MnfWoZs2"
 const locationId = "AYg6xxxxxxxxxxxxxxxx"
 const contactId = "VVUvxxxxxxxxxxxxxxxx"
 const ids = { conversationId, locationId }
 const known = { id: conversationId, contactId, locationId, deleted: false }
-const exists = (more: JsonObject = {}) => ({
-  name: "a conversation exists",
-  params: { conversation: { ...known, starred: false, ...more } }
-})
-
-const scripted = (operation: OperationName, status: number, body: Json, contentType?: string) => ({
-  name: "the request is refused",
-  params: { operation, status, body, ...(contentType === undefined ? {} : { contentType }) }
-})
+const stored = { ...known, starred: false }
 
 const star = { operation: "update", input: { ...ids, starred: true } } as const
 
@@ -58,7 +51,7 @@ const refused = (
   ...star,
   description,
   comments: [source],
-  state: scripted("update", status, response, contentType),
+  state: refuses("update", status, { body: response, ...(contentType === undefined ? {} : { contentType }) }),
   status,
   response,
   contentType,
@@ -74,13 +67,13 @@ const page = "<!DOCTYPE html><title>Access denied</title><p>error code: 1010</p>
 const updates: ReadonlyArray<Interaction> = [
   {
     ...star,
-    description: "a star is set",
+    description: "a conversation is starred",
     comments: [
       "The only public recording of this PUT: 2026-07-17, Version 2021-07-28, body {locationId, starred: true}",
       "lastMessageType is a number, lastMessageDate is ISO; dateAdded, dateUpdated and traceId are not documented",
       "unreadCount, inbox, assignedTo, userId and lastMessageBody are missing"
     ],
-    state: exists(),
+    state: exists(stored),
     status: 200,
     response: {
       success: true,
@@ -158,13 +151,13 @@ const updates: ReadonlyArray<Interaction> = [
     "Command timed out",
     "GatewayTimeout",
     "Ten independent projects retry on this text; the next attempt with the same token succeeds",
-    { state: scripted("update", 401, { statusCode: 401, message: "Command timed out" }) }
+    { state: refuses("update", 401, { body: { statusCode: 401, message: "Command timed out" } }) }
   ),
   {
     ...star,
     description: "the version is not known",
     comments: ["Measured live by two projects, 2026-08-19; a version that is retired will be refused so"],
-    state: exists(),
+    state: exists(stored),
     version,
     isUnknownVersion: true,
     status: 400,
@@ -230,7 +223,7 @@ const gets: ReadonlyArray<Interaction> = [
     operation: "get",
     description: "a conversation is read",
     comments: ["Recorded reads leave out inbox, starred and an unreadCount that was never set; dates are timestamps"],
-    state: exists({ lastMessageDate: String(millis) }),
+    state: exists({ ...stored, lastMessageDate: String(millis) }),
     input: ids,
     status: 200,
     response: dated("seconds", "nanoseconds"),
@@ -242,7 +235,7 @@ const gets: ReadonlyArray<Interaction> = [
     operation: "get",
     description: "a conversation is read, with underscores in its date",
     comments: ["Also seen: {_seconds, _nanoseconds}"],
-    state: scripted("get", 200, dated("_seconds", "_nanoseconds")),
+    state: refuses("get", 200, { body: dated("_seconds", "_nanoseconds") }),
     input: ids,
     status: 200,
     response: dated("_seconds", "_nanoseconds"),
@@ -287,6 +280,7 @@ const searches: ReadonlyArray<Interaction> = [
       "lastMessageBody is missing, although it is required"
     ],
     state: exists({
+      ...stored,
       lastMessageDate: String(millis),
       lastMessageType: "TYPE_SMS",
       type: "TYPE_PHONE",
@@ -328,7 +322,7 @@ const tokens: ReadonlyArray<Interaction> = [
     operation: "token",
     description: "tokens come in camel case",
     comments: ["The v3 form is camelCase, and live the request must stay in snake case"],
-    state: scripted("token", 200, camel),
+    state: refuses("token", 200, { body: camel }),
     input: refresh,
     status: 200,
     response: camel,
@@ -348,7 +342,7 @@ const tokens: ReadonlyArray<Interaction> = [
     operation: "locationToken",
     description: "a location's token comes without a refresh token",
     comments: ["It may come without a refresh token: exchange again"],
-    state: { name: "an agency has installed the app", params: { ...installed, name: "John Doe" } },
+    state: hasInstalled({ ...installed, name: "John Doe" }),
     input: installed,
     injected: { token: "agencyToken" },
     status: 200,

@@ -18,7 +18,7 @@ for MODE in documented observed; do
   wait "$FAKE" || true
 done
 
-# Both contracts in your broker, as those of the client that you depend on. Under the name
+# All contracts in your broker, as those of the client that you depend on. Under the name
 # PACT_BROKER_BASE_URL, the stub server would load its contracts from there, too.
 if [ -n "$BROKER_URL" ]; then
   pact-broker publish "$PACTS" --consumer-app-version "${GIT_COMMIT:-$(git rev-parse HEAD)}" --branch main \

@@ -1,4 +1,4 @@
-/** `effect-highlevel accounts`: lists what is connected, and disconnects it. */
+/** `effect-highlevel accounts`: lists connected accounts, and disconnects them. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -30,10 +30,7 @@ export const accounts = Command.make(
       Flag.optional
     ),
     ...Shared.serverFlags,
-    json: Flag.Boolean("json").pipe(
-      Flag.withDescription("Print one line of JSON each, errors too"),
-      Flag.withDefault(false)
-    )
+    json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON lines, including errors"), Flag.withDefault(false))
   },
   Effect.fnUntraced(function* ({ disconnect, json, ...server }) {
     const StoredTokens = yield* Effect.promise(() => import("./storedTokens.ts"))
@@ -66,7 +63,7 @@ export const accounts = Command.make(
         )
         yield* print(account)
       }
-      const advice = "Its tokens are removed. HighLevel is not told: the customer uninstalls the app there."
+      const advice = "Its tokens are removed. The app stays installed in HighLevel until the customer uninstalls it."
       yield* Console.error(json ? JSON.stringify({ _tag: "Disconnected", accounts: found.length }) : advice)
     }).pipe(Effect.provide(StoredTokens.layer(server)), StoredTokens.catchErrors)
   }, CliFailure.asAsked)

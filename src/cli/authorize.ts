@@ -1,4 +1,4 @@
-/** What `effect-highlevel connect` does; loaded when it is asked for, since a server takes its time. */
+/** Runs `effect-highlevel connect`. Loaded on demand, since a server loads slowly. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Console from "effect/Console"
 import * as Deferred from "effect/Deferred"
@@ -34,7 +34,7 @@ const opener =
       ? ["rundll32", "url.dll,FileProtocolHandler"]
       : ["xdg-open"]
 
-/** Opens a page where there is a browser; it is printed as well. */
+/** Opens a page in the browser, if there is one. */
 const open = (url: string) =>
   Effect.gen(function* () {
     const { exitCode } = yield* ChildProcessSpawner.ChildProcessSpawner
@@ -80,7 +80,7 @@ export const authorize = Effect.fnUntraced(function* (options: {
       ...(scopes.length === 0 ? {} : { scopes })
     })
     const ended = yield* Deferred.make<OAuth.Authorized, OAuth.AuthorizationFailed>()
-    // A browser that kept its connection would keep the command.
+    // A kept-alive connection of the browser would keep the command running.
     const respond = (status: number, text: string) =>
       HttpServerResponse.text(text, { status, headers: { connection: "close" } })
     const callback = Effect.gen(function* () {
@@ -91,7 +91,7 @@ export const authorize = Effect.fnUntraced(function* (options: {
     }).pipe(
       Effect.catchTags({
         AuthorizationFailed: (error) =>
-          // Somebody else's redirect does not end this one.
+          // A redirect of another authorization does not end this one.
           Effect.as(
             error.reason === "StateMismatch" ? Effect.void : Deferred.fail(ended, error),
             respond(400, error.message)

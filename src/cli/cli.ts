@@ -1,4 +1,4 @@
-/** The command line as an effect: arguments in, exit code out. */
+/** Runs the command line: takes arguments and returns an exit code. */
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -42,7 +42,7 @@ const root = Command.make("effect-highlevel").pipe(
   ])
 )
 
-// Help that was asked for is output; help after a mistake is not.
+// Requested help goes to stdout, help after a mistake to stderr.
 const presenter = (json: boolean): CliOutput.Presenter => ({
   present: (event) =>
     Effect.gen(function* () {
@@ -60,7 +60,7 @@ const presenter = (json: boolean): CliOutput.Presenter => ({
     })
 })
 
-// stdout belongs to the conversation, also when it is a pipe and a person is asked.
+// Prompts go to stderr: stdout is for results, and may be a pipe.
 const promptOnStderr = Layer.effect(
   Terminal.Terminal,
   Effect.map(Terminal.Terminal, (terminal) =>
@@ -71,13 +71,13 @@ const promptOnStderr = Layer.effect(
   )
 )
 
-// Arguments that cannot be parsed have no flags yet; these are what --json looks like.
+// Arguments that cannot be parsed have no flags, so --json is looked up by its spelling.
 const looksLikeJson = (args: ReadonlyArray<string>) => {
   const end = args.indexOf("--")
   return (end === -1 ? args : args.slice(0, end)).some((arg) => arg === "--json" || arg === "--json=true")
 }
 
-// A wizard asks on stdout, which belongs to the conversation.
+// Wizards are disabled, since they prompt on stdout.
 const withoutWizard = CliConfig.layer({
   builtIns: CliConfig.defaults.builtIns.filter((flag) => flag !== GlobalFlag.Wizard)
 })
@@ -87,7 +87,7 @@ export const run = (args: ReadonlyArray<string>) => {
   return Command.runWith(root, { version })(args).pipe(
     Effect.as(ExitCode.done),
     Effect.catchTag("CliFailure", (failure) =>
-      // A job has printed everything already.
+      // A job has already printed everything.
       failure.text === ""
         ? Effect.succeed(failure.exitCode)
         : Effect.as(
@@ -113,7 +113,7 @@ export const run = (args: ReadonlyArray<string>) => {
         CliOutput.layerPresenter(presenter(json)),
         withoutWizard,
         promptOnStderr,
-        // stdout belongs to what a command says, also when a connection is lost.
+        // Logs, such as that of a lost connection, go to stderr.
         Layer.succeed(Logger.LogToStderr, true)
       )
     )

@@ -22,11 +22,13 @@ export const connect = Command.make(
       Flag.optional
     ),
     scopes: Flag.String("scope").pipe(
-      Flag.withDescription("A scope to ask for, repeated for each (conversations.readonly and conversations.write)"),
+      Flag.withDescription(
+        "A scope to request; repeat the flag for more (conversations.readonly and conversations.write)"
+      ),
       Flag.atLeast(0)
     ),
     browser: Flag.Boolean("browser").pipe(
-      Flag.withDescription("Open the page in a browser; --no-browser only prints it"),
+      Flag.withDescription("Open the page in a browser; --no-browser only prints its URL"),
       Flag.withDefault(true)
     ),
     ...Shared.serverFlags,

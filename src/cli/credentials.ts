@@ -1,4 +1,4 @@
-/** Where a command's tokens come from: a token, or an app whose customers' tokens are stored. */
+/** Finds the tokens of a command: a fixed token, or the stored tokens of an app's customers. */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -15,9 +15,8 @@ const isGiven = (name: string) =>
   )
 
 /**
- * `HIGHLEVEL_TOKEN`; else the app of `HIGHLEVEL_CLIENT_ID` and
- * `HIGHLEVEL_CLIENT_SECRET`, with its customers' tokens in their store; else what a
- * person at a terminal enters.
+ * Uses `HIGHLEVEL_TOKEN`; else the stored tokens of the app `HIGHLEVEL_CLIENT_ID` and
+ * `HIGHLEVEL_CLIENT_SECRET`; else prompts for a token at a terminal.
  */
 export const layer = (server: {
   readonly baseUrl: Option.Option<string>

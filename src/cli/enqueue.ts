@@ -15,7 +15,7 @@ import * as Input from "./input.ts"
 import * as Output from "./output.ts"
 import * as Shared from "./shared.ts"
 
-/** How many updates the queue has now, and which it does not send again. */
+/** Describes how many updates were added, and which are not sent again. */
 export const sentence = (
   { added, conversations, job, known, updates }: UpdateQueue.Enqueued,
   invalid: number
@@ -40,7 +40,7 @@ export const enqueue = Command.make(
     ...Shared.inputFlags,
     ...Shared.changeFlags,
     job: Flag.String("job").pipe(
-      Flag.withDescription("The name of the job: what is known under it is not sent again (a new job each time)"),
+      Flag.withDescription("The name of the job; updates already enqueued under it are ignored (default: a new job)"),
       Flag.withSchema(Schema.NonEmptyString),
       Flag.optional
     ),
@@ -49,7 +49,7 @@ export const enqueue = Command.make(
   },
   Effect.fnUntraced(function* ({ json, queue, ...given }) {
     const { found } = yield* Shared.open(given)
-    // Loaded when it is used, since Redis takes its time.
+    // Loaded on demand, since Redis loads slowly.
     const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
     const job = Option.getOrElse(given.job, () => SecureRandom.uuidV4Unsafe())
     const again = `Run the same command again with --job ${job}: nothing is queued twice.`
@@ -80,7 +80,7 @@ export const enqueue = Command.make(
   Command.withExamples([
     {
       command: "effect-highlevel enqueue --job 2026-w48 --input ids.txt --location-id <id> --unread-count 0",
-      description: "Enqueue updates that mark as read, each once for this job"
+      description: "Enqueue updates under the name of a job"
     }
   ])
 )

@@ -5,18 +5,18 @@ import * as HighLevelError from "../client/HighLevelError.ts"
 export const done = 0
 /** Usage, invalid input, no token, a wrong API version. */
 export const usage = 64
-/** Refused by HighLevel: repeating does not help. */
+/** Refused by HighLevel: do not retry. */
 export const refused = 65
 /** Anything else. */
 export const failed = 70
-/** Temporary: repeating may help. */
+/** Temporary: a retry may succeed. */
 export const temporary = 75
 /** Unauthorized: the token, its scope or its location. */
 export const unauthorized = 77
 /** Interrupted. */
 export const interrupted = 130
 
-// Of many outcomes, the one that calls for somebody's attention first.
+// In order of precedence for jobs with several outcomes.
 const severity = [done, usage, refused, failed, temporary, unauthorized, interrupted]
 
 export const worst = (one: number, other: number): number =>

@@ -11,9 +11,9 @@ import * as Output from "./output.ts"
 export class CliFailure extends Data.TaggedError("CliFailure")<{
   readonly exitCode: number
   readonly text: string
-  /** The same for machines: one JSON value with a `_tag`. */
+  /** The failure for machines: a JSON value with a `_tag`. */
   readonly json: Schema.Json
-  /** Which of the two the command was asked to print. */
+  /** Whether to print the JSON. */
   readonly asJson?: boolean
 }> {}
 
@@ -21,7 +21,7 @@ export class CliFailure extends Data.TaggedError("CliFailure")<{
 export const usage = (message: string) =>
   new CliFailure({ exitCode: ExitCode.usage, text: message, json: { _tag: "Usage", message } })
 
-/** Somebody has closed the pipe, or the disk is full. */
+/** The output failed: the pipe was closed, or the disk is full. */
 export const cannotWrite = (what: string, { message }: Error) =>
   new CliFailure({
     exitCode: ExitCode.failed,
@@ -47,7 +47,7 @@ export const as = ({ exitCode, json, text }: CliFailure, asJson: boolean) =>
 const Reported = Schema.toCodecJson(Schema.Union([HighLevelError.HighLevelError, HighLevelError.InvalidOptions]))
 const encodeReported = Schema.encodeEffect(Reported)
 
-/** An error as JSON; its tag and its message where it holds what JSON cannot. */
+/** Encodes an error as JSON, or only its tag and message if it cannot be encoded. */
 export const encode = (error: HighLevelError.HighLevelError | HighLevelError.InvalidOptions) =>
   Effect.orElseSucceed(encodeReported(error), (): Schema.Json => ({ _tag: error._tag, message: error.message }))
 
@@ -65,7 +65,7 @@ export const fromError = (error: HighLevelError.HighLevelError | HighLevelError.
       })
   )
 
-/** Printed as the command's `--json` says. */
+/** Sets the format by the command's `--json`. */
 export const asAsked = <A, E, R>(effect: Effect.Effect<A, E, R>, { json }: { readonly json: boolean }) =>
   Effect.mapError(effect, (error) => (error instanceof CliFailure ? as(error, json) : error))
 

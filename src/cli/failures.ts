@@ -1,4 +1,4 @@
-/** `effect-highlevel failures`: lists what has failed permanently in a queue, and puts it back. */
+/** `effect-highlevel failures`: lists permanently failed updates of a queue, and retries them. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -51,7 +51,7 @@ export const failures = Command.make(
     )
   }, CliFailure.asAsked)
 ).pipe(
-  Command.withDescription("List the updates of a queue in Redis (HIGHLEVEL_REDIS_URL) that have failed permanently"),
+  Command.withDescription("List the permanently failed updates of a queue in Redis (HIGHLEVEL_REDIS_URL)"),
   Command.withExamples([
     { command: "effect-highlevel failures", description: "Print them, one a line" },
     { command: "effect-highlevel failures --retry", description: "Send them again" }

@@ -1,4 +1,4 @@
-/** Which conversations a search finds: the flags that `search` and `mark-read` share. */
+/** The filter flags that `search` and `mark-read` share. */
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import * as Flag from "effect/cli/Flag"
@@ -6,7 +6,7 @@ import * as Flag from "effect/cli/Flag"
 const text = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
 
-// Without a zone it would be another time on another machine.
+// A time without a zone would depend on the machine.
 const isTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})$/i
 
 /** A time with its zone. */
@@ -31,9 +31,9 @@ export const filterFlags = {
   assignedTo: text("assigned-to", "Assigned to these users (ids, separated by commas), or unassigned"),
   contactId: text("contact-id", "Of this contact"),
   followers: text("followers", "Followed by these users"),
-  mentions: text("mentions", "In which these users are mentioned"),
+  mentions: text("mentions", "Mentioning these users"),
   query: text("query", "That contain this text"),
-  lastMessageType: text("last-message-type", "By the last message, such as TYPE_SMS"),
+  lastMessageType: text("last-message-type", "With this type of the last message, such as TYPE_SMS"),
   lastMessageDirection: Flag.Literals("last-message-direction", ["inbound", "outbound"]).pipe(
     Flag.withDescription("By the last message"),
     Flag.optional
@@ -46,7 +46,7 @@ export const filterFlags = {
   addedUntil: timeFlag("added-until", "Added at this time or before")
 }
 
-/** The filters that are given. */
+/** The given filters. */
 export const filters = (given: {
   readonly assignedTo: Option.Option<string>
   readonly contactId: Option.Option<string>

@@ -1,4 +1,4 @@
-/** What a search finds, as a table. */
+/** Formats the conversations of a search as a table. */
 import * as DateTime from "effect/DateTime"
 import type { FoundConversation } from "../wire/searchConversations.ts"
 import * as Output from "./output.ts"
@@ -6,7 +6,7 @@ import * as Output from "./output.ts"
 const header = ["ID", "CONTACT", "UNREAD", "LAST MESSAGE", "TYPE", "ASSIGNED TO"]
 const contactColumn = 1
 
-/** Names give way to what is to their right, within bounds. */
+/** The minimum and maximum widths of the name column, which yields to the columns on its right. */
 const contactWidth = (columns: number) => (columns === Infinity ? Infinity : Math.min(24, Math.max(12, columns - 88)))
 
 const wide =
@@ -19,7 +19,7 @@ const widthOf = (text: string) => {
   return width
 }
 
-/** The text, or its beginning and an ellipsis. */
+/** Shortens a text with an ellipsis. */
 const cut = (text: string, width: number) => {
   if (widthOf(text) <= width) return text
   let kept = ""
@@ -44,7 +44,7 @@ const cellsOf = (found: FoundConversation) => {
   ].map((value) => Output.printable(String(value ?? "")))
 }
 
-/** The rows of one page after the other: the first one has the header, and decides how wide the columns are. */
+/** Formats page after page. The first one has the header and determines the column widths. */
 export const make = (columns: number) => {
   let widths: ReadonlyArray<number> | undefined
   const row = (cells: ReadonlyArray<string>, widths: ReadonlyArray<number>) => {

@@ -1,4 +1,4 @@
-/** What `mark-read` is about to do, so that a person can say yes to it. */
+/** Describes what `mark-read` will do, for confirmation. */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -7,20 +7,20 @@ import * as Search from "../client/search.ts"
 import * as Output from "./output.ts"
 import * as Progress from "./progress.ts"
 
-/** HighLevel's limit, where its response does not tell it. */
+/** The documented limit, if the response does not report one. */
 const documented = { max: 100, intervalMillis: 10_000 }
 const pageLength = 100
 
 export interface Plan {
-  /** How many conversations are unread, where HighLevel tells it. */
+  /** The number of unread conversations, if HighLevel reports it. */
   readonly unread: number | undefined
-  /** What comes later stays unread. */
+  /** The cut-off: later messages stay unread. */
   readonly before: DateTime.DateTime | undefined
 }
 
 /**
- * Counts what is unread. Its newest message is the cut-off: what arrives while a person
- * reads the question is not part of the answer.
+ * Counts the unread conversations. Their newest message is the cut-off, so that messages
+ * that arrive during the confirmation stay unread.
  */
 export const make = Effect.fnUntraced(function* (query: Search.SearchQuery, before: Option.Option<DateTime.DateTime>) {
   const unread = { ...query, status: "unread", sort: "desc", sortBy: "last_message_date", limit: 1 } as const
@@ -34,7 +34,7 @@ export const make = Effect.fnUntraced(function* (query: Search.SearchQuery, befo
   return plan
 })
 
-/** How many requests it takes, and how long they take at the limit. */
+/** Describes the number of requests, and how long they take at the limit. */
 export const cost = (unread: number, recheck: boolean, quota: Progress.Quota) => {
   const { intervalMillis, max } = { ...documented, ...quota }
   const requests = unread * (recheck ? 2 : 1) + Math.ceil(unread / pageLength)
@@ -48,7 +48,8 @@ export const text = ({ before, unread }: Plan, recheck: boolean, dryRun: boolean
     time === undefined
       ? []
       : [`Those whose last message is newer than ${time} stay unread,`, "and so does what arrives from now on."]
-  if (unread === undefined) return ["HighLevel does not tell how many conversations are unread.", ...cutOff].join("\n")
+  if (unread === undefined)
+    return ["HighLevel does not report how many conversations are unread.", ...cutOff].join("\n")
   const found = `${Output.counted(unread, "conversation")} ${unread === 1 ? "is" : "are"} unread.`
   if (dryRun) return [found, ...cutOff].join("\n")
   const { millis, requests } = cost(unread, recheck, quota)
@@ -60,7 +61,7 @@ export const text = ({ before, unread }: Plan, recheck: boolean, dryRun: boolean
     ...cutOff,
     `This takes ${duration} and about ${Output.counted(requests, "request")}${left}.`,
     ...(daily !== undefined && requests > daily
-      ? ["That is more than is left: run the same command again tomorrow for the rest."]
+      ? ["That is more than today's remaining requests: run the same command again tomorrow."]
       : [])
   ].join("\n")
 }

@@ -1,4 +1,4 @@
-/** What `mark-read` prints: a line for each conversation, and what became of them all. */
+/** The output of `mark-read`: a line for each conversation, and a summary. */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"

@@ -1,4 +1,4 @@
-/** Updates from lines: JSON objects, or bare ids with the change on the command line; or from CSV. */
+/** Parses updates: from lines of JSON, from ids with the change on the command line, or from CSV. */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
@@ -10,20 +10,20 @@ import type { InvalidRequest } from "../client/HighLevelError.ts"
 import * as Request from "../client/request.ts"
 import { updateConversation } from "../wire/updateConversation.ts"
 
-/** A line of the input; empty ones are not counted out, but they are counted. */
+/** A line of the input. Empty lines are not emitted, but count in line numbers. */
 export interface Line {
   readonly number: number
-  /** Its text, or why there is none. */
+  /** The text, or why there is none. */
   readonly text: Result.Result<string, string>
 }
 
-// An update is some hundred bytes; what is longer than this is a mistake, and is not kept.
+// An update has some hundred bytes. A longer line than this is a mistake, and is dropped.
 const maximumBytes = 1024 * 1024
 const newline = 10
 
 interface Splitting {
   readonly number: number
-  /** What came of a line that has not ended, unless it is too long already. */
+  /** The beginning of an unfinished line, unless it is already too long. */
   readonly pieces: ReadonlyArray<Uint8Array>
   readonly length: number
 }
@@ -51,7 +51,7 @@ const append = (state: Splitting, piece: Uint8Array): Splitting => {
   return { ...state, length, pieces: length > maximumBytes ? [] : [...state.pieces, piece] }
 }
 
-/** The lines of a stream of bytes, of which no more than one is held. */
+/** Splits a stream of bytes into lines, buffering at most one. */
 export const lines = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Line, E, R> =>
   bytes.pipe(
     Stream.mapAccum(
@@ -73,19 +73,19 @@ export const lines = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stre
     Stream.filter(({ text }) => Result.isFailure(text) || text.success.trim() !== "")
   )
 
-/** What the flags set for every update. */
+/** The values that the flags set for every update. */
 export interface Defaults {
   readonly locationId?: string | undefined
   readonly changes: Partial<ConversationUpdate.Changes>
 }
 
-/** Why a line is not an update. */
+/** Why a line is not a valid update. */
 export type Invalid = { readonly _tag: "InvalidLine"; readonly message: string } | InvalidRequest
 
-/** What was read of a line. */
+/** The result of parsing a line. */
 export interface Read {
   readonly line: number
-  /** Whether the whole line was taken for a conversation id. */
+  /** Whether the whole line was read as a conversation id. */
   readonly isId: boolean
   readonly update: Result.Result<ConversationUpdate.ConversationUpdate, Invalid>
 }
@@ -96,7 +96,7 @@ const problem = (message: string): Result.Result<never, Invalid> => Result.fail(
 
 const fields = ["unreadCount", "starred", "feedback"]
 
-/** An update of what was given; its own fields take precedence over the flags. */
+/** Makes an update from a line's fields, which take precedence over the flags. */
 const complete = (given: object, { changes, locationId }: Defaults): Read["update"] => {
   const update = { ...(locationId === undefined ? {} : { locationId }), ...changes, ...given }
   if (!Predicate.hasProperty(update, "locationId")) return problem("no locationId: give --location-id")
@@ -108,14 +108,14 @@ const complete = (given: object, { changes, locationId }: Defaults): Read["updat
 
 const isHeader = (text: string) => /^(?:conversation[ _-]?)?id$/i.test(text)
 
-/** Of a conversation as `search` and `get` print it only the ids are read: its values are no changes. */
+/** Reads only the ids of a conversation that `search` or `get` printed, since its values are not changes. */
 const withoutValues = (given: { readonly [key: string]: unknown }): object => {
   if (Object.hasOwn(given, "conversationId") || !Object.hasOwn(given, "id")) return given
   const { id, locationId } = given
   return { conversationId: id, ...(locationId === undefined ? {} : { locationId }) }
 }
 
-/** The update of a line, or none of a comment and of a header. */
+/** Parses a line; none for a comment or a header. */
 export const parse = ({ number: line, text }: Line, defaults: Defaults): Read | undefined => {
   if (Result.isFailure(text)) return { line, isId: false, update: problem(text.failure) }
   const trimmed = text.success.trim()
@@ -140,7 +140,7 @@ const parseCell: Record<string, (text: string) => unknown> = {
   feedback: (text) => Result.getOrElse(parseJson(text), () => text)
 }
 
-/** Columns by the name of their field, whatever their case; others are the user's own. */
+/** Maps column names to fields, ignoring case. Other columns are ignored. */
 const columnsOf = (header: ReadonlyArray<string>) =>
   header.map((name) => {
     const plain = name.replaceAll(/[ _-]/g, "").toLowerCase()
@@ -149,7 +149,7 @@ const columnsOf = (header: ReadonlyArray<string>) =>
 
 const linesOf = (cells: ReadonlyArray<string>) => 1 + (cells.join("").match(/\r\n|\r|\n/g)?.length ?? 0)
 
-/** The updates of CSV with a header. A cell that is empty is a field that is not given. */
+/** Parses CSV with a header. An empty cell is an omitted field. */
 const parseCsv = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>, defaults: Defaults) => {
   interface State {
     readonly line: number
@@ -184,7 +184,7 @@ const parseCsv = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>, defaults: Defaul
   )
 }
 
-/** What was read of each line of a stream of bytes. */
+/** Parses each line of a stream of bytes. */
 export const read = <E, R>(
   bytes: Stream.Stream<Uint8Array, E, R>,
   defaults: Defaults,
@@ -197,13 +197,13 @@ export const read = <E, R>(
         (found) => found !== undefined
       )
 
-/** A line and its update: what a job takes. */
+/** A row of a job: a line and its update. */
 export interface Row {
   readonly line: number
   readonly update: ConversationUpdate.ConversationUpdate
 }
 
-/** The rows of a stream of bytes; a line that is not an update is reported and skipped. */
+/** Parses the rows of a stream of bytes. Invalid lines are reported and skipped. */
 export const rows = <E, R, E2, R2>(
   found: Stream.Stream<Read, E, R>,
   tell: (line: number, error: Invalid) => Effect.Effect<void, E2, R2>

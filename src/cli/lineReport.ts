@@ -1,4 +1,4 @@
-/** What `update-all` prints: a line for each line of the input, and what the next run is for. */
+/** The output of `update-all`: a line for each line of the input, and what a next run would do. */
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type * as Bulk from "../jobs/Bulk.ts"
@@ -13,7 +13,7 @@ export const make = (state: Progress.State, journal: string | undefined) => {
   const outcomes = OutcomeReport.make(state)
   let ids = 0
 
-  /** What became of it all, in one line. */
+  /** The summary, in one line. */
   const summary = (now: number): string => {
     const { applied, failed, invalid, notSent, planned, skipped, unreadable } = state
     const parts = [
@@ -30,7 +30,7 @@ export const make = (state: Progress.State, journal: string | undefined) => {
   }
 
   return {
-    /** Lines that were taken for a conversation id. */
+    /** The number of lines that were read as conversation ids. */
     countIds: (count: number) => {
       ids += count
     },
@@ -38,7 +38,7 @@ export const make = (state: Progress.State, journal: string | undefined) => {
     record: (outcome: Bulk.Outcome<Input.Row>): Effect.Effect<Schema.Json> =>
       Effect.map(outcomes.record(outcome), (fields) => ({ line: outcome.row.line, ...fields })),
 
-    /** A line that is not an update. */
+    /** Reports an invalid line. */
     invalid: (line: number, error: Input.Invalid): Effect.Effect<Schema.Json> => {
       state.invalid++
       outcomes.endWith(ExitCode.usage)
@@ -71,7 +71,7 @@ export const make = (state: Progress.State, journal: string | undefined) => {
         summary(now),
         ...outcomes.stops(),
         ...(isDone && journal !== undefined
-          ? [`Nothing was sent: ${journal} has all of them as applied. Remove it to send them again.`]
+          ? [`Nothing was sent: ${journal} records all of them as applied. Remove it to send them again.`]
           : [])
       ].join("\n")
     }

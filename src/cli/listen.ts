@@ -1,4 +1,4 @@
-/** A server that cannot listen. */
+/** Reports a server that cannot listen. */
 import type * as HttpServerError from "effect/http/HttpServerError"
 import * as CliFailure from "./failure.ts"
 import * as ExitCode from "./exitCode.ts"

@@ -43,11 +43,11 @@ export const markRead = Command.make(
     ),
     ...Filters.filterFlags,
     starred: Flag.Boolean("starred").pipe(
-      Flag.withDescription("Star them as well; --no-starred removes the star"),
+      Flag.withDescription("Also star them; --no-starred unstars them"),
       Flag.optional
     ),
     recheck: Flag.Boolean("recheck").pipe(
-      Flag.withDescription("Read each conversation right before its update: twice the requests"),
+      Flag.withDescription("Read each conversation again right before its update, which doubles the requests"),
       Flag.withDefault(false)
     ),
     dryRun: Flag.Boolean("dry-run").pipe(
@@ -57,7 +57,7 @@ export const markRead = Command.make(
     maxFailures: Shared.maxFailuresFlag,
     concurrency: Shared.concurrencyFlag("Maximum requests in flight (16)"),
     yes: Flag.Boolean("yes").pipe(
-      Flag.withDescription("Do not ask; needed where there is no terminal to ask at"),
+      Flag.withDescription("Skip the confirmation; required without a terminal"),
       Flag.withDefault(false)
     ),
     ...Shared.serverFlags,
@@ -67,7 +67,7 @@ export const markRead = Command.make(
     const { stderrIsTerminal, stdinIsTerminal } = yield* Stdio.Stdio
     const asks = !yes && !dryRun
     if (asks && (json || !(yield* stdinIsTerminal) || !(yield* stderrIsTerminal))) {
-      return yield* CliFailure.usage("Give --yes to mark conversations as read without being asked, or --dry-run.")
+      return yield* CliFailure.usage("Pass --yes to skip the confirmation, or --dry-run.")
     }
     const query = { ...Filters.filters(given), locationId }
     let plan: InboxPlan.Plan = { unread: undefined, before: undefined }
@@ -114,7 +114,7 @@ export const markRead = Command.make(
       Effect.provide(
         HighLevelClient.layerConfig({
           ...Shared.clientOptions(given),
-          // A backlog can wait: transient failures are retried for long.
+          // A backlog can wait, so transient failures are retried for long.
           retry: { maxAttempts: 10 },
           transformClient: report.watch
         }).pipe(Layer.provide(Credentials.layer(given)))
@@ -123,12 +123,14 @@ export const markRead = Command.make(
     )
   }, CliFailure.asAsked)
 ).pipe(
-  Command.withDescription("Mark the unread conversations of a location as read, and no message that arrives meanwhile"),
+  Command.withDescription(
+    "Mark the unread conversations of a location as read, except those that receive a message meanwhile"
+  ),
   Command.withExamples([
     { command: "effect-highlevel mark-read --location-id <id>", description: "All of them; run it again to continue" },
     {
       command: "effect-highlevel mark-read --location-id <id> --assigned-to unassigned --before 2026-11-24T09:00:00Z",
-      description: "Those of nobody, as they were at that time"
+      description: "Unassigned conversations, up to a cut-off"
     }
   ])
 )

@@ -1,4 +1,4 @@
-/** What a job says of each outcome, and at its end of what it has not sent. */
+/** Counts the outcomes of a job, and describes which updates were not sent. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -36,7 +36,7 @@ export const make = (state: Progress.State) => {
     endWith,
     exitCode: () => exitCode,
 
-    /** Counts an outcome; its fields. */
+    /** Counts an outcome and returns its fields. */
     record: (outcome: Bulk.Outcome<unknown>): Effect.Effect<{ readonly [name: string]: Schema.Json }> => {
       const { conversationId, locationId, ...changes } = outcome.update
       const ids = { conversationId, locationId, outcome: outcome._tag }
@@ -74,7 +74,7 @@ export const make = (state: Progress.State) => {
       }
     },
 
-    /** Why updates were not sent: a line for each of the first locations. */
+    /** Describes why updates were not sent, with a line for each of the first locations. */
     stops: (): ReadonlyArray<string> => {
       const others = stops.size - maximumStops
       return [

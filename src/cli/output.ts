@@ -1,13 +1,13 @@
-/** What the command line writes: conversations to stdout, the rest to stderr. */
+/** Formats the output of the command line. */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Conversation from "../wire/Conversation.ts"
 
-// A message body is written by a stranger: it must not steer the terminal.
+// Messages come from strangers and must not control the terminal.
 const controls = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
-/** Escapes as JSON does, so that what was JSON still is. */
+/** Escapes control characters as JSON does, so that JSON stays valid. */
 export const printable = (text: string) =>
   text.replace(controls, (character) => {
     if (character === "\n") return "\\n"
@@ -15,10 +15,10 @@ export const printable = (text: string) =>
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
   })
 
-/** A number as English writes it. */
+/** Formats a number in English. */
 export const count = (value: number): string => value.toLocaleString("en-US")
 
-/** How many of something. */
+/** Formats a count with its noun. */
 export const counted = (value: number, noun: string): string => `${count(value)} ${noun}${value === 1 ? "" : "s"}`
 
 const cell = (value: unknown): string => {
@@ -26,10 +26,10 @@ const cell = (value: unknown): string => {
   return printable(typeof value === "string" ? value : JSON.stringify(value))
 }
 
-// In Node before 26, a document nested ten thousand deep cannot be written.
+// Node before 26 cannot serialize a document nested ten thousand deep.
 const orUnprintable = <A>(render: () => A) => Effect.try({ try: render, catch: () => "Unprintable" as const })
 
-/** A row for each field, in the documentation's order. */
+/** Formats a row for each field, in the documentation's order. */
 export const table = ({ unrecognized = {}, ...conversation }: Conversation.Conversation) =>
   orUnprintable(() => {
     const rows = Object.entries({ ...conversation, ...unrecognized }).map(
@@ -41,6 +41,6 @@ export const table = ({ unrecognized = {}, ...conversation }: Conversation.Conve
 
 const encode = Schema.encodeEffect(Conversation.Conversation)
 
-/** The conversation as HighLevel documents it, in one line. */
+/** Formats a conversation as documented, in one line. */
 export const json = (conversation: Conversation.Conversation) =>
   Effect.flatMap(encode(conversation), (wire) => orUnprintable(() => printable(JSON.stringify(wire))))

@@ -1,4 +1,4 @@
-/** The command line as a process: signals, exit code, and what Node provides. */
+/** Runs the command line as a process, with its signals and its exit code. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
@@ -8,11 +8,11 @@ import * as UndiciHttpClient from "../node/UndiciHttpClient.ts"
 import * as Cli from "./cli.ts"
 import * as ExitCode from "./exitCode.ts"
 
-// A reader that has gone is noticed by the write that fails.
+// A closed pipe is reported by the failing write.
 process.stdout.on("error", () => {})
 process.stderr.on("error", () => {})
 
-// The first one lets requests in flight finish; the second one does not wait.
+// The first signal lets requests in flight finish; the second one does not wait.
 let interrupts = 0
 process.on("SIGINT", () => {
   if (++interrupts > 1) process.exit(ExitCode.interrupted)

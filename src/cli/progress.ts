@@ -1,7 +1,7 @@
-/** How far a job is: a bar on a terminal, else a line every few seconds. */
+/** The progress of a job: a bar on a terminal, else a line every few seconds. */
 import * as Output from "./output.ts"
 
-/** What HighLevel reported last of the interval and of the day. */
+/** The remaining requests that HighLevel reported last. */
 export interface Quota {
   readonly remaining?: number
   readonly max?: number
@@ -9,13 +9,13 @@ export interface Quota {
   readonly daily?: number
 }
 
-/** How many outcomes there will be. */
+/** The total number of outcomes. */
 export interface Total {
   readonly count: number
   readonly isExact: boolean
 }
 
-/** What a job knows of itself. */
+/** The state of a job. */
 export const make = (startedAt: number, total: () => Total | undefined = () => undefined) => {
   const quota: Quota = {}
   const counts = { applied: 0, unreadable: 0, skipped: 0, planned: 0, failed: 0, notSent: 0, invalid: 0 }
@@ -24,18 +24,18 @@ export const make = (startedAt: number, total: () => Total | undefined = () => u
 
 export type State = ReturnType<typeof make>
 
-/** How many outcomes there are. */
+/** The number of outcomes so far. */
 export const done = ({ applied, failed, invalid, notSent, planned, skipped }: State) =>
   applied + failed + invalid + notSent + planned + skipped
 
-/** How many there are by the part, from 0 to 1, in which so many were. */
+/** Estimates a total from the count in a part of the input, from 0 to 1. */
 export const extrapolate = (count: number, part: number | undefined): Total | undefined =>
   part === undefined || !(part > 0) ? undefined : { count: Math.round(count / part), isExact: part >= 1 }
 
-/** Whether nothing has come of the job yet. */
+/** Whether the job has no outcome yet. */
 export const isEmpty = (state: State): boolean => done(state) === 0
 
-/** In the two largest units: `2 h 47 min`. */
+/** Formats a duration in its two largest units: `2 h 47 min`. */
 export const span = (millis: number): string => {
   const seconds = Math.round(millis / 1000)
   if (seconds < 60) return `${seconds} s`
@@ -45,12 +45,12 @@ export const span = (millis: number): string => {
 }
 
 export const perSecond = (state: State, now: number) => {
-  // What was skipped took no time, and says nothing of what is to come.
+  // Skipped updates took no time, so they do not count for the estimate.
   const made = state.applied + state.failed
   return made === 0 || now <= state.startedAt ? 0 : (made * 1000) / (now - state.startedAt)
 }
 
-/** How many of something, where there are some. */
+/** Formats a count with its noun, unless it is zero. */
 export const some = (count: number, what: string) => (count === 0 ? [] : [`${Output.count(count)} ${what}`])
 
 const facts = (state: State, now: number): ReadonlyArray<string> => {
@@ -79,10 +79,10 @@ export const line = (state: State, now: number): string => facts(state, now).joi
 const maximumBar = 30
 const minimumBar = 5
 
-/** One line that fits the window: what does not fit is left out, the least important first. */
+/** Formats one line that fits the window, omitting the least important parts first. */
 export const bar = (state: State, now: number, columns: number, colors: boolean): string => {
   const paint = (code: number, text: string) => (colors && text !== "" ? `\u001b[${code}m${text}\u001b[39m` : text)
-  // The last column would wrap.
+  // Text in the last column would wrap.
   const room = Math.max(1, columns - 1)
   const shown: Array<string> = []
   for (const fact of facts(state, now)) {

@@ -8,7 +8,7 @@ import type * as PersistedQueue from "effect/persistence/PersistedQueue"
 import * as CliFailure from "./failure.ts"
 import * as ExitCode from "./exitCode.ts"
 
-/** Of `HIGHLEVEL_REDIS_URL`, which may hold a password, and so is no argument. */
+/** Connects to `HIGHLEVEL_REDIS_URL`. It may contain a password, so it is not an argument. */
 export const layer = Layer.unwrap(
   Effect.gen(function* () {
     const url = Redacted.value(
@@ -33,7 +33,7 @@ export const layer = Layer.unwrap(
   )
 )
 
-/** What failed in the queue, and what to do. */
+/** Describes a failure of the queue, and what to do. */
 export const queueFailed =
   (advice: string) =>
   ({ _tag, cause, message }: PersistedQueue.PersistedQueueError) => {

@@ -1,4 +1,4 @@
-/** The output of a job: an outcome a line on stdout, progress on stderr. */
+/** The output of a job: one outcome per line on stdout, progress on stderr. */
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Deferred from "effect/Deferred"
@@ -23,7 +23,7 @@ const clear = "\r\u001b[K"
 const number = (text: string | undefined) => (text === undefined || text === "" ? Number.NaN : Number(text))
 const known = <Name extends string>(name: Name, value: number) => (Number.isFinite(value) ? { [name]: value } : {})
 
-/** What is printed of a job while it runs and at its end, and returned. */
+/** The texts of a job, and its exit code. */
 export interface Ending {
   readonly json: (now: number) => object
   readonly text: (now: number) => string
@@ -37,10 +37,10 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
   const isBar = !json && (yield* stderrIsTerminal) && !Option.contains(term, "dumb")
   const isShared = isBar && (yield* stdoutIsTerminal)
   const colors = Option.isNone(noColor) || noColor.value === ""
-  // A slow reader slows the job, and not its memory.
+  // A slow reader slows the job down instead of filling its memory.
   const toStdout = (text: string) =>
     Effect.mapError(Stream.run(Stream.make(text), stdout()), (error) => CliFailure.cannotWrite("outcomes", error))
-  // Nobody needs to read progress.
+  // Progress may be lost.
   const toStderr = (text: string) => Effect.ignore(Stream.run(Stream.make(text), stderr()))
 
   const show = Effect.fnUntraced(function* (ending: Ending) {
@@ -60,7 +60,7 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
 
   const print = (values: ReadonlyArray<Schema.Json>) =>
     Effect.andThen(
-      // The bar stands where the next line goes.
+      // The bar is cleared before each line.
       isShared ? toStderr(clear) : Effect.void,
       toStdout(values.map((value) => `${Output.printable(JSON.stringify(value))}\n`).join(""))
     )
@@ -79,12 +79,12 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
       })
     ),
 
-    /** Prints values on stdout, one a line. */
+    /** Prints values to stdout, one per line. */
     print,
 
     /**
-     * Prints progress while a job runs, then its summary, and ends with the worst exit
-     * code. An interruption stops the job: requests in flight finish and are reported.
+     * Prints progress while a job runs, then its summary, and returns the worst exit code.
+     * An interruption stops the job: requests in flight finish and are reported.
      */
     follow: <E, R>(job: Effect.Effect<void, E, R>, stop: Deferred.Deferred<void>, ending: Ending) =>
       Effect.gen(function* () {
@@ -104,7 +104,7 @@ export const make = Effect.fnUntraced(function* (state: Progress.State, json: bo
         })
       }).pipe(
         Effect.scoped,
-        // A job that could not begin has nothing to sum up.
+        // A job that could not start has no summary.
         Effect.onExit((exit) => (Exit.isFailure(exit) && Progress.isEmpty(state) ? Effect.void : summarize(ending))),
         Effect.andThen(
           Effect.suspend(() => {

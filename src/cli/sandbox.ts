@@ -1,4 +1,4 @@
-/** `effect-highlevel sandbox`: HighLevel's side of the operations. */
+/** `effect-highlevel sandbox`: serves a sandbox of HighLevel. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Command from "effect/cli/Command"
@@ -9,24 +9,24 @@ export const sandbox = Command.make(
   {
     port: Flag.Int("port").pipe(
       Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
-      Flag.withDescription("The port to listen on, else a free one"),
+      Flag.withDescription("The port to listen on (a free one)"),
       Flag.withDefault(0)
     ),
     host: Flag.String("host").pipe(
-      Flag.withDescription("The address to listen on; with 0.0.0.0 other machines and containers reach it"),
+      Flag.withDescription("The address to listen on; 0.0.0.0 makes it reachable from other machines and containers"),
       Flag.withMetavar("address"),
       Flag.withDefault("127.0.0.1")
     ),
     conversations: Flag.String("conversations").pipe(
       Flag.withDescription(
-        "The conversations to start with: a file of JSON lines, as search --json prints them, or how many"
+        "The initial conversations: a file of JSON lines, such as the output of search --json, or a number"
       ),
       Flag.withMetavar("file | count"),
       Flag.withDefault("1")
     ),
     token: Flag.String("token").pipe(
       Flag.withSchema(Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/))),
-      Flag.withDescription("The token the sandbox accepts, else the one it prints; not a secret"),
+      Flag.withDescription("The token that the sandbox accepts (by default one that it prints); not a secret"),
       Flag.optional
     ),
     responses: Flag.Literals("responses", ["documented", "observed"]).pipe(
@@ -39,7 +39,7 @@ export const sandbox = Command.make(
       Flag.optional
     ),
     providerStates: Flag.Boolean("provider-states").pipe(
-      Flag.withDescription("Take a Pact verifier's provider states at /_pact/provider-states"),
+      Flag.withDescription("Serve Pact provider states at /_pact/provider-states"),
       Flag.withDefault(false)
     )
   },

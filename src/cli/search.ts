@@ -18,7 +18,7 @@ import * as FoundTable from "./foundTable.ts"
 import * as Output from "./output.ts"
 import * as Shared from "./shared.ts"
 
-/** HighLevel returns that many at once. */
+/** The largest page that HighLevel returns. */
 const pageLength = 100
 
 export const search = Command.make(
@@ -31,17 +31,17 @@ export const search = Command.make(
     ),
     ...Filters.filterFlags,
     sort: Flag.Literals("sort", ["asc", "desc"]).pipe(
-      Flag.withDescription("By the last message: asc from the oldest, desc from the newest"),
+      Flag.withDescription("Order by the last message: asc starts with the oldest, desc with the newest"),
       Flag.withDefault("asc")
     ),
     limit: Flag.Int("limit").pipe(
       Flag.withSchema(Schema.Int.check(Schema.isGreaterThan(0))),
-      Flag.withDescription("How many in all (every one)"),
+      Flag.withDescription("Maximum number of conversations (all)"),
       Flag.optional
     ),
     ...Shared.serverFlags,
     json: Flag.Boolean("json").pipe(
-      Flag.withDescription("Print one line of JSON each, which update-all reads; errors too"),
+      Flag.withDescription("Print JSON lines, which update-all reads, including errors"),
       Flag.withDefault(false)
     )
   },
@@ -75,7 +75,7 @@ export const search = Command.make(
       Stream.map((text) => `${text}\n`),
       Stream.run(stdout()),
       Effect.catchTag("PlatformError", (error) =>
-        // As `| head` does once it has what it wants.
+        // A closed pipe, such as that of `| head`, is no failure.
         Predicate.hasProperty(error.cause, "code") && error.cause.code === "EPIPE"
           ? Effect.void
           : Effect.fail(CliFailure.cannotWrite("conversations", error))
@@ -94,7 +94,7 @@ export const search = Command.make(
   Command.withExamples([
     {
       command: "effect-highlevel search --location-id <id> --status unread --assigned-to unassigned",
-      description: "What is unread and nobody's"
+      description: "Unread and unassigned conversations"
     },
     {
       command:

@@ -1,4 +1,4 @@
-/** The conversations that a sandbox starts with, from lines of JSON: those of `search --json`, too. */
+/** Reads the initial conversations of a sandbox from lines of JSON, such as those of `search --json`. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Predicate from "effect/Predicate"
@@ -15,7 +15,7 @@ import * as Output from "./output.ts"
 
 const { id: _id, locationId: _locationId, ...others } = Conversation.fields
 
-// What is null is what is missing.
+// A null field counts as missing.
 const SeedLine = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
 const SeedFields = Schema.Struct({
   ...others,
@@ -37,7 +37,7 @@ const parse = (text: string): Effect.Effect<Seed, { readonly message: string }> 
     Effect.flatMap(Schema.decodeUnknownEffect(SeedFields))
   )
 
-/** The conversations of a file, or how many. */
+/** Reads the conversations of a file, or makes a number of them. */
 export const read = Effect.fnUntraced(function* (given: string) {
   if (/^\d+$/.test(given)) return Number(given)
   const fileSystem = yield* FileSystem.FileSystem

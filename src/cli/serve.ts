@@ -1,4 +1,4 @@
-/** What `effect-highlevel sandbox` does; loaded when it is asked for, since a server takes its time. */
+/** Runs `effect-highlevel sandbox`. Loaded on demand, since a server loads slowly. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Config from "effect/Config"
 import * as Console from "effect/Console"
@@ -10,17 +10,23 @@ import { createServer } from "node:http"
 import * as Sandbox from "../testing/Sandbox.ts"
 import * as CliFailure from "./failure.ts"
 import * as Listen from "./listen.ts"
+import * as SandboxPage from "./sandboxPage.ts"
 import * as Seeds from "./seeds.ts"
+
+/** Whether only this machine can reach the address. */
+const isPrivate = (host: string) => host === "localhost" || host === "::1" || /^127(\.\d+){3}$/.test(host)
 
 const shellWord = (text: string) => (/^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
-// In a checkout the command is an npm script; say what can be pasted here.
+// The command as it can be pasted: in a checkout it is an npm script, in a project npx runs it.
 const program = Config.String("npm_lifecycle_event").pipe(
   Config.withDefault(""),
-  Config.map((event) => (event === "cli" ? "npm run -s cli --" : "effect-highlevel"))
+  Config.map((event) =>
+    event === "cli" ? "npm run -s cli --" : event === "npx" ? "npx effect-highlevel" : "effect-highlevel"
+  )
 )
 
-/** The URL to use on this machine, and whether that, or others, leave the machine. */
+/** The URL to use on this machine, and whether the server is also reachable from others. */
 const addressOf = (bound: string) => {
   const url = new URL(bound)
   const isEvery = url.hostname === "0.0.0.0" || url.hostname === "[::]"
@@ -48,6 +54,7 @@ export const serve = Effect.fnUntraced(function* (options: {
   const conversations = yield* Seeds.read(options.conversations)
   const token = Option.getOrElse(options.token, () => Sandbox.defaultToken)
   const webhooks = Option.getOrUndefined(options.webhooks)
+  const page = isPrivate(host) ? yield* SandboxPage.make : undefined
   const ready = Effect.gen(function* () {
     const { isLoopback, isShared, url } = addressOf(yield* Sandbox.url)
     const name = yield* program
@@ -55,6 +62,13 @@ export const serve = Effect.fnUntraced(function* (options: {
     const { id, locationId } = first ?? Sandbox.documentedConversation
     const location = `--location-id ${shellWord(locationId)}`
     const { clientId, clientSecret } = Sandbox.defaultApp
+    const commands = [
+      `export HIGHLEVEL_BASE_URL=${url}`,
+      `export HIGHLEVEL_TOKEN=${token === Sandbox.defaultToken ? token : "…"}`,
+      `${name} mark-read ${location}`
+    ]
+    if (page === undefined) yield* Console.error(SandboxPage.notServed(host))
+    else yield* page.open(yield* Sandbox.Sandbox, commands)
     yield* Console.log(
       [
         `The sandbox listens on ${url}; Ctrl-C ends it. In another shell:`,
@@ -64,25 +78,27 @@ export const serve = Effect.fnUntraced(function* (options: {
         `${name} update ${shellWord(id)} ${location} --unread-count 0 --starred`,
         `${name} search ${location} --status unread`,
         `${name} mark-read ${location}`,
+        ...(page === undefined ? [] : ["", `Watch it in a browser: ${url}/`, `API documentation: ${url}/docs`]),
         "",
-        `Its OAuth app is ${clientId}, with the secret ${Redacted.value(clientSecret)}; its page ${url}/v2/oauth/chooselocation agrees at once:`,
+        `Its OAuth app is ${clientId}, with the secret ${Redacted.value(clientSecret)}, and its page ${url}/v2/oauth/chooselocation approves at once:`,
         "",
         `HIGHLEVEL_CLIENT_ID=${clientId} HIGHLEVEL_CLIENT_SECRET=${Redacted.value(clientSecret)} ${name} connect`,
         ...(isShared
           ? [
               "",
-              "Other machines reach it, too, with this token and without encryption, at the address of this one. Their",
-              "clients refuse plain HTTP to it unless HIGHLEVEL_ALLOW_INSECURE_HTTP=true."
+              "Other machines can reach it at this machine's address, with this token and without encryption. Their",
+              "clients refuse plain HTTP unless HIGHLEVEL_ALLOW_INSECURE_HTTP=true."
             ]
           : []),
         ...(webhooks === undefined ? [] : yield* webhookLines(webhooks))
       ].join("\n")
     )
-    return yield* Effect.never
+    return yield* Effect.ensuring(Effect.never, page === undefined ? Effect.void : page.close)
   })
   yield* ready.pipe(
     Effect.provide(
       Sandbox.layerServer({ conversations, token, responses, providerStates, webhooks }).pipe(
+        Layer.provideMerge(page === undefined ? Layer.empty : page.layer),
         Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port, host }))
       )
     ),

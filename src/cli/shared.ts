@@ -23,11 +23,11 @@ const readFeedback = (text: string): Effect.Effect<ConversationUpdate.Feedback, 
         CliFailure.usage("--feedback: expected a JSON object, positive or negative")
       )
 
-/** What to change. */
+/** The flags of an update's fields. */
 export const changeFlags = {
   unreadCount: Flag.Int("unread-count").pipe(Flag.withDescription("Unread messages: 0 marks as read"), Flag.optional),
   starred: Flag.Boolean("starred").pipe(
-    Flag.withDescription("Star the conversation; --no-starred removes the star"),
+    Flag.withDescription("Star the conversation; --no-starred unstars it"),
     Flag.optional
   ),
   feedback: Flag.String("feedback").pipe(
@@ -37,20 +37,20 @@ export const changeFlags = {
   )
 }
 
-/** Which server, and how. */
+/** The flags of the client. */
 export const serverFlags = {
   version: Flag.Literals("api-version", ApiVersion.literals).pipe(
     Flag.withDescription("The Version header (HIGHLEVEL_API_VERSION, else 2021-07-28)"),
     Flag.optional
   ),
   baseUrl: Flag.String("base-url").pipe(
-    Flag.withDescription("Another server (HIGHLEVEL_BASE_URL, else HighLevel)"),
+    Flag.withDescription("The base URL of the API (HIGHLEVEL_BASE_URL, else HighLevel)"),
     Flag.withMetavar("url"),
     Flag.optional
   )
 }
 
-/** The fields that are given. */
+/** The given fields. */
 export const changes = Effect.fnUntraced(function* (given: {
   readonly unreadCount: Option.Option<number>
   readonly starred: Option.Option<boolean>
@@ -64,7 +64,7 @@ export const changes = Effect.fnUntraced(function* (given: {
   }
 })
 
-/** The client's options that are given, the tokens being the context's. */
+/** The given client options. Tokens come from the context. */
 export const clientOptions = ({
   baseUrl,
   version
@@ -76,17 +76,17 @@ export const clientOptions = ({
   ...(Option.isSome(version) ? { version: Config.succeed(version.value) } : {})
 })
 
-/** Where updates come from. */
+/** The flags of the input. */
 export const inputFlags = {
   input: Flag.String("input").pipe(
     Flag.withDescription(
-      "Updates or conversations as JSON objects, or conversation ids, one a line, or CSV; - is stdin"
+      "Updates or conversations as JSON objects, or conversation ids, one per line, or CSV; - is stdin"
     ),
     Flag.withMetavar("file"),
     Flag.withDefault("-")
   ),
   csv: Flag.Boolean("csv").pipe(
-    Flag.withDescription("The input is CSV with a header (a file that ends in .csv is)"),
+    Flag.withDescription("Read CSV with a header (the default for .csv files)"),
     Flag.withDefault(false)
   ),
   locationId: Flag.String("location-id").pipe(
@@ -95,7 +95,7 @@ export const inputFlags = {
   )
 }
 
-/** What was read of each line of the input, and which part of its bytes has been read, from 0 to 1, if it is a file. */
+/** Parses the input, and tells which part of a file has been read, from 0 to 1. */
 export const open = Effect.fnUntraced(function* (
   given: {
     readonly input: string
@@ -111,7 +111,7 @@ export const open = Effect.fnUntraced(function* (
   const isCsv = given.csv || /\.csv$/i.test(input)
   if (input === "-") {
     if (yield* stdio.stdinIsTerminal) {
-      return yield* CliFailure.usage("No input: give --input <file>, or pipe updates or ids in.")
+      return yield* CliFailure.usage("No input: pass --input <file>, or pipe in updates or ids.")
     }
     return { found: Stream.mapError(Input.read(stdio.stdin, defaults, isCsv), unreadable), readPart: () => undefined }
   }
@@ -142,6 +142,6 @@ export const concurrencyFlag = (description: string) =>
 
 export const maxFailuresFlag = Flag.Int("max-failures").pipe(
   Flag.withSchema(Schema.Int.check(Schema.isGreaterThan(0))),
-  Flag.withDescription("Stop after so many failures (none)"),
+  Flag.withDescription("Stop after this many failures (unlimited)"),
   Flag.optional
 )

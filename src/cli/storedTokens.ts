@@ -1,4 +1,4 @@
-/** The tokens of an app's customers; loaded when there is an app, since OAuth takes its time. */
+/** The stored tokens of an app's customers. Loaded on demand, since OAuth loads slowly. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -15,7 +15,7 @@ import * as Shared from "./shared.ts"
 
 const variable = (name: string) => Effect.map(Config.option(Config.String(name)), Option.getOrUndefined)
 
-/** The folder of this user, where none is given. */
+/** The default folder of this user. */
 const userFolder = Effect.gen(function* () {
   const path = yield* Path.Path
   const home = (yield* variable("HOME")) ?? (yield* variable("USERPROFILE"))
@@ -26,7 +26,7 @@ const userFolder = Effect.gen(function* () {
   return path.join(folder ?? path.join(home ?? "", ".config"), "effect-highlevel", "tokens")
 })
 
-/** The folder of `HIGHLEVEL_TOKENS`; else the Redis of `HIGHLEVEL_REDIS_URL`; else a folder of this user. */
+/** Uses the folder `HIGHLEVEL_TOKENS`; else the Redis of `HIGHLEVEL_REDIS_URL`; else the user's default folder. */
 const plainStore = Layer.unwrap(
   Effect.gen(function* () {
     const directory = yield* variable("HIGHLEVEL_TOKENS")
@@ -38,7 +38,7 @@ const plainStore = Layer.unwrap(
   })
 )
 
-/** The same, encrypted where there is a `HIGHLEVEL_TOKENS_KEY`. */
+/** Encrypts the store if `HIGHLEVEL_TOKENS_KEY` is set. */
 const store = Layer.unwrap(
   Effect.gen(function* () {
     const key = yield* Config.option(Config.Redacted("HIGHLEVEL_TOKENS_KEY"))
@@ -69,7 +69,7 @@ export const layer = (server: Parameters<typeof Shared.clientOptions>[0]) =>
     })
   )
 
-/** Turns what OAuth fails with into the failure of a command. */
+/** Turns an OAuth error into the failure of a command. */
 export const catchErrors = <A, R>(
   effect: Effect.Effect<
     A,

@@ -1,4 +1,4 @@
-/** Where the token comes from: the environment, or a person at a terminal. */
+/** Reads the token from the environment, or prompts for it. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -8,8 +8,8 @@ import * as Prompt from "effect/cli/Prompt"
 import * as CliFailure from "./failure.ts"
 
 /**
- * Never an argument, which every process on the machine can read, and never
- * piped input, which would swallow whatever is piped.
+ * The token is never an argument, which every process on the machine can read, and never
+ * read from a pipe, which may carry other input.
  */
 export const token = Effect.gen(function* () {
   const given = yield* Config.option(Config.Redacted("HIGHLEVEL_TOKEN"))

@@ -25,7 +25,7 @@ export const update = Command.make(
   Effect.fnUntraced(function* ({ conversationId, json, locationId, ...given }) {
     const changes = yield* Shared.changes(given)
     if (Object.keys(changes).length === 0) {
-      return yield* CliFailure.usage("Nothing to update: give --unread-count, --starred, --no-starred or --feedback")
+      return yield* CliFailure.usage("Nothing to update: pass --unread-count, --starred, --no-starred or --feedback")
     }
 
     const { conversation } = yield* Conversations.update({ conversationId, locationId, ...changes }).pipe(

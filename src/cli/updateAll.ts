@@ -37,7 +37,7 @@ export const updateAll = Command.make(
     ...Shared.changeFlags,
     ...Shared.serverFlags,
     journal: Flag.String("journal").pipe(
-      Flag.withDescription("Record outcomes in this file; run again, it skips what was applied"),
+      Flag.withDescription("Record outcomes in this file; the next run skips applied updates"),
       Flag.withMetavar("file"),
       Flag.optional
     ),
@@ -93,7 +93,7 @@ export const updateAll = Command.make(
       Effect.provide(
         HighLevelClient.layerConfig({
           ...Shared.clientOptions(given),
-          // A backlog can wait: transient failures are retried for long.
+          // A backlog can wait, so transient failures are retried for long.
           retry: { maxAttempts: 10 },
           transformClient: report.watch
         }).pipe(Layer.provide(Credentials.layer(given)))
@@ -104,7 +104,7 @@ export const updateAll = Command.make(
     return yield* report.follow(job, stop, lines)
   }, CliFailure.asAsked)
 ).pipe(
-  Command.withDescription("Update many conversations, one outcome a line"),
+  Command.withDescription("Update many conversations, and print one outcome per line"),
   Command.withExamples([
     {
       command: "effect-highlevel update-all --input ids.txt --location-id <id> --unread-count 0 --journal read.ndjson",

@@ -33,21 +33,21 @@ export const work = Command.make(
     idle: Flag.Int("idle").pipe(
       Flag.withSchema(seconds),
       Flag.withDescription(
-        "End so many seconds after the last update, when nothing is left that is due within 10 minutes"
+        "Stop this many seconds after the last update, once nothing is left that is due within 10 minutes"
       ),
       Flag.withMetavar("seconds"),
       Flag.optional
     ),
     lease: Flag.Int("lease").pipe(
       Flag.withSchema(seconds),
-      Flag.withDescription("After how many seconds others take over from a worker that died"),
+      Flag.withDescription("Seconds until other workers take over from a worker that died"),
       Flag.withMetavar("seconds"),
       Flag.withDefault(90)
     ),
     json: Shared.jsonFlag
   },
   Effect.fnUntraced(function* ({ concurrency, idle, json, lease, queue, ...server }) {
-    // Loaded when it is used, since Redis takes its time.
+    // Loaded on demand, since Redis loads slowly.
     const RedisConnection = yield* Effect.promise(() => import("./redisConnection.ts"))
     const state = Progress.make(yield* Clock.currentTimeMillis)
     const report = yield* Report.make(state, json)
@@ -81,7 +81,7 @@ export const work = Command.make(
     return yield* Effect.gen(function* () {
       const updates = (yield* waiting(Infinity)) - (yield* waiting(yield* Clock.currentTimeMillis))
       if (updates > 0) {
-        const text = `Not due yet: ${Output.counted(updates, "update")} of stopped locations or to be redelivered. What is due within 10 minutes is waited for.`
+        const text = `Not due yet: ${Output.counted(updates, "update")} of stopped locations or to be redelivered. Waiting for those due within 10 minutes.`
         yield* Console.error(json ? JSON.stringify({ _tag: "Delayed", updates }) : text)
       }
       return yield* report.follow(CliFailure.catchErrors(job), stop, worked)
@@ -90,6 +90,6 @@ export const work = Command.make(
 ).pipe(
   Command.withDescription("Send the updates of a queue in Redis (HIGHLEVEL_REDIS_URL) until interrupted"),
   Command.withExamples([
-    { command: "effect-highlevel work --idle 60", description: "Work, and end a minute after the last update" }
+    { command: "effect-highlevel work --idle 60", description: "Stop a minute after the last update" }
   ])
 )

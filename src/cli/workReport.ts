@@ -1,4 +1,4 @@
-/** What a worker prints: a line for each outcome, and what it leaves behind at its end. */
+/** The output of a worker: a line for each outcome, and a summary of what is left in the queue. */
 import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -12,7 +12,7 @@ import * as CliFailure from "./failure.ts"
 import * as Output from "./output.ts"
 import * as Progress from "./progress.ts"
 
-/** Why an update is in the queue again. */
+/** Describes why an update is back in the queue. */
 type Reason = UpdateQueue.Returned | Outcome.NotSent<UpdateQueue.QueuedUpdate>
 
 type Unsuccessful = Exclude<UpdateQueue.QueueOutcome, { readonly _tag: "Applied" | "Returned" | "NotSent" }>
@@ -36,7 +36,7 @@ const encode = (outcome: Unsuccessful | Reason): Effect.Effect<Schema.Json> => {
   return Effect.succeed({ _tag: ended._tag, message })
 }
 
-/** For how long a stopped location waits, why, and what to do. */
+/** Describes how long a stopped location waits, why, and what to do. */
 const stopText = (locationId: string, updates: number, error: HighLevelError.HighLevelError | undefined) => {
   const until =
     error?._tag === "DailyLimitExceeded"
@@ -50,7 +50,7 @@ const maximumStops = 10
 
 export const make = (state: Progress.State) => {
   const counts = { applied: 0, unreadable: 0, failed: 0, defects: 0, returned: 0, notSent: 0 }
-  /** What this worker has put back, and has not had again. */
+  /** The updates that this worker has returned to the queue and not received again. */
   const waiting = new Map<string, Reason>()
   let exitCode = ExitCode.done
   let left = 0
@@ -105,12 +105,12 @@ export const make = (state: Progress.State) => {
   return {
     record,
 
-    /** How many updates the queue has at the end, of any worker. */
+    /** Describes how many updates are left in the queue. */
     left: (updates: number) => {
       left = updates
     },
 
-    /** The worst of what failed, and of what this worker leaves in the queue. */
+    /** The worst exit code of failed updates and of those left in the queue. */
     exitCode: () => [...waiting.values()].map(exitCodeOf).reduce(ExitCode.worst, exitCode),
 
     text: (now: number): string => {
@@ -132,7 +132,7 @@ export const make = (state: Progress.State) => {
           ? [`${Output.count(all.length - maximumStops)} other locations are stopped, too.`]
           : []),
         ...(left > 0 ? [`${Output.counted(left, "update")} left in the queue.`] : []),
-        ...(failed + defects > 0 ? ["What failed is listed by: effect-highlevel failures"] : [])
+        ...(failed + defects > 0 ? ["List failed updates with: effect-highlevel failures"] : [])
       ].join("\n")
     },
 

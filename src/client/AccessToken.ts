@@ -1,8 +1,8 @@
 /**
- * The token of a location, asked for before each attempt.
+ * Supplies the access token for each attempt.
  *
- * A client that is given a `token` uses that one. A client without takes its
- * tokens from the `AccessToken` in its context: that of `OAuth.layer`, or your own.
+ * A client with a `token` option always uses that token. Without one, it asks the
+ * `AccessToken` service in its context: the one from `OAuth.layer`, or your own.
  */
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -14,14 +14,14 @@ import type { InvalidOptions } from "./HighLevelError.ts"
 import * as OptionsCheck from "./options.ts"
 
 /**
- * There is no token. An update fails with `ReconnectRequired` or
- * `TokenUnavailable` for it, which also say which update it was.
+ * No token is available for the location. Calls then fail with `ReconnectRequired`
+ * or `TokenUnavailable`, which also identify the call.
  */
 export class AccessTokenError extends Data.TaggedError("AccessTokenError")<{
   /**
-   * - `ReconnectRequired`: only reconnecting the location helps
-   * - `Refused`: HighLevel refuses for another reason, see `messages`
-   * - `Unreachable`: repeating may help
+   * - `ReconnectRequired`: the location must be reconnected
+   * - `Refused`: HighLevel refused for another reason; see `messages`
+   * - `Unreachable`: transient; a retry may succeed
    */
   readonly reason: "ReconnectRequired" | "Refused" | "Unreachable"
   readonly messages: ReadonlyArray<string>
@@ -37,27 +37,27 @@ export class AccessTokenError extends Data.TaggedError("AccessTokenError")<{
   }
 }
 
-/** Where the tokens of requests come from. */
+/** A source of access tokens. */
 export interface Service {
-  /** Whose rate limit the requests use: the OAuth client id, or a hash of the token. */
+  /** The app whose rate limit the requests count against: the OAuth client id, or a hash of the token. */
   readonly app: string
 
-  /** The server that issued the tokens: where a client sends them that is given no other. @default HighLevel */
+  /** The server that issued the tokens. A client without a `baseUrl` of its own sends its requests there. @default HighLevel */
   readonly baseUrl?: string | undefined
 
-  /** The token for requests to a location. */
+  /** Returns the token for requests to a location. */
   readonly get: (locationId: string) => Effect.Effect<Redacted.Redacted, AccessTokenError>
 
   /**
    * Called when HighLevel rejects a token as invalid. Return true if `get` will now
-   * return a different one. At most once per call, and never for another 401. Without
-   * it a rejected token is final.
+   * return a different one. It is called at most once per call, and only for this 401.
+   * Without `renew`, a rejected token is final.
    */
   readonly renew?: (locationId: string, refused: Redacted.Redacted) => Effect.Effect<boolean, AccessTokenError>
 }
 
 /**
- * Where a client without a `token` of its own takes its tokens from.
+ * The token source of a client that has no `token` option.
  *
  * **Example** (Tokens of your own)
  *
@@ -98,8 +98,8 @@ export interface Service {
 export class AccessToken extends Context.Service<AccessToken, Service>()("effect-highlevel/AccessToken/AccessToken") {}
 
 /**
- * The same, refusing a token that cannot stand in a header: an HTTP client would fail
- * with a message that repeats it.
+ * Wraps a source to refuse tokens that are invalid in a header. An HTTP client would
+ * fail with a message that contains the token.
  *
  * @internal
  */
@@ -114,8 +114,8 @@ export const checked = (service: Service): Service => ({
 })
 
 /**
- * One token for every location: a Private Integration token, or an access token
- * that somebody else keeps fresh. White space around it is dropped.
+ * One fixed token for every location: a Private Integration token, or an access token
+ * that is renewed elsewhere. Surrounding white space is trimmed.
  */
 export const make = (options: { readonly token: Redacted.Redacted }): Effect.Effect<Service, InvalidOptions> =>
   Effect.map(OptionsCheck.token(options.token), (token) => {

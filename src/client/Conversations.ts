@@ -1,4 +1,4 @@
-/** Conversations: the operations on them, as functions over the `HighLevelClient`. */
+/** Updates, reads and searches conversations, through the `HighLevelClient`. */
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import { getConversation } from "../wire/getConversation.ts"
@@ -21,13 +21,13 @@ const call =
     Effect.flatMap(HighLevelClient, (client) => Effect.map(client.execute(operation, input, options), outputOf))
 
 /**
- * Sets the given fields of a conversation and returns the conversation. Fields that
- * are left out stay as they are; with ids alone nothing changes.
+ * Updates the given fields of a conversation and returns the conversation. Omitted
+ * fields keep their values; with only the ids, nothing changes.
  *
  * **Details**
  *
- * `PUT /conversations/:conversationId` sets absolute values, so repeating an update
- * is safe. Live responses leave fields out: read each with a fallback.
+ * `PUT /conversations/:conversationId` sets absolute values, so an update is safe to
+ * retry. Any field of a live response may be missing: read each with a fallback.
  *
  * **Example** (Mark as read and star, against the sandbox)
  *
@@ -55,40 +55,40 @@ const call =
 export const update = /* @__PURE__ */ call(updateConversation)
 
 /**
- * Reads a conversation. Live responses leave out `inbox`, `starred` and an
- * `unreadCount` that was never set.
+ * Reads a conversation. Live responses omit `inbox`, `starred`, and an `unreadCount`
+ * that was never set.
  *
  * @see {@link https://marketplace.gohighlevel.com/docs/ghl/conversations/get-conversation | Get Conversation}
  */
 export const get = /* @__PURE__ */ call(getConversation)
 
 /**
- * Finds a page of conversations: the first one, or the one after `startAfterDate`. To
- * read them all use {@link search}: a loop over pages loses conversations that share a
- * date across the end of a page.
+ * Finds one page of conversations: the first, or the one after `startAfterDate`. Use
+ * {@link search} to read all pages: a loop over `searchPage` skips conversations where
+ * several share a date at the end of a page.
  *
  * @see {@link https://marketplace.gohighlevel.com/docs/ghl/conversations/search-conversation | Search Conversations}
  */
 export const searchPage = /* @__PURE__ */ call(searchConversations)
 
 /**
- * Finds conversations, each once, in the order of their last message. The next page is
- * fetched while one is handed over; all share the rate limit of the location.
+ * Streams all matching conversations, each once, ordered by their last message. It
+ * fetches one page ahead. Requests count against the location's rate limit.
  *
  * **Details**
  *
- * With `sort: "asc"`, the default, a conversation that gets a message while the stream
- * runs moves to the end and is found there. With `"desc"` it moves to the top, and is
- * left out if it was not reached before. `limit` is the length of a page (default 100).
- * Where more conversations than that share a date, the limit is raised for them; where
- * HighLevel does not return as many, the stream fails with {@link SearchIncomplete}.
+ * With `sort: "asc"`, the default, a conversation that receives a message while the
+ * stream runs moves to the end and is found there. With `"desc"` it moves to the top and
+ * is missed, unless it was already found. `limit` is the page size (default 100). If
+ * more conversations than that share a date, the stream requests larger pages; if
+ * HighLevel does not return them, it fails with {@link SearchIncomplete}.
  *
  * **Gotchas**
  *
- * The search index lags behind by seconds: what was just changed may not be found, or as
- * it was before. The ids are kept in memory: 61 to 67 bytes each, measured with 1,000,000 and 100,000.
+ * HighLevel's search index lags by seconds: a recent change may be missing from results.
+ * The stream keeps all found ids in memory, about 65 bytes each.
  *
- * **Example** (Whose conversations are unread)
+ * **Example** (List the contacts with unread conversations)
  *
  * ```ts
  * import { Conversations, HighLevelClient } from "effect-highlevel"

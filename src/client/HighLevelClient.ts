@@ -1,11 +1,10 @@
 /**
- * The client: the one layer that an application provides. Every operation shares
- * its token, its rate limit, its retry and its timeouts.
+ * The HighLevel client: the one layer that an application provides. All operations
+ * share its token, rate limit, retries and timeouts.
  *
- * A call passes, in this order: the check of its input, the retry, the rate limit,
- * the token, the caller's `transformClient`, and the `HttpClient` that the
- * application provides. Each part is on by default, and can be replaced or switched
- * off by an option.
+ * A call passes through these steps in order: input validation, retry, rate limit,
+ * token, `transformClient`, and the application's `HttpClient`. Each is on by default
+ * and can be replaced or disabled by an option.
  */
 import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -34,12 +33,12 @@ export type { Executed } from "./retry.ts"
 export type { HttpError, HttpOptions } from "./http.ts"
 export type { CallOptions, ConfigOptions, Options, RequestSlot, RetryOptions, TokenOptions } from "./clientOptions.ts"
 
-/** What a client does. */
+/** The service of a HighLevel client. */
 export interface Service {
-  /** Where HighLevel is. */
+  /** The base URL of the API. */
   readonly baseUrl: string
 
-  /** Calls an operation, and returns its output with the number of requests it took. */
+  /** Calls an operation and returns its output with the number of requests sent. */
   readonly execute: <I extends object, O>(
     operation: Operation<I, O>,
     input: I,
@@ -47,21 +46,21 @@ export interface Service {
   ) => Effect.Effect<Executed<O>, HighLevelError>
 
   /**
-   * An `HttpClient` for the endpoints that this package does not know: with the
-   * token of a location, `Version`, `User-Agent`, rate limit, retry and timeout. It
-   * takes paths such as `/contacts/`, and collects the body of a response.
+   * An `HttpClient` for endpoints that this package does not cover. It adds the token of
+   * a location, `Version`, `User-Agent`, rate limit, retries and timeout. It takes paths
+   * such as `/contacts/`, and reads the whole response body.
    *
    * **Details**
    *
-   * `GET`, `HEAD`, `PUT`, `DELETE` and `OPTIONS` are retried; other methods only
-   * after a 429, unless `retryAll` is set. A response with any status is a success,
-   * as with every `HttpClient`. Errors and responses do not hold the token.
+   * It retries `GET`, `HEAD`, `PUT`, `DELETE` and `OPTIONS`, and other methods only
+   * after a 429, unless `retryAll` is set. As with any `HttpClient`, a response with any
+   * status is a success. Errors and responses do not contain the token.
    */
   readonly http: (locationId: string, options?: Http.HttpOptions) => HttpClient.HttpClient.With<Http.HttpError>
 }
 
 /**
- * The client of HighLevel.
+ * The HighLevel client.
  *
  * **Example** (An operation, and an endpoint without one)
  *
@@ -90,16 +89,15 @@ export class HighLevelClient extends Context.Service<HighLevelClient, Service>()
   "effect-highlevel/HighLevelClient/HighLevelClient"
 ) {}
 
-/** Where HighLevel is. */
+/** The base URL of HighLevel's API. */
 export const defaultBaseUrl: string = OptionsCheck.defaultBaseUrl
 
 /** The documented value of the `Version` header. */
 export const defaultVersion: ApiVersion = OptionsCheck.defaultVersion
 
 /**
- * Makes the service from the `HttpClient` of the application. Fails with
- * `InvalidOptions`, which names the option. Without a `token` it needs an
- * `AccessToken`.
+ * Makes the service over the application's `HttpClient`. It requires an `AccessToken`
+ * unless a `token` is given. Fails with `InvalidOptions`, which names the option.
  */
 export function make(options: TokenOptions): Effect.Effect<Service, InvalidOptions, HttpClient.HttpClient>
 export function make(
@@ -178,9 +176,9 @@ const makeWith = Effect.fnUntraced(function* (
 })
 
 /**
- * The client as a layer.
+ * Provides the client.
  *
- * **Example** (A token at hand)
+ * **Example** (With a token)
  *
  * ```ts
  * import { HighLevelClient } from "effect-highlevel"
@@ -204,9 +202,9 @@ export function layer(
 }
 
 /**
- * The client as a layer, its options from `Config`: a `token`, and, where set,
- * `HIGHLEVEL_BASE_URL`, `HIGHLEVEL_API_VERSION` and `HIGHLEVEL_ALLOW_INSECURE_HTTP`. Without a `token` it takes those of
- * the `AccessToken` in the context. A variable that is set but empty counts as not set.
+ * Provides the client with options from `Config`. It reads `HIGHLEVEL_BASE_URL`,
+ * `HIGHLEVEL_API_VERSION` and `HIGHLEVEL_ALLOW_INSECURE_HTTP` by default, and treats an
+ * empty variable as unset. Without a `token` it uses the `AccessToken` in its context.
  *
  * **Example** (From the environment)
  *

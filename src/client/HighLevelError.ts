@@ -1,21 +1,20 @@
 /**
- * Everything that can go wrong with a call, as one closed union.
+ * The errors of a call, as one closed union.
  *
- * Three questions are answered for each of them: {@link isTransient}, whether the
- * same call may succeed later; {@link applied}, whether something was changed; and
- * {@link isConfiguration}, whether the whole location is concerned. {@link advice}
- * says what to do. All are schema classes: catch them by tag, encode them, send them
- * over RPC. None of them holds a token.
+ * {@link isTransient} tells whether the same call may succeed later, {@link applied}
+ * whether something changed in HighLevel, {@link isConfiguration} whether every call of
+ * the location fails alike, and {@link advice} what to do. The errors are schema
+ * classes: catch them by tag, encode them, send them over RPC. They never contain a token.
  *
- * The error describes the last attempt. `applied` takes the earlier ones into
- * account: it is `"unknown"` if the response to one of them was lost.
+ * An error describes the last attempt. `applied` also considers earlier attempts: it is
+ * `"unknown"` if the response to one of them was lost.
  */
 import type { BadRequest, HighLevelError } from "./errorClasses.ts"
 import { type Applied, isTransientStatus } from "./errorFields.ts"
 
 export * from "./errorClasses.ts"
 
-/** Whether the same call may succeed later, without anybody's help. The client has retried it already. */
+/** Returns whether the same call may succeed later without any change. The client has already retried it. */
 export const isTransient = (error: HighLevelError): boolean => {
   switch (error._tag) {
     case "TransportFailure":
@@ -37,14 +36,14 @@ export const isTransient = (error: HighLevelError): boolean => {
 }
 
 /**
- * Whether something was changed in HighLevel. Where it is `"unknown"`, send the
+ * Returns whether something changed in HighLevel. If the result is `"unknown"`, send the
  * update again: it sets absolute values.
  */
 export const applied = (error: HighLevelError): Applied => (error._tag === "InvalidRequest" ? "no" : error.applied)
 
 /**
- * Whether the fault is in the token, its scope or the `Version`, and not in this
- * call: the other calls of the location fail alike until somebody acts.
+ * Returns whether the cause is the token, its scope or the `Version` rather than this
+ * call. Other calls of the location fail the same way until somebody fixes it.
  */
 export const isConfiguration = (error: HighLevelError): boolean => {
   switch (error._tag) {
@@ -64,13 +63,13 @@ export const isConfiguration = (error: HighLevelError): boolean => {
 
 const byReason: Partial<Record<typeof BadRequest.Type.reason, string>> = {
   InvalidToken: "The token is invalid, expired or revoked: use another one, or reconnect the location.",
-  MissingToken: "No token was sent: look for a proxy that drops the Authorization header.",
+  MissingToken: "No token was sent: check for a proxy that drops the Authorization header.",
   WrongLocation: "Use a token of this location.",
-  WrongTokenType: "Use a token of the sub-account, not of its agency.",
+  WrongTokenType: "Use a token of the sub-account instead of its agency's.",
   LocationInactive: "Ask the customer: the sub-account is paused.",
   VersionHeader: "Use another API version.",
   GatewayTimeout: "Try again later; the token is valid.",
-  NotFound: "Do not repeat: there is no such conversation in the location."
+  NotFound: "Do not retry: the location has no such conversation."
 }
 
 const scopes: Readonly<Record<string, string>> = {
@@ -85,23 +84,23 @@ const missingScope = (operation: string) => {
 }
 
 const byTag: Record<HighLevelError["_tag"], string> = {
-  BadRequest: "Do not repeat. Most often the conversation is not in that location.",
-  Unauthorized: "Look at the messages, then at the token.",
-  Unprocessable: "Do not repeat. The messages name the fields.",
-  UnexpectedStatus: "Do not repeat. The messages say why.",
-  Unsuccessful: "Do not repeat. Ask HighLevel's support, with the trace id.",
-  UnreadableResponse: "Count an update as done. Read the conversation if you need it.",
-  UnexpectedBody: "Look at what is between you and HighLevel: a proxy, a login page. Then try again.",
-  TransportFailure: "Try again later, with the same values.",
-  RequestTimeout: "Try again later, with the same values.",
-  ReconnectRequired: "Ask the customer to reconnect the location. Nothing else helps.",
-  TokenUnavailable: "Read the messages: somebody has to act.",
-  DailyLimitExceeded: "Try again when the limit resets.",
-  RateLimiterUnavailable: "Try again when the store is back.",
+  BadRequest: "Do not retry. Most often the conversation is not in that location.",
+  Unauthorized: "Read the messages for the reason, then check the token.",
+  Unprocessable: "Do not retry. The messages name the fields.",
+  UnexpectedStatus: "Do not retry. Read the messages for the reason.",
+  Unsuccessful: "Do not retry. Contact HighLevel's support with the trace id.",
+  UnreadableResponse: "Treat an update as applied. Read the conversation if you need it.",
+  UnexpectedBody: "Check what is between you and HighLevel, such as a proxy or a login page. Then try again.",
+  TransportFailure: "Try again later with the same values.",
+  RequestTimeout: "Try again later with the same values.",
+  ReconnectRequired: "Ask the customer to reconnect the location.",
+  TokenUnavailable: "Read the messages for the reason. A retry does not help.",
+  DailyLimitExceeded: "Try again after the limit resets.",
+  RateLimiterUnavailable: "Try again when the store is available.",
   InvalidRequest: "Fix the calling code: the issues name the fields."
 }
 
-/** What to do about an error, in a sentence. */
+/** Returns one sentence that says what to do about an error. */
 export const advice = (error: HighLevelError): string => {
   const known = "reason" in error && error._tag !== "TokenUnavailable" ? byReason[error.reason] : undefined
   if (known !== undefined) return known

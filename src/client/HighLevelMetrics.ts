@@ -1,6 +1,6 @@
 /**
- * What a client counts, as Effect metrics: read them with `Metric.snapshot`, or
- * export them with `effect/observability`.
+ * The metrics of a client. Read them with `Metric.snapshot`, or export them with
+ * `effect/observability`.
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -31,7 +31,7 @@ export const rateLimitWait = Metric.histogram("highlevel_rate_limit_wait_millise
 const labelled = new Map<string, Metric.Counter<number>>()
 
 /**
- * Counts one. A counter is made once for each pair: making one costs more than counting.
+ * Increments a counter. Labelled counters are cached: making one costs more than counting.
  *
  * @internal
  */
@@ -49,7 +49,7 @@ export const count = (
 }
 
 /**
- * Counts a call by how it ends. One that is interrupted is not counted.
+ * Counts a call by its outcome. Interrupted calls are not counted.
  *
  * @internal
  */

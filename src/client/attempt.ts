@@ -1,4 +1,4 @@
-/** One attempt: a permit of the rate limit, a token, a request. */
+/** One attempt: acquires a permit of the rate limit, gets a token, sends the request. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -21,30 +21,30 @@ import * as HighLevelError from "./HighLevelError.ts"
 import * as HighLevelMetrics from "./HighLevelMetrics.ts"
 import * as Timeout from "./timeout.ts"
 
-/** Which call an attempt is of. */
+/** The call that an attempt belongs to. */
 export interface Subject {
   readonly operation: string
   readonly locationId: string
   readonly conversationId?: string
-  /** How many requests were sent. */
+  /** Requests sent so far. */
   readonly attempts: number
-  /** What is known of the earlier ones. */
+  /** What is known about earlier attempts. */
   readonly applied: "no" | "unknown"
 }
 
-/** What every call of a client shares. */
+/** What all calls of a client share. */
 export interface Policies {
   readonly app: string
   readonly accessToken: AccessToken.Service
   readonly rateLimiter: RateLimiter.Service
   readonly attemptTimeoutMillis: number
   readonly maxRetryAfterMillis: number
-  /** The context of a request, from that of its call. */
+  /** Derives the context of a request from that of its call. */
   readonly contextOf: (context: Context.Context<never>) => Context.Context<never>
   readonly exchange: (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Exchange.Received, Exchange.Broken>
 }
 
-/** What a call can fail with, without a response. */
+/** The errors of an attempt without a response. */
 export type CallError =
   | HighLevelError.ReconnectRequired
   | HighLevelError.TokenUnavailable
@@ -52,27 +52,27 @@ export type CallError =
   | HighLevelError.RateLimiterUnavailable
   | HighLevelError.RequestTimeout
 
-/** What a response means, and what may follow. */
+/** The meaning of a response, and whether to retry. */
 export interface Meaning<A, E> {
   readonly result: Result.Result<A, E>
   readonly next: "end" | "retry" | "renew token"
 }
 
-/** An error has a tag, by which metrics and spans name it. */
+/** An error with a tag, which metrics and spans use as its name. */
 export interface Tagged {
   readonly _tag: string
 }
 
-/** A call, whatever is called. */
+/** A call of any operation or endpoint. */
 export interface Call<A, E extends Tagged> {
-  /** As it is before the first attempt. */
+  /** The state before the first attempt. */
   readonly subject: Subject
   readonly request: (token: Redacted.Redacted) => HttpClientRequest.HttpClientRequest
   readonly read: (received: Exchange.Received, subject: Subject, token: Redacted.Redacted) => Meaning<A, E>
   readonly broken: (broken: Exchange.Broken, subject: Subject, token: Redacted.Redacted) => E
-  /** Whether it may be sent again when it is not known what became of it. */
-  readonly isRepeatable: boolean
-  /** Whether a request without a response may have changed something. */
+  /** Whether it may be sent again after its response was lost. */
+  readonly isIdempotent: boolean
+  /** Whether a request whose response was lost may have changed something. */
   readonly isWrite: boolean
   readonly timeoutMillis: number
   /** Whether an interruption lets a request in flight finish. */
@@ -80,30 +80,30 @@ export interface Call<A, E extends Tagged> {
   readonly requestSlot?: RequestSlot | undefined
 }
 
-/** How an effect is made interruptible, or left as it is. */
+/** Makes an effect interruptible, or leaves it as it is. */
 export type Interruptibility = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 
-/** A call that runs: what all of its attempts share. */
+/** A running call: what all of its attempts share. */
 export interface Running<A, E extends Tagged> {
   readonly policies: Policies
   readonly call: Call<A, E>
   readonly context: Context.Context<never>
-  /** When the call is out of time, in monotonic milliseconds. */
+  /** When the call times out, in monotonic milliseconds. */
   readonly endsAt: number
   readonly waiting: Interruptibility
   readonly inFlight: Interruptibility
 }
 
-/** What is known of a call before its next attempt. */
+/** The state of a call between two attempts. */
 export interface Progress {
   readonly subject: Subject
-  /** What the last attempt failed with. */
+  /** The error of the last attempt. */
   readonly cause: unknown
-  /** Since when it waits for a permit, in monotonic milliseconds. */
+  /** When it began to wait for a permit, in monotonic milliseconds. */
   readonly askedAt: number
 }
 
-/** An attempt, and its token, if there was one to send it with. */
+/** The result of an attempt, and the token it was sent with, if any. */
 export interface Tried<A, E extends Tagged> {
   readonly result: Result.Result<A, E | CallError>
   readonly observation: Observation
@@ -128,7 +128,7 @@ const requestTimeout = (
   fields: Pick<HighLevelError.RequestTimeout, "scope" | "timeoutMillis" | "waitingFor">
 ) => new HighLevelError.RequestTimeout({ ...subject, ...fields, ...(cause === undefined ? {} : { cause }) })
 
-/** The call is out of time. */
+/** The error of a call that timed out. */
 const timedOut = (
   { timeoutMillis }: Call<unknown, Tagged>,
   progress: Progress,
@@ -169,7 +169,7 @@ const withoutToken = (subject: Subject, error: AccessToken.AccessTokenError) => 
     : new HighLevelError.TokenUnavailable({ ...fields, reason, ...(cause === undefined ? {} : { cause }) })
 }
 
-/** What a token source returns, while the call has time. */
+/** Gets the token, bounded by the call's timeout. */
 export const fromSource = <A>(
   { call, context, endsAt }: Running<unknown, Tagged>,
   progress: Progress,
@@ -186,7 +186,7 @@ export const fromSource = <A>(
 
 export const isUnreachable = (error: CallError) => error._tag === "TokenUnavailable" && error.reason === "Unreachable"
 
-/** Waits for a permit. A hundred thousand calls may wait here, so no generator does. */
+/** Waits for a permit. Without a generator, since 100,000 calls may wait here at once. */
 export const withPermit = <A, E extends Tagged, B, E2>(
   { call, endsAt, policies, waiting }: Running<A, E>,
   progress: Progress,
@@ -208,7 +208,7 @@ export const withPermit = <A, E extends Tagged, B, E2>(
     }
   )
 
-/** With a permit: a token, a request. Runs uninterruptibly, but for what is `waiting` and `inFlight`. */
+/** Gets a token and sends the request, holding a permit. Only `waiting` and `inFlight` can be interrupted. */
 export const make = Effect.fnUntraced(function* <A, E extends Tagged>(
   running: Running<A, E>,
   progress: Progress,

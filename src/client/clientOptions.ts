@@ -12,59 +12,60 @@ export interface RequestSlot {
   readonly release: Effect.Effect<unknown>
 }
 
-/** What a single call may decide for itself. */
+/** Options of a single call. */
 export interface CallOptions {
-  /** The value of the `Version` header. @default the client's */
+  /** The value of the `Version` header. @default the client's `version` */
   readonly version?: ApiVersion | undefined
 
-  /** How long the call may take, waits and retries included. @default the client's */
+  /** Maximum duration of the call, including waits and retries. @default the client's `timeout` */
   readonly timeout?: Duration.Input | undefined
 
   /**
-   * Whether an interruption ends only waits, and lets a request in flight finish.
-   * Fork the call with `{ uninterruptible: true }`, so that its result is not lost.
+   * Whether an interruption lets a request in flight finish and ends only waits. Fork
+   * the call with `{ uninterruptible: true }` to keep its result.
    *
    * @default false
    */
   readonly finishInFlight?: boolean | undefined
 
-  /** Bounds the requests in flight of many calls, and not the calls that wait for something else. */
+  /** Bounds the requests in flight of several calls. Calls that wait for a permit or a retry do not count. */
   readonly requestSlot?: RequestSlot | undefined
 }
 
 /**
- * How transient failures are retried: the delay doubles with each attempt, is jittered down to its half, and is at least what `Retry-After` asks
- * for, within a cap. Each attempt passes the rate limit.
+ * How transient failures are retried. The delay doubles with each attempt, is jittered
+ * between half and all of it, and is at least the capped `Retry-After`. Each attempt
+ * counts against the rate limit.
  */
 export interface RetryOptions {
-  /** How many attempts a call may take, the first included. @default 5 */
+  /** Maximum attempts of a call, including the first. @default 5 */
   readonly maxAttempts?: number | undefined
 
   /** The delay after the first attempt. @default "500 millis" */
   readonly baseDelay?: Duration.Input | undefined
 
-  /** The longest delay of ours. @default "30 seconds" */
+  /** Maximum exponential delay. @default "30 seconds" */
   readonly maxDelay?: Duration.Input | undefined
 
-  /** The longest `Retry-After` that is honoured; a longer one counts as this. @default "1 minute" */
+  /** Maximum `Retry-After`; a longer one is shortened to this. @default "1 minute" */
   readonly maxRetryAfter?: Duration.Input | undefined
 
-  /** How long after the first failure the last retry may start. @default "5 minutes" */
+  /** Maximum time between the first failure and the start of the last retry. @default "5 minutes" */
   readonly maxDuration?: Duration.Input | undefined
 }
 
 /** Options of a client, each with a default. */
 export interface Options {
   /**
-   * Where HighLevel is. Plain HTTP is refused, except to a loopback address, or with `allowInsecureHttp`.
+   * The base URL of the API. Plain HTTP is refused, except to a loopback address, or with `allowInsecureHttp`.
    *
-   * @default that of the `AccessToken` in the context, else "https://services.leadconnectorhq.com"
+   * @default the `baseUrl` of the `AccessToken` in the context, else "https://services.leadconnectorhq.com"
    */
   readonly baseUrl?: string | URL | undefined
 
   /**
-   * Whether plain HTTP to another machine is allowed: for a sandbox that runs in a
-   * container. Whoever is between the two reads the tokens and can change every response.
+   * Whether to allow plain HTTP to another machine, such as a sandbox in a container.
+   * Anyone on the network path can then read tokens and change responses.
    *
    * @default false
    */
@@ -73,46 +74,45 @@ export interface Options {
   /** The value of the `Version` header. @default "2021-07-28" */
   readonly version?: ApiVersion | undefined
 
-  /** How long one attempt waits for its response before the request is aborted. @default "30 seconds" */
+  /** Maximum duration of one attempt, after which its request is aborted. @default "30 seconds" */
   readonly attemptTimeout?: Duration.Input | undefined
 
   /**
-   * How long a call may take, its waits for the rate limit and its retries included.
-   * `"Infinity"` is no limit, which is right for a backlog.
+   * Maximum duration of a call, including its waits for the rate limit and its retries.
+   * `"Infinity"` means no limit, which suits a backlog.
    *
    * @default "Infinity"
    */
   readonly timeout?: Duration.Input | undefined
 
   /**
-   * How many bytes of a response's body are read, once decompressed, at least 8192. The
-   * connection of a larger one is closed: an update then fails with `UnreadableResponse`,
-   * which tells that it was applied, and an error keeps its status without its messages.
+   * Maximum bytes of a response body, decompressed; at least 8192. The connection of a
+   * larger response is closed. An update then fails with `UnreadableResponse`, since it
+   * was applied, and an error keeps its status but not its messages.
    *
    * @default 1_048_576
    */
   readonly maxResponseBytes?: number | undefined
 
-  /** When to retry after a transport failure, a timeout, a 408, 429 or 5xx, or `false` for never. */
+  /** How to retry after a transport failure, a timeout, a 408, 429 or 5xx. `false` disables retries. */
   readonly retry?: RetryOptions | false | undefined
 
   /**
-   * Whether requests wait for the rate limit of their location, or `false` to send
-   * them at once. The limiter is the `RateLimiter` in the context, else one in this
-   * client's memory.
+   * Whether requests wait for the rate limit of their location. They use the
+   * `RateLimiter` in the context, else one in the client's memory.
    *
    * **Gotchas**
    *
-   * `false` in a Cloudflare Worker: a request that waits would be woken by another
-   * one, which Workers do not allow, and hang. A 429 is still retried.
+   * Use `false` in a Cloudflare Worker. A waiting request would be resumed by another
+   * request, which Workers do not allow, and hang. A 429 is still retried.
    *
    * @default true
    */
   readonly rateLimit?: boolean | undefined
 
   /**
-   * Whose rate limit it is: the OAuth client id. Give it so that the limit survives
-   * the rotation of the token.
+   * The app whose rate limit the requests count against. Set it to the OAuth client id
+   * so that the limit survives a rotation of the token.
    *
    * @default the OAuth client id, or a hash of the token
    */
@@ -122,17 +122,17 @@ export interface Options {
   readonly tracePropagation?: boolean | undefined
 
   /**
-   * A transformation of the HTTP client below every policy of this one: a proxy,
-   * logging, headers of your own. It sees the request as it goes out.
+   * Transforms the HTTP client below all policies: for a proxy, logging or additional
+   * headers. It sees each request as it is sent.
    */
   readonly transformClient?: ((client: HttpClient.HttpClient) => HttpClient.HttpClient) | undefined
 }
 
-/** Options with a token: no `AccessToken` is needed in the context. */
+/** Options with a token, which needs no `AccessToken` in the context. */
 export interface TokenOptions extends Options {
   /**
-   * A Private Integration token of the location, or an access token generated
-   * with user type Sub-Account. White space around it is dropped.
+   * A Private Integration token of the location, or an access token generated with user
+   * type Sub-Account. Surrounding white space is trimmed.
    */
   readonly token: Redacted.Redacted
 }

@@ -1,4 +1,4 @@
-/** The classes of errors and their union. */
+/** The error classes and their union. */
 import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
 import {
@@ -14,7 +14,7 @@ import {
 export { Applied, Reason } from "./errorFields.ts"
 
 /**
- * 400: HighLevel refuses the request. Documented.
+ * HighLevel refused the request with a 400. Documented.
  *
  * **Example** (Recovering by tag)
  *
@@ -44,28 +44,28 @@ export class BadRequest extends Schema.TaggedError<BadRequest>()("BadRequest", r
   }
 }
 
-/** 401: HighLevel refuses the credentials, or something else that `reason` tells. Documented. */
+/** HighLevel responded with a 401. `reason` tells why; an invalid token is only one cause. Documented. */
 export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthorized", response("no")) {
   override get message() {
     return describeResponse(this)
   }
 }
 
-/** 422: HighLevel names what it does not accept, one message each. Documented. */
+/** HighLevel rejected fields with a 422, one message each. Documented. */
 export class Unprocessable extends Schema.TaggedError<Unprocessable>()("Unprocessable", response("no")) {
   override get message() {
     return describeResponse(this)
   }
 }
 
-/** A status that the documentation leaves out: 403, 404, 429, 5xx, a redirect. */
+/** HighLevel responded with an undocumented status: 403, 404, 429, 5xx, a redirect. */
 export class UnexpectedStatus extends Schema.TaggedError<UnexpectedStatus>()("UnexpectedStatus", response("no")) {
   override get message() {
     return describeResponse(this)
   }
 }
 
-/** A 2xx that reports an error: `success: false`, or an `error`. Nothing was applied. */
+/** A 2xx whose body reports an error: `success: false`, or an `error`. Nothing was applied. */
 export class Unsuccessful extends Schema.TaggedError<Unsuccessful>()("Unsuccessful", response("no")) {
   override get message() {
     return describeResponse(this, "the response reports an error")
@@ -73,9 +73,9 @@ export class Unsuccessful extends Schema.TaggedError<Unsuccessful>()("Unsuccessf
 }
 
 /**
- * A 2xx without a document that can be read: an empty body, one larger than
- * `maxResponseBytes`, or JSON without the documented fields. An update **was
- * applied**: `applied` is `"yes"`, and `body` keeps up to 4 KiB of what came.
+ * A 2xx whose body cannot be decoded: empty, larger than `maxResponseBytes`, or JSON
+ * without the documented fields. An update **was applied**: `applied` is `"yes"`, and
+ * `body` holds up to 4 KiB of the response.
  */
 export class UnreadableResponse extends Schema.TaggedError<UnreadableResponse>()("UnreadableResponse", {
   ...response("yes"),
@@ -91,8 +91,8 @@ export class UnreadableResponse extends Schema.TaggedError<UnreadableResponse>()
 }
 
 /**
- * A 2xx that is not JSON: a login page, a captive portal, half a document. It may not
- * come from HighLevel at all, so that it is not known whether an update was applied.
+ * A 2xx that is not JSON: a login page, a captive portal, a truncated document. It may
+ * not come from HighLevel, so whether an update was applied is unknown.
  */
 export class UnexpectedBody extends Schema.TaggedError<UnexpectedBody>()("UnexpectedBody", {
   ...response("unknown"),
@@ -104,12 +104,12 @@ export class UnexpectedBody extends Schema.TaggedError<UnexpectedBody>()("Unexpe
   }
 }
 
-/** No response, or one that was cut off: DNS, refused connection, reset, TLS. */
+/** The request got no response, or one that was cut off: DNS, refused connection, reset, TLS. */
 export class TransportFailure extends Schema.TaggedError<TransportFailure>()("TransportFailure", {
   ...call("unknown"),
-  /** The status, where the response was cut off after its headers. */
+  /** The status, if the response was cut off after its headers. */
   status: Schema.optionalKey(Schema.Number),
-  /** What the HTTP client reported: names, codes and messages, without the request. */
+  /** The error of the HTTP client: its names, codes and messages, without the request. */
   cause: Schema.Defect()
 }) {
   override get message() {
@@ -118,17 +118,17 @@ export class TransportFailure extends Schema.TaggedError<TransportFailure>()("Tr
   }
 }
 
-/** What a call was waiting for when its time was over. */
+/** What a call was waiting for when it timed out. */
 export const WaitingFor = Schema.Literals(["response", "token", "rate limit", "rate limit store", "retry"])
 
-/** Not in time: no response within `attemptTimeout`, or the whole call not within its `timeout`. */
+/** An attempt exceeded `attemptTimeout`, or the call exceeded its `timeout`. */
 export class RequestTimeout extends Schema.TaggedError<RequestTimeout>()("RequestTimeout", {
   ...call("unknown"),
-  /** Whether one attempt took too long, or the call as a whole. */
+  /** Whether one attempt timed out, or the call as a whole. */
   scope: Schema.Literals(["attempt", "call"]),
   waitingFor: WaitingFor,
   timeoutMillis: Schema.Finite,
-  /** What had failed before: the last attempt, or the store of the rate limit. */
+  /** The failure before the timeout: of the last attempt, or of the rate limit's store. */
   cause: Schema.optionalKey(Schema.Defect())
 }) {
   override get message() {
@@ -138,8 +138,8 @@ export class RequestTimeout extends Schema.TaggedError<RequestTimeout>()("Reques
 }
 
 /**
- * There is no token for the location, and a refresh cannot bring one: nothing is
- * stored, or the refresh token is refused (`invalid_grant`).
+ * The location must be reconnected: no token is stored, or HighLevel rejected the
+ * refresh token (`invalid_grant`).
  */
 export class ReconnectRequired extends Schema.TaggedError<ReconnectRequired>()("ReconnectRequired", tokenResponse) {
   override get message() {
@@ -148,11 +148,11 @@ export class ReconnectRequired extends Schema.TaggedError<ReconnectRequired>()("
 }
 
 /**
- * There is no token for the location now, and reconnecting does not help.
+ * No token is available for the location, for a reason that reconnecting does not fix.
  *
- * - `Unreachable`: the OAuth server or the token store; it may be back later
- * - `Refused`: HighLevel refuses, for the reason in `messages` ("Location is not
- *   active", a wrong client secret)
+ * - `Unreachable`: the OAuth server or the token store is unavailable; transient
+ * - `Refused`: HighLevel refused; `messages` says why ("Location is not active", a wrong
+ *   client secret)
  */
 export class TokenUnavailable extends Schema.TaggedError<TokenUnavailable>()("TokenUnavailable", {
   ...tokenResponse,
@@ -165,7 +165,7 @@ export class TokenUnavailable extends Schema.TaggedError<TokenUnavailable>()("To
   }
 }
 
-/** The app has used up its requests of the day in this location. Fails at once, without a request, until `resetsAt`. */
+/** The app's daily limit for this location is exhausted. Calls fail without a request until `resetsAt`. */
 export class DailyLimitExceeded extends Schema.TaggedError<DailyLimitExceeded>()("DailyLimitExceeded", {
   ...call("no"),
   /** When the limit resets, as HighLevel reported it. */
@@ -176,7 +176,7 @@ export class DailyLimitExceeded extends Schema.TaggedError<DailyLimitExceeded>()
   }
 }
 
-/** The store that the rate limit is shared through cannot be reached. No request is sent uncounted. */
+/** The shared store of the rate limit is unavailable. Nothing was sent. */
 export class RateLimiterUnavailable extends Schema.TaggedError<RateLimiterUnavailable>()("RateLimiterUnavailable", {
   ...call("no"),
   cause: Schema.Defect()
@@ -187,12 +187,12 @@ export class RateLimiterUnavailable extends Schema.TaggedError<RateLimiterUnavai
 }
 
 /**
- * The input was refused before anything was sent. Each issue names the field and
- * what is expected; the values are not repeated.
+ * The input is invalid, and nothing was sent. Each issue names the field and what is
+ * expected, without the value.
  */
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", {
   operation: Schema.String,
-  /** The ids as given, where they were strings. */
+  /** The ids as given, if they were strings. */
   conversationId: Schema.optionalKey(Schema.String),
   locationId: Schema.optionalKey(Schema.String),
   issues: Schema.NonEmptyArray(
@@ -209,7 +209,7 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("Invali
   }
 }
 
-/** Every error of a call, as a schema. */
+/** The schema of every error of a call. */
 export const HighLevelError = Schema.Union([
   BadRequest,
   Unauthorized,
@@ -230,8 +230,8 @@ export const HighLevelError = Schema.Union([
 export type HighLevelError = typeof HighLevelError.Type
 
 /**
- * The layer was given options that it cannot work with: an empty token, a base URL
- * that would send the token in the clear. Fails the layer, once, at start.
+ * An option of a layer is invalid, such as an empty token or a base URL that would send
+ * the token in the clear. It fails the layer at start.
  */
 export class InvalidOptions extends Schema.TaggedError<InvalidOptions>()("InvalidOptions", {
   /** The option: `token`, `baseUrl`, `version`, `timeout`. */

@@ -1,21 +1,21 @@
-/** The fields that errors have in common, and their messages. */
+/** The fields that errors share, and their messages. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-/** Whether a call has changed something in HighLevel. */
+/** Whether a call changed something in HighLevel. */
 export const Applied = Schema.Literals(["no", "yes", "unknown"])
 
 export type Applied = typeof Applied.Type
 
 /**
- * Why HighLevel refused, where it is known from its message. HighLevel uses one
- * status for many causes, and several statuses for one.
+ * Why HighLevel refused, as recognized from its message. HighLevel uses one status for
+ * many causes, and several statuses for the same cause.
  *
- * - `InvalidToken`: bad, expired or revoked; the only one that another token cures
+ * - `InvalidToken`: invalid, expired or revoked; the only reason to renew the token
  * - `MissingToken`: no token was sent
  * - `MissingScope`: the token is valid, but lacks the scope
  * - `WrongLocation`: the token is of another location
- * - `WrongTokenType`: a token of an agency, or of a kind that is closed to this call
+ * - `WrongTokenType`: the token is of an agency, or of a type that may not make this call
  * - `LocationInactive`: the sub-account is paused
  * - `VersionHeader`: the `Version` header is missing or unknown
  * - `GatewayTimeout`: HighLevel's gateway got no response itself; try again
@@ -40,30 +40,30 @@ export type Reason = typeof Reason.Type
 const byDefault = <S extends Schema.Top & Schema.WithoutConstructorDefault>(schema: S, value: S["~type.make.in"]) =>
   schema.pipe(Schema.withConstructorDefault(Effect.succeed(value)))
 
-/** Which call it was, and how many requests were sent for it. */
+/** The call, and how many requests were sent for it. */
 export const call = (applied: Applied) => ({
   /** The name of the operation: `Conversations.update`. */
   operation: Schema.String,
   locationId: Schema.String,
-  /** Where the operation has one. */
+  /** The conversation, if the operation has one. */
   conversationId: Schema.optionalKey(Schema.String),
   attempts: byDefault(Schema.Int, 1),
   applied: byDefault(Applied, applied)
 })
 
-/** What a response holds. */
+/** Fields from a response. */
 export const response = (applied: Applied) => ({
   ...call(applied),
-  /** The HTTP status, or the `statusCode` of the body where a 2xx reports an error. */
+  /** The HTTP status, or the `statusCode` of the body if a 2xx reports an error. */
   status: Schema.Number,
   reason: byDefault(Reason, "Unknown"),
-  /** The `message` of the body, always as a list, up to 4 KiB. Empty when there was none. */
+  /** The `message` of the body as a list, up to 4 KiB. Empty if there was none. */
   messages: Schema.Array(Schema.String),
   /** HighLevel's id of the request, from the body. */
   traceId: Schema.optionalKey(Schema.String),
   /** Cloudflare's id of the request, from the `cf-ray` header. */
   cfRay: Schema.optionalKey(Schema.String),
-  /** The body as it came, up to 4 KiB, without the token. */
+  /** The raw body, up to 4 KiB, without the token. */
   body: Schema.String
 })
 
@@ -94,14 +94,14 @@ export const describeResponse = (
   return `${[subject(error), ...(lead === undefined ? [] : [lead]), ...messages].join(": ")} (status ${error.status}${trace})`
 }
 
-/** What HighLevel's OAuth server sent, where it sent something. */
+/** Fields from the response of HighLevel's OAuth server, if there was one. */
 export const tokenResponse = {
   ...call("no"),
   /** The HTTP status of the OAuth server's response. */
   status: Schema.optionalKey(Schema.Number),
   /** Its `error`, such as `invalid_grant`. */
   error: Schema.optionalKey(Schema.String),
-  /** Its `message` or `error_description`, else ours. */
+  /** Its `message` or `error_description`, else a message of this package. */
   messages: Schema.Array(Schema.String),
   traceId: Schema.optionalKey(Schema.String)
 }

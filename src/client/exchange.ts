@@ -1,4 +1,4 @@
-/** One request out, and its response in, up to a number of bytes. */
+/** Sends one request and reads its response, up to a number of bytes. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type * as Headers from "effect/http/Headers"
@@ -12,20 +12,20 @@ import * as Transport from "./transport.ts"
 export interface Received {
   readonly status: number
   readonly headers: Headers.Headers
-  /** The body, decoded: all of it, or what came before the cap. */
+  /** The decompressed body, up to the cap. */
   readonly body: string
   readonly isComplete: boolean
 }
 
-/** A request without a response, or with one that was cut off after its status. */
+/** A request that got no response, or one that was cut off after its status. */
 export interface Broken {
   readonly _tag: "Broken"
   readonly status?: number
-  /** As the HTTP client reported it: it may hold the request, and so the token. */
+  /** The error of the HTTP client. It may hold the request, and so the token. */
   readonly unsafeCause: unknown
 }
 
-/** Whether a body begins as JSON does, or is empty. A gateway, a proxy or a login page sends others. */
+/** Whether a body is empty or begins like JSON. Those of gateways, proxies and login pages do not. */
 export const isJson = ({ body }: Pick<Received, "body">): boolean => /^\s*(?:[[{]|$)/.test(body)
 
 /** Sends requests through an HTTP client, in a context of {@link Transport.context}. */
@@ -53,10 +53,10 @@ const responseOf = (error: unknown): Effect.Effect<HttpClientResponse.HttpClient
     ? Effect.succeed(error.reason.response)
     : Effect.fail({ _tag: "Broken", unsafeCause: error })
 
-/** What is read of a body. */
+/** The part of a body that was read. */
 export type Body = Pick<Received, "body" | "isComplete">
 
-/** Where a response of an HTTP client of ours has its body, if it has arrived. */
+/** The property under which `UndiciHttpClient` attaches a body that has arrived. */
 export const collected = "~effect-highlevel/collected"
 
 const isCollected = (
@@ -78,7 +78,7 @@ const bodyOf = (
 }
 
 /**
- * Whether HTTP itself bounds a body: read at once, it costs 25 % (fetch) to 40 %
+ * Whether `Content-Length` bounds the body. Reading it at once costs 25 % (fetch) to 40 %
  * (undici) less than its stream. A browser hides that a body was compressed.
  */
 const isShort = (headers: Headers.Headers, maximum: number): boolean =>
@@ -90,7 +90,7 @@ const isShort = (headers: Headers.Headers, maximum: number): boolean =>
 // What the stream of a 204 fails with.
 const isEmptyBody = ({ reason }: HttpClientError.HttpClientError) => reason._tag === "EmptyBodyError"
 
-/** Reads a stream up to the cap. Ending it there closes the connection. */
+/** Reads a stream up to the cap, then closes the connection. */
 const collect = (
   stream: Stream.Stream<Uint8Array, HttpClientError.HttpClientError>,
   maximum: number

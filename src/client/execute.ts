@@ -1,4 +1,4 @@
-/** From an operation and its input to its output: checked, sent, read. */
+/** Executes an operation: validates its input, sends the request, reads the output. */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -11,7 +11,7 @@ import * as Request from "./request.ts"
 import * as Response from "./response.ts"
 import * as Retry from "./retry.ts"
 
-/** What a client is made of. */
+/** The parts of a client. */
 export interface Settings {
   readonly baseUrl: string
   readonly version: ApiVersion
@@ -20,13 +20,13 @@ export interface Settings {
   readonly retry: Retry.Policy
 }
 
-// What a call decides for itself is checked as the client's options are.
+// The options of a call are checked like those of the client.
 const option = <A>(operation: string, input: unknown, check: Effect.Effect<A, HighLevelError.InvalidOptions>) =>
   Effect.mapError(check, ({ expected, option }) =>
     Request.invalid(operation, input, { field: option, message: `Expected ${expected}` })
   )
 
-/** Calls operations through one client. */
+/** Makes the function that calls operations through one client. */
 export const make = ({ baseUrl, policies, retry, ...defaults }: Settings) => {
   const send = <I extends object, O>(
     context: Context.Context<never>,
@@ -50,7 +50,7 @@ export const make = ({ baseUrl, policies, retry, ...defaults }: Settings) => {
       request: request.success,
       read: (received, subject, token) => Response.read(operation, received, subject, token),
       broken: (broken, subject, token) => Response.broken(operation, broken, subject, token),
-      isRepeatable: operation.isRepeatable,
+      isIdempotent: operation.isIdempotent,
       isWrite: operation.isWrite,
       timeoutMillis,
       finishInFlight,

@@ -1,4 +1,4 @@
-/** A hash of 53 bits: for telling texts apart, not for keeping secrets. */
+/** A 53-bit hash to tell texts apart. It is not cryptographic. */
 
 // Two lanes of FNV-1a over UTF-16, of which 53 bits fit a number.
 export const make = (text: string): number => {
@@ -10,6 +10,6 @@ export const make = (text: string): number => {
     other = Math.imul(other ^ code ^ (index & 0xff), 0x85ebca6b)
     other ^= other >>> 13
   }
-  // Zero is for what is not there.
+  // Zero means absent.
   return ((one >>> 0) * 0x200000 + (other >>> 11)) % (2 ** 53 - 1) || 1
 }

@@ -1,4 +1,4 @@
-/** An `HttpClient` for the endpoints that this package does not know. */
+/** An `HttpClient` for endpoints that this package does not cover. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as HttpClient from "effect/http/HttpClient"
@@ -15,16 +15,16 @@ import * as Retry from "./retry.ts"
 import * as Transport from "./transport.ts"
 
 /**
- * What a request through `http` fails with: what the HTTP client fails with, and
- * what keeps a request from being sent or answered in time.
+ * The errors of a request through `http`: those of the HTTP client, of the token, of
+ * the rate limit and of the timeout.
  */
 export type HttpError = HttpClientError.HttpClientError | CallError
 
 /** Options of `http`. */
 export interface HttpOptions {
   /**
-   * Whether requests of every method are retried when it is not known what became
-   * of them: a `POST` may then be applied twice.
+   * Whether to retry requests of every method after a lost response. A `POST` may then
+   * be applied twice.
    *
    * @default false
    */
@@ -37,7 +37,7 @@ const idempotent = new Set([...reads, "PUT", "DELETE"])
 
 const failed = (reason: HttpClientError.HttpClientError["reason"]) => new HttpClientError.HttpClientError({ reason })
 
-/** The request as it is sent, or undefined where it would bring the token to another server. */
+/** The request with its full URL, or undefined if it would send the token to another server. */
 const prepared = (request: HttpClientRequest.HttpClientRequest, { baseUrl, version }: Settings) => {
   const isPath = request.url.startsWith("/") && !request.url.startsWith("//")
   if (!isPath && !request.url.startsWith(`${baseUrl}/`)) return undefined
@@ -72,7 +72,7 @@ export const make = (settings: Settings) => {
             return Effect.fail(failed(new HttpClientError.InvalidUrlError({ request, cause })))
           }
 
-          // Made again, since the one that arrived holds the token.
+          // Copied, since the original response holds the token.
           const responseOf = ({ body, headers, isComplete, status }: Received) =>
             Result.flatMap(
               Result.try({
@@ -89,7 +89,7 @@ export const make = (settings: Settings) => {
             )
           const call: Call<HttpClientResponse.HttpClientResponse, HttpError> = {
             subject: { operation: name, locationId, attempts: 0, applied: "no" },
-            isRepeatable: options.retryAll === true || idempotent.has(request.method),
+            isIdempotent: options.retryAll === true || idempotent.has(request.method),
             isWrite: !reads.has(request.method),
             timeoutMillis,
             finishInFlight: false,

@@ -1,4 +1,4 @@
-/** Checks of the client's options, done once, before the first request. */
+/** Validates the client's options once, before the first request. */
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,22 +11,21 @@ import { ApiVersion } from "../wire/Operation.ts"
 
 export const invalid = (option: string, expected: string) => Effect.fail(new InvalidOptions({ option, expected }))
 
-/** What can stand in a header. */
+/** Characters that are valid in a header. */
 export const isVisible = (text: string) => /^[\x21-\x7e]+$/.test(text)
 
 export const visibleToken = "a token of visible ASCII characters, without spaces"
 
 /**
- * The token without the white space around it: a trailing line break in an
- * environment value is a classic. What is left must be able to stand in a
- * header; an HTTP client would otherwise fail with a message that repeats it.
+ * Trims a token, since environment values often end in a line break. The rest must be
+ * valid in a header: an HTTP client would otherwise fail with a message that contains it.
  */
 export const token = (token: Redacted.Redacted) =>
   Effect.flatMap(secret(token, "token"), (trimmed) =>
     isVisible(Redacted.value(trimmed)) ? Effect.succeed(trimmed) : invalid("token", visibleToken)
   )
 
-/** A secret without the white space around it. */
+/** Trims a secret. */
 export const secret = (secret: Redacted.Redacted, option: string): Effect.Effect<Redacted.Redacted, InvalidOptions> => {
   if (!Redacted.isRedacted(secret)) return invalid(option, `a Redacted value: Redacted.make(${option})`)
   const value = Redacted.value(secret).trim()
@@ -36,13 +35,13 @@ export const secret = (secret: Redacted.Redacted, option: string): Effect.Effect
 export const clientId = (clientId: string) =>
   isVisible(clientId) ? Effect.succeed(clientId) : invalid("clientId", "a client id of visible ASCII characters")
 
-/** HighLevel itself. */
+/** HighLevel's API. */
 export const defaultBaseUrl = "https://services.leadconnectorhq.com"
 
 /** The documented value of the `Version` header. */
 export const defaultVersion: ApiVersion = "2021-07-28"
 
-/** Which server, from `Config` where it is not given. A variable that is set but empty counts as not set. */
+/** The server, from `Config` unless given. An empty variable counts as unset. */
 export const server = (given: {
   readonly baseUrl?: Config.Config<string> | undefined
   readonly version?: Config.Config<ApiVersion> | undefined
@@ -61,7 +60,7 @@ const isLoopback = (hostname: string) =>
   hostname === "[::1]" ||
   /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname)
 
-/** An `https:` URL, or an `http:` one that does not leave this machine, unless that is allowed. */
+/** An `https:` URL, or an `http:` one to a loopback address or with `allowInsecureHttp`. */
 export const baseUrl = (input: string | URL, allowInsecureHttp = false) => {
   if (!URL.canParse(String(input))) return invalid("baseUrl", "an absolute URL such as https://example.com")
   const url = new URL(input)
@@ -77,7 +76,7 @@ export const baseUrl = (input: string | URL, allowInsecureHttp = false) => {
   )
 }
 
-/** A length of time over zero, in milliseconds. Infinity means no limit. */
+/** A positive duration, in milliseconds. Infinity means no limit. */
 export const millis = (input: Duration.Input, option: string) =>
   Option.match(Option.filter(Duration.fromInput(input), Duration.isPositive), {
     onNone: () => invalid(option, "a duration over zero"),
@@ -89,17 +88,17 @@ const isApiVersion = Schema.is(ApiVersion)
 export const version = (version: ApiVersion) =>
   isApiVersion(version) ? Effect.succeed(version) : invalid("version", `one of ${ApiVersion.literals.join(", ")}`)
 
-/** How many at once. */
+/** A maximum concurrency. */
 export const count = (count: number, option: string) =>
   Number.isSafeInteger(count) && count > 0 ? Effect.succeed(count) : invalid(option, "an integer over zero")
 
-/** How many bytes of a body are read: enough to tell an error, and to keep a part of a token out of it. */
+/** A maximum body size: large enough to read an error, and to redact a token within it. */
 export const maxResponseBytes = (bytes: number) =>
   Number.isSafeInteger(bytes) && bytes >= 8192
     ? Effect.succeed(bytes)
     : invalid("maxResponseBytes", "an integer of at least 8192")
 
-/** The retry policy with its defaults; `false` is a single attempt. */
+/** The retry policy with its defaults. `false` allows a single attempt. */
 export const retry = Effect.fnUntraced(function* (input: RetryOptions | false) {
   const given: RetryOptions = input === false ? { maxAttempts: 1 } : input
   return {

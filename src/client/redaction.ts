@@ -1,23 +1,23 @@
-/** Text of a server, safe to keep: without the secrets that it may repeat, and short. */
+/** Makes a server's text safe to keep: shortened, and without secrets that it may echo. */
 import * as Redacted from "effect/Redacted"
 
-/** What takes secrets out of a text, and keeps 4 KiB of it. */
+/** Removes secrets from a text and shortens it to 4 KiB. */
 export type Redaction = (text: string) => string
 
-/** How much of a text is kept. */
+/** The maximum length of a kept text. */
 export const maximumBytes = 4096
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** The beginning of a text, in memory of its own: a slice would keep the whole text alive. */
+/** Copies the beginning of a text: a slice would keep the whole text in memory. */
 const shortened = (text: string) =>
   // A character of a string takes three bytes at most.
   3 * text.length <= maximumBytes
     ? text
     : decoder.decode(encoder.encode(text.slice(0, maximumBytes)).subarray(0, maximumBytes))
 
-// As they are, as a form sends them, and as JSON repeats them.
+// Verbatim, form-encoded, and JSON-encoded.
 const spellings = (secret: string) => [
   secret,
   encodeURIComponent(secret),
@@ -26,7 +26,7 @@ const spellings = (secret: string) => [
 ]
 
 export const make = (...secrets: ReadonlyArray<Redacted.Redacted>): Redaction => {
-  // Spelled only when there is a text to clean: most calls succeed.
+  // Encoded lazily: most calls succeed.
   let found: ReadonlyArray<string> | undefined
   return (text) => {
     found ??= [...new Set(secrets.flatMap((secret) => spellings(Redacted.value(secret))))]

@@ -1,4 +1,4 @@
-/** From the input of an operation to its request: checked, strictly, before anything is sent. */
+/** Validates the input of an operation strictly and makes its request. */
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
@@ -12,7 +12,7 @@ import * as Operation from "../wire/Operation.ts"
 import { InvalidRequest } from "./HighLevelError.ts"
 import * as Transport from "./transport.ts"
 
-/** The ids as given, valid or not, so that a log line can say which call it was. */
+/** The ids as given, valid or not, to identify the call in errors and logs. */
 export const givenIds = (input: unknown): { readonly conversationId?: string; readonly locationId?: string } => {
   const conversationId = Predicate.hasProperty(input, "conversationId") ? input.conversationId : undefined
   const locationId = Predicate.hasProperty(input, "locationId") ? input.locationId : undefined
@@ -25,7 +25,7 @@ export const givenIds = (input: unknown): { readonly conversationId?: string; re
 export const invalid = (operation: string, input: unknown, ...issues: InvalidRequest["issues"]) =>
   new InvalidRequest({ operation, ...givenIds(input), issues })
 
-/** The field that holds a Date, a Map or the like, which JSON would silently change. */
+/** Finds a field that holds a Date, a Map or the like, which JSON would silently change. */
 const exoticIn = (input: object): string | undefined => {
   const seen = new Set<unknown>()
   const pending = Object.entries(input)
@@ -39,7 +39,7 @@ const exoticIn = (input: object): string | undefined => {
   return undefined
 }
 
-/** The input if it is valid, or the fields that are wrong with it. */
+/** Returns the valid input, or the issues with its fields. */
 export const validate = <I extends object>(
   operation: Operation.Declaration & Pick<Operation.Compiled<I, unknown>, "validate">,
   input: unknown
@@ -74,12 +74,12 @@ const bodyOf = ({ encoding, payload }: Operation.Declaration, values: Readonly<R
   try {
     return HttpBody.text(JSON.stringify(sent), "application/json")
   } catch {
-    // In Node before 26, a payload nested ten thousand deep cannot be written.
+    // Node before 26 cannot serialize a payload nested ten thousand deep.
     return undefined
   }
 }
 
-/** Makes a request, once there is a token for it: a call that waits for one holds little. */
+/** Makes the request once it has a token, so that a waiting call uses little memory. */
 export type MakeRequest = (token?: Redacted.Redacted) => HttpClientRequest.HttpClientRequest
 
 const maker =

@@ -1,4 +1,4 @@
-/** From HighLevel's response to the value or the named error that it means. */
+/** Interprets a response of HighLevel as a value or a named error. */
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -24,11 +24,11 @@ export const broken = (
     cause: Transport.causeOf(unsafeCause, Redaction.make(token))
   })
 
-/** A response that is not what its operation documents. */
+/** A response that differs from the documentation of its operation. */
 interface Failure {
-  /** Of the response, or of the error that its body reports. */
+  /** The status of the response, or of the error that its body reports. */
   readonly status: number
-  /** Why a 2xx cannot be read, where it reports no error. */
+  /** Why a 2xx cannot be decoded, if it reports no error. */
   readonly unread?: { readonly cause: Schema.SchemaError; readonly applied: "yes" | "unknown" }
 }
 
@@ -46,7 +46,7 @@ const isDocumented = (field: string, schema: Schema.Top) => {
   return ast._tag === "Objects" && ast.propertySignatures.some(({ name }) => name === field)
 }
 
-/** What a 2xx holds. 201 and its kin are as good as the documented 200. */
+/** Decodes a 2xx. Any 2xx counts as the documented 200. */
 const documentOf = <O>(
   { decode, success }: Declaration & Pick<Compiled<object, O>, "decode">,
   received: Exchange.Received
@@ -57,7 +57,7 @@ const documentOf = <O>(
   try {
     json = JSON.parse(body)
   } catch {
-    // What is left of a compressed body that was cut off is empty, too.
+    // A compressed body that was cut off may also decode to an empty one.
     return unread(status, "a JSON document", body.trim() === "" && headers["content-encoding"] === undefined)
   }
   const reported = ErrorBody.reportedStatus(json)
@@ -67,8 +67,8 @@ const documentOf = <O>(
 }
 
 /**
- * Reads one response. The status decides first and messages second, and no property
- * is required: whatever HighLevel or a proxy sends is a value or a named error.
+ * Interprets one response, by its status first and its messages second. No property is
+ * required: any response of HighLevel or a proxy becomes a value or a named error.
  */
 export const read = <O>(
   operation: Declaration & Pick<Compiled<object, O>, "decode">,
@@ -80,7 +80,7 @@ export const read = <O>(
   const document = status >= 200 && status < 300 ? documentOf(operation, received) : Result.fail({ status })
   if (Result.isSuccess(document)) return { result: Result.succeed(document.success), next: "end" }
   const error = errorOf(operation, received, document.failure, subject, Redaction.make(token))
-  // Another token helps with no other refusal.
+  // A new token helps only with this reason.
   const isRefusedToken = error._tag === "Unauthorized" && error.reason === "InvalidToken"
   return {
     result: Result.fail(error),
@@ -93,7 +93,7 @@ const errorOf = (
   { body, headers }: Exchange.Received,
   { status, unread }: Failure,
   subject: Subject,
-  // A debugging proxy may send back what it received.
+  // A debugging proxy may echo the request.
   redact: Redaction.Redaction
 ) => {
   const errorBody = ErrorBody.parse(body, redact)
@@ -114,7 +114,7 @@ const errorOf = (
     const given = { ...fields, ...(operation.isWrite ? { applied } : {}), cause }
     return applied === "yes" ? new HighLevelError.UnreadableResponse(given) : new HighLevelError.UnexpectedBody(given)
   }
-  // What was refused was not applied, but a lost response is that of anything.
+  // A refused request was not applied; one whose response was lost may have been.
   const isUnknown = reason !== "NotFound" && (status === 408 || status >= 500 || reason === "GatewayTimeout")
   const failed = isUnknown && operation.isWrite ? { ...fields, applied: "unknown" as const } : fields
   switch (status) {

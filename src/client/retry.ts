@@ -1,4 +1,4 @@
-/** From a call to its attempts: which are tried again, when, and what is returned. */
+/** Makes the attempts of a call: decides which failures to retry, and when. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import * as Monotonic from "../rateLimit/monotonic.ts"
 import type { Permit } from "../rateLimit/RateLimitStore.ts"
 import * as Attempt from "./attempt.ts"
 
-/** How often and how long. */
+/** The limits of retries. */
 export interface Policy {
   readonly maxAttempts: number
   readonly baseDelayMillis: number
@@ -21,8 +21,8 @@ export interface Policy {
 }
 
 /**
- * How long to wait after the failure of that number: between half of and the whole
- * exponential delay, and at least what the server asked for.
+ * The delay after the given number of failures: between half and all of the exponential
+ * delay, and at least what the server asked for.
  */
 const delayMillis = (
   policy: Policy,
@@ -34,13 +34,13 @@ const delayMillis = (
   return Math.max(Math.round(exponential * (0.5 + random / 2)), retryAfterMillis ?? 0)
 }
 
-/** What a call returned, and how many requests it took. */
+/** The output of a call, and the number of requests it took. */
 export interface Executed<A> {
   readonly output: A
   readonly attempts: number
 }
 
-/** A refused token is renewed, so that the attempt can be made again at once. */
+/** Renews a rejected token, so that the attempt can be retried at once. */
 const renewed = Effect.fnUntraced(function* <A, E extends Attempt.Tagged>(
   running: Attempt.Running<A, E>,
   progress: Attempt.Progress,
@@ -63,7 +63,7 @@ const renewed = Effect.fnUntraced(function* <A, E extends Attempt.Tagged>(
   return { ...tried, result: Result.fail(result.failure), next }
 })
 
-/** Whether something may have been changed by an attempt that did not succeed. */
+/** Whether failed attempts may have changed something. */
 const mayBeApplied = (
   { isWrite }: Attempt.Call<unknown, Attempt.Tagged>,
   { observation, result }: Attempt.Tried<unknown, Attempt.Tagged>
@@ -72,7 +72,7 @@ const mayBeApplied = (
     ? result.failure.applied === "unknown"
     : observation._tag === "Unknown" && isWrite
 
-/** Makes attempts until one of them ends the call. */
+/** Makes attempts until one ends the call. */
 export const run = <A, E extends Attempt.Tagged>(
   context: Context.Context<never>,
   policies: Attempt.Policies,
@@ -87,7 +87,7 @@ export const run = <A, E extends Attempt.Tagged>(
       call,
       context,
       endsAt: askedAt + timeoutMillis,
-      // A wait can always be interrupted; a request in flight can, unless it is to finish.
+      // A wait can always be interrupted; a request in flight only without `finishInFlight`.
       waiting: finishInFlight ? Effect.interruptible : restore,
       inFlight: finishInFlight ? identity : restore
     }
@@ -132,7 +132,7 @@ const untilOneEnds = Effect.fnUntraced(function* <A, E extends Attempt.Tagged>(
       return yield* Attempt.dailyLimitExceeded(subject, resetsAt)
     }
     const isAllowed =
-      (call.isRepeatable || isLimited || observation._tag === "Unused") && ++failures < policy.maxAttempts
+      (call.isIdempotent || isLimited || observation._tag === "Unused") && ++failures < policy.maxAttempts
     retryEndsAt = Math.min(retryEndsAt, now + policy.maxDurationMillis)
     const delay = delayMillis(policy, failures, yield* Random.next, responded?.retryAfterMillis)
     if (!isAllowed || now + delay > Math.min(retryEndsAt, endsAt)) {

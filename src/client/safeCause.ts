@@ -1,4 +1,4 @@
-/** What an HTTP client reported, without what it may hold: requests, sockets, raw bytes, tokens. */
+/** The error of an HTTP client without what it may hold: requests, sockets, raw bytes, tokens. */
 import * as Effect from "effect/Effect"
 import type { Redaction } from "./redaction.ts"
 
@@ -11,12 +11,12 @@ const textOf = (value: unknown): string => {
 }
 
 /**
- * A chain of plain errors with the names, codes and messages of the reported one.
- * Bounded, since nothing forbids a chain that bites its tail.
+ * Copies the names, codes and messages of an error and its causes into plain errors.
+ * The chain is bounded, since causes may be circular.
  */
 export const make = (cause: unknown, redact: Redaction, depth = 8): Error => {
   if (!(cause instanceof Error)) return new Error(redact(textOf(cause)))
-  // The addresses that were tried, each with its own reason.
+  // One error for each address that was tried.
   const parts = cause instanceof AggregateError ? cause.errors.map((error) => make(error, redact, 0).message) : []
   const code = "code" in cause && typeof cause.code === "string" ? cause.code : undefined
   const own = cause.message === "" ? (code ?? cause.name) : cause.message
@@ -26,6 +26,6 @@ export const make = (cause: unknown, redact: Redaction, depth = 8): Error => {
   return code === undefined ? safe : Object.assign(safe, { code: redact(code) })
 }
 
-/** Defects of a store or of an HTTP client are failures of it, too. */
+/** Turns defects of a store or of an HTTP client into failures. */
 export const failingDefects = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, unknown, R> =>
   Effect.catchDefect(effect, (defect) => Effect.fail<unknown>(defect))

@@ -1,4 +1,4 @@
-/** A search as a stream, over the client. */
+/** Streams a search through the client. */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -8,12 +8,12 @@ import { type CallOptions, HighLevelClient } from "./HighLevelClient.ts"
 import type { HighLevelError } from "./HighLevelError.ts"
 import * as SearchCursor from "./searchCursor.ts"
 
-/** A search that is sorted by a date. */
+/** A search sorted by a date. */
 export interface SearchQuery extends Omit<ConversationQuery, "sortBy" | "sortScoreProfile"> {
   readonly sortBy?: Exclude<ConversationQuery["sortBy"], "score_profile" | undefined>
 }
 
-/** The date of the last message, in epoch milliseconds; none where it has no date. */
+/** The date of the last message, in epoch milliseconds, if it has one. */
 export const messageMillis = ({ lastMessageDate, sort }: FoundConversation): number | undefined =>
   // Search engines sort by an extreme number where there is no date.
   [sort?.[0], lastMessageDate ? DateTime.toEpochMillis(lastMessageDate) : undefined].find(
@@ -23,9 +23,9 @@ export const messageMillis = ({ lastMessageDate, sort }: FoundConversation): num
 const isRefusal = ({ _tag }: HighLevelError) => _tag === "BadRequest" || _tag === "Unprocessable"
 
 /**
- * The conversations that a search finds; each chunk is a page. With `once: false` one
- * that gets a message during the search may come again at the end, and memory is that
- * of two pages.
+ * Streams the conversations that a search finds; each chunk is a page. With
+ * `once: false`, a conversation that receives a message during the search may come
+ * again at the end, and memory is bounded by two pages.
  */
 export const stream = (
   { limit = 100, sort = "asc", sortBy = "last_message_date", startAfterDate, ...query }: SearchQuery,

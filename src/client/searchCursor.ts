@@ -1,7 +1,7 @@
 /**
- * The pages of a search, without a gap. HighLevel continues a search after a date,
- * exclusively: of conversations that share a date across the end of a page, a plain
- * loop loses the rest. Here pages overlap, and what was read before is dropped.
+ * Reads the pages of a search without gaps. HighLevel continues a search after a date,
+ * exclusively, so a plain loop skips conversations that share the date at the end of a
+ * page. Here pages overlap, and duplicates are dropped.
  */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -12,17 +12,17 @@ import type { FoundConversation } from "../wire/searchConversations.ts"
 import { describeCause } from "./errorFields.ts"
 
 /**
- * A search cannot go on without leaving conversations out: as many as HighLevel
- * returns at once have the same `date`, or have no date at all. Divide the search by a
- * filter, such as `assignedTo` or `lastMessageType`.
+ * The search cannot continue without skipping conversations: more conversations than
+ * HighLevel returns in one page have the same `date`, or no date. Split the search with
+ * a filter, such as `assignedTo` or `lastMessageType`.
  */
 export class SearchIncomplete extends Schema.TaggedError<SearchIncomplete>()("SearchIncomplete", {
   locationId: Schema.String,
-  /** The date that so many have, or missing where they have none. */
+  /** The date that they share; missing if they have none. */
   date: Schema.optionalKey(Schema.DateTimeUtc),
-  /** How many were asked for. */
+  /** The page size that was requested. */
   limit: Schema.Int,
-  /** What HighLevel responded, where it refused the limit. */
+  /** HighLevel's response, if it refused that page size. */
   cause: Schema.optionalKey(Schema.Defect())
 }) {
   override get message() {
@@ -35,12 +35,12 @@ export class SearchIncomplete extends Schema.TaggedError<SearchIncomplete>()("Se
   }
 }
 
-/** What of a conversation the cursor reads. */
+/** The fields of a conversation that the cursor needs. */
 export type Item = Pick<FoundConversation, "id" | "sort" | "lastMessageDate">
 
 export interface Page<A> {
   readonly conversations: ReadonlyArray<A>
-  /** How many the search finds, at least from the cursor on. */
+  /** How many conversations the search finds, at least from the cursor on. */
   readonly total?: number | null | undefined
 }
 
@@ -52,18 +52,18 @@ export interface Options<A extends Item, E, R> {
   readonly sort: "asc" | "desc"
   readonly startAfterDate: number | undefined
   readonly limit: number
-  /** Whether it is sorted by the date of the last message, which stands in for a missing `sort`. */
+  /** Whether it is sorted by the date of the last message, which replaces a missing `sort`. */
   readonly byLastMessage: boolean
-  /** Whether a conversation that comes again with another date is left out, too: a `Set` of all ids. */
+  /** Whether to drop a conversation that comes again with another date. Keeps a `Set` of all ids. */
   readonly once: boolean
 }
 
 interface State {
   readonly cursor: number | undefined
   readonly limit: number
-  /** The length of the longest page so far: HighLevel returns that many at once. */
+  /** The length of the longest page so far, which HighLevel is known to return. */
   readonly longest: number
-  /** What the next page brings again. */
+  /** The conversations that the next page repeats. */
   readonly overlap: ReadonlySet<unknown>
 }
 
@@ -72,7 +72,7 @@ export const stream = <A extends Item, E, R>(options: Options<A, E, R>): Stream.
   const { byLastMessage, fetchPage, isRefusal, limit: base, locationId, once, startAfterDate } = options
   const direction = options.sort === "asc" ? 1 : -1
 
-  // Where a date is missing, search engines sort by the largest number there is.
+  // Search engines sort a missing date as the largest number.
   const valueOf = ({ lastMessageDate, sort }: A) => {
     const value = sort?.[0] ?? (byLastMessage && lastMessageDate ? DateTime.toEpochMillis(lastMessageDate) : undefined)
     return value !== undefined && Math.abs(value) < Number.MAX_SAFE_INTEGER ? value : undefined
@@ -102,7 +102,7 @@ export const stream = <A extends Item, E, R>(options: Options<A, E, R>): Stream.
 
       const isShort = length < limit
       const isAll = typeof total === "number" && total <= length
-      // A short page is the last one, unless the server returns no more than that at once.
+      // A short page is the last one, unless it is as long as the server's maximum.
       if (length === 0 || (isShort && (isAll || length < longest))) return last
 
       const values = conversations.map(valueOf)
@@ -121,14 +121,14 @@ export const stream = <A extends Item, E, R>(options: Options<A, E, R>): Stream.
       }
       if (isShort) {
         if (total == null && limit === base) return last
-        // Whether the page is short because of its end or because of the server's maximum.
+        // Tell the end of the search from a maximum of the server.
         const all = yield* Effect.catchIf(fetchPage(undefined, limit), isRefusal, (cause) =>
           Effect.fail(incomplete(cursor, limit, cause))
         )
         const found = all.conversations.length
         if (found > length) return last
         if (typeof all.total === "number" && all.total <= found) {
-          // What moved since the page was fetched is there, too.
+          // This also finds what moved since the page was fetched.
           const listed = new Set([...(once ? ids : overlap), ...idsOf(conversations)])
           const moved = all.conversations.filter(
             (conversation) =>

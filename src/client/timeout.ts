@@ -1,4 +1,4 @@
-/** The timeout of an attempt, which every call pays for. */
+/** A cheap timeout for attempts. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -11,8 +11,8 @@ const liveClock = Context.get(Context.empty(), Clock.Clock)
 const maximumMillis = 2 ** 31 - 1
 
 /**
- * `Effect.timeoutOrElse`, in a context. Where time is the machine's, its timer does what a fiber that
- * sleeps, and has to be interrupted, would do at a tenth of a call's cost.
+ * `Effect.timeoutOrElse` in a context. With the live clock it uses a plain timer: the
+ * sleeping fiber of Effect's own would cost a tenth of a call.
  */
 export const within = <A, E, E2>(
   effect: Effect.Effect<A, E>,

@@ -1,4 +1,4 @@
-/** What every request of ours shares on its way out. */
+/** What all requests share: their size limits, their headers and their context. */
 import * as Context from "effect/Context"
 import { identity } from "effect/Function"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
@@ -9,20 +9,20 @@ import type { Redaction } from "./redaction.ts"
 import * as SafeCause from "./safeCause.ts"
 import { version as libraryVersion } from "./version.ts"
 
-/** How many bytes of a body an HTTP client may collect. 1 MiB: a document of HighLevel is a few kilobytes. */
+/** Maximum bytes that an HTTP client may collect of a body: 1 MiB. HighLevel's documents are a few kilobytes. */
 export const MaxResponseBytes = Context.Reference<number>("effect-highlevel/HighLevelClient/MaxResponseBytes", {
   defaultValue: () => 1_048_576
 })
 
-// Browsers, and their workers, name themselves and do not let a page change it.
+// Browsers and their workers set their own user agent and refuse another.
 export const inBrowser = globalThis.navigator?.userAgent?.startsWith("Mozilla/") === true
 
-/** Ours, where a client may name itself: HighLevel's edge responds with 403 to agents without a name. */
+/** Our user agent, where it can be set. HighLevel's edge responds with 403 to requests without one. */
 export const userAgent: { readonly "user-agent"?: string } = inBrowser
   ? {}
   : { "user-agent": `effect-highlevel/${libraryVersion}` }
 
-/** What the HTTP client below looks up while it sends. */
+/** The context in which the HTTP client sends a request. */
 export const context =
   (tracePropagation: boolean, maxResponseBytes: number) =>
   (context: Context.Context<never>): Context.Context<never> => {
@@ -43,7 +43,7 @@ export const context =
     )
   }
 
-/** What an HTTP client failed with, safe to keep. */
+/** The error of an HTTP client, made safe to keep. */
 export const causeOf = (error: unknown, redact: Redaction) =>
   SafeCause.make(
     HttpClientError.isHttpClientError(error) ? (error.reason.cause ?? error.reason.message) : error,

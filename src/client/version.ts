@@ -1,2 +1,2 @@
-/** The version of this package; a test holds it equal to package.json's. */
-export const version = "0.1.0"
+/** The version of this package. A test checks that it equals package.json's. */
+export const version = "0.2.0"

@@ -1,10 +1,9 @@
 /**
- * Many updates, one outcome each.
+ * Sends many updates and reports the outcome of each.
  *
- * There is no bulk endpoint: a job of a hundred thousand updates is as many
- * requests, under the rate limit. {@link updateAll} keeps a bounded number of them in
- * flight, in constant memory, and with a `Journal` it can be stopped, or killed,
- * and run again.
+ * HighLevel has no bulk endpoint: 100,000 updates take 100,000 requests, under the rate
+ * limit. {@link updateAll} keeps a bounded number of them in flight and uses constant
+ * memory. With a `Journal`, a job can be stopped or killed and then continued.
  */
 import type * as Stream from "effect/Stream"
 import type { HighLevelClient } from "../client/HighLevelClient.ts"
@@ -18,24 +17,25 @@ export type { Applied, Defect, Failed, NotSent, Planned, Skipped } from "./Outco
 export type { Options, Outcome } from "./runUpdates.ts"
 
 /**
- * Sends an update for each row and emits the outcome of each, in the order in which
- * they end.
+ * Sends an update for each row, and emits the outcomes in order of completion.
  *
  * **Details**
  *
- * - A row is an update, whatever other fields it has, or anything, with a function to its update.
- * - Every row has an outcome; a failed one does not stop the others.
- * - Two updates of one conversation are sent one after the other, in input order.
- * - A token that HighLevel refuses, a missing scope, a wrong `Version` or a reached daily
- *   limit stops the updates of that location: the rest are `NotSent`. It takes two refusals,
- *   one after the other.
- * - When the input fails, so does the stream, after the outcomes of what came before. A
- *   journal that fails stops the job, and the stream fails after the outcomes of what was sent.
- * - An interruption waits for the requests in flight, and for the journal.
- * - An update may be sent twice, when its response was lost or the process died; it
- *   sets absolute values.
+ * - A row is an update, with any additional fields, or any value with a function that
+ *   makes its update.
+ * - Every row has an outcome. A failed update does not stop the others.
+ * - Updates of the same conversation are sent one after the other, in input order.
+ * - If HighLevel rejects two updates in a row because of the token, its scope or the
+ *   `Version`, or the daily limit is reached, the location stops: its remaining updates
+ *   are `NotSent`.
+ * - If the input fails, the stream fails after the outcomes of the rows before. If the
+ *   journal fails, the job stops, and the stream fails after the outcomes of the requests
+ *   in flight.
+ * - An interruption waits for the requests in flight and for the journal.
+ * - An update may be sent twice if its response was lost or the process died. That is
+ *   safe, since it sets absolute values.
  *
- * **Example** (Marking as read, with the name of a contact)
+ * **Example** (Mark the conversations of contacts as read)
  *
  * ```ts
  * import { Bulk, HighLevelClient } from "effect-highlevel"
@@ -82,7 +82,7 @@ export function updateAll<E, R>(
   return typeof toUpdate === "function" ? run(rows, toUpdate, options) : run(rows, updateOf, toUpdate)
 }
 
-/** The fields of an update, and nothing else that a row may have. */
+/** Picks the fields of an update from a row. */
 const updateOf = ({ conversationId, feedback, locationId, starred, unreadCount }: ConversationUpdate) => ({
   conversationId,
   locationId,

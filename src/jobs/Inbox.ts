@@ -1,10 +1,10 @@
 /**
- * The inbox of a location, marked as read.
+ * Marks the inbox of a location as read.
  *
- * HighLevel has no call for it, and an update has no precondition: a message that
- * arrives between search and update is marked as read unseen. {@link markRead} leaves
- * conversations alone whose last message is newer than a given time, and marks one as
- * unread again if the response to its update shows such a message.
+ * HighLevel has no endpoint for this, and updates have no precondition: a message that
+ * arrives between search and update would be marked as read unseen. {@link markRead}
+ * skips conversations whose last message is newer than a given time. If the response to
+ * an update shows such a message, it marks the conversation as unread again.
  */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -19,50 +19,51 @@ import { type FoundConversation, searchConversations } from "../wire/searchConve
 import type * as Bulk from "./Bulk.ts"
 import * as RunUpdates from "./runUpdates.ts"
 
-/** The conversation is left unread: its last message is newer than `before`, or has no date. */
+/** The conversation stays unread: its last message is newer than `before`, or has no date. */
 export interface Newer {
   readonly _tag: "Newer"
   readonly row: FoundConversation
-  /** Whether it was marked as read first, and as unread again once the response showed the newer message. */
+  /** Whether it was briefly marked as read, until the response showed the newer message. */
   readonly restored: boolean
 }
 
-/** Nothing was sent: the conversation has no unread messages any more. */
+/** Nothing was sent: the conversation no longer has unread messages. */
 export interface AlreadyRead {
   readonly _tag: "AlreadyRead"
   readonly row: FoundConversation
 }
 
-/** The outcome of a conversation. */
+/** The outcome for a conversation. */
 export type Outcome = Bulk.Outcome<FoundConversation> | Newer | AlreadyRead
 
-/** Which conversations, and how the job is run. */
+/** The conversations to mark as read, and how to run the job. */
 export interface Options
   extends
     Omit<Search.SearchQuery, "status" | "sort" | "sortBy" | "startAfterDate" | "limit">,
     Pick<Bulk.Options, "stop" | "maxFailures" | "dryRun"> {
   /**
-   * Conversations whose last message is newer are left unread.
+   * Conversations whose last message is newer stay unread.
    *
    * @default {@link newestMessageDate} when the job starts
    */
   readonly before?: DateTime.DateTime | undefined
 
-  /** Whether to set or remove the star as well. @default it stays as it is */
+  /** Whether to star or unstar the conversations, too. @default unchanged */
   readonly starred?: boolean | undefined
 
   /**
-   * Whether each conversation is read right before its update, which doubles the requests,
-   * and left alone if a newer message has arrived.
+   * Whether to read each conversation right before its update, and skip it if a newer
+   * message has arrived. This doubles the requests.
    *
    * **Details**
    *
-   * Without it, a conversation may be marked as read for some seconds: a search shows
-   * messages about 5 seconds late, and what it found waits for the rate limit, 10 to 20
-   * seconds at 100 requests per 10 seconds. If a message arrives in this time, the response
-   * to the update shows its date, and the next request marks the conversation as unread
-   * again. With `recheck` this time is that of one request, or, for one conversation in
-   * twelve, up to 10 seconds more, if the rate limit is exhausted between its two requests.
+   * Without `recheck`, a conversation with a new message may be marked as read for some
+   * seconds. The search index lags by about 5 seconds, and a conversation that was found
+   * waits 10 to 20 seconds for the rate limit (at 100 requests per 10 seconds). If a
+   * message arrives in that time, the response to the update shows its date, and the next
+   * request marks the conversation as unread again. With `recheck`, the window is one
+   * request, or up to 10 seconds more for one conversation in twelve, when the rate limit
+   * is exhausted between its two requests.
    *
    * @default false
    */
@@ -72,19 +73,19 @@ export interface Options
   readonly concurrency?: number | undefined
 }
 
-// More than a page: a search waits for the rate limit behind the calls before it, so that what it finds is recent.
+// More than a page, so that the search waits behind earlier calls and its results are recent.
 const readAhead = 200
 
-// So many at most are read with the last requests of the rate limit, and wait before their update.
+// The most conversations that wait between their read and their update.
 const recheckedAtOnce = 8
 
 const millisOf = (date: DateTime.DateTime | null | undefined) => (date ? DateTime.toEpochMillis(date) : undefined)
 
 /**
- * The date of the newest message of a location, by HighLevel's clock. As the `before` of
- * {@link markRead} it is the same cut-off in every run.
+ * Returns the date of the newest message of a location, by HighLevel's clock. Pass it to
+ * several runs of {@link markRead} as `before`, so that they have the same cut-off.
  *
- * **Example** (A cut-off to keep)
+ * **Example** (Get a cut-off)
  *
  * ```ts
  * import { HighLevelClient, Inbox } from "effect-highlevel"
@@ -113,26 +114,27 @@ export const newestMessageDate = Effect.fnUntraced(function* (
 })
 
 /**
- * Marks the unread conversations of a location as read, and emits the outcome of each, in
- * the order in which they end.
+ * Marks the unread conversations of a location as read, and emits the outcomes in order
+ * of completion.
  *
  * **Details**
  *
- * - It searches and updates at the same time, from the oldest message on, under the rate
- *   limit of the location and in constant memory.
- * - A conversation that gets a message during the job stays unread, or is marked as unread
- *   again, and is `Newer`. One that was marked as read before the message arrived may be
- *   found again: then `Newer` is its second outcome.
+ * - It searches and updates concurrently, oldest message first, under the rate limit of
+ *   the location and in constant memory.
+ * - A conversation that receives a message during the job stays unread, or is marked as
+ *   unread again; its outcome is `Newer`. If it was marked as read before the message
+ *   arrived, it may be found again and get `Newer` as a second outcome.
  * - To continue after a stop, call it again with the same `before`, such as that of
- *   {@link newestMessageDate}: the default is a later one by then. What was read is not found
- *   any more, except for the last seconds; reading it again changes nothing.
- * - Stopping waits for requests in flight, and for marking as unread again. A process that is
- *   killed between these two requests leaves that conversation marked as read.
- * - When a search fails, so does the stream, after the outcomes of what was found before.
+ *   {@link newestMessageDate}; the default would be later. Conversations that are already
+ *   read are not found again, except those of the last seconds, for which an update
+ *   changes nothing.
+ * - Stopping waits for requests in flight and for marking as unread again. A process that
+ *   is killed between these two requests leaves that conversation marked as read.
+ * - If a search fails, the stream fails after the outcomes of what was found before.
  *
- * The token needs `conversations.readonly` and `conversations.write`.
+ * The token requires `conversations.readonly` and `conversations.write`.
  *
- * **Example** (Inbox to zero)
+ * **Example** (Mark everything as read)
  *
  * ```ts
  * import { HighLevelClient, Inbox } from "effect-highlevel"
@@ -162,7 +164,7 @@ export const markRead = (
     Effect.gen(function* () {
       const client = yield* HighLevelClient
       const cutOff = before ?? Option.getOrUndefined(yield* newestMessageDate(locationId))
-      // Where no conversation has a date, all are left alone.
+      // If no conversation has a date, all stay unread.
       const latest = millisOf(cutOff) ?? -Infinity
 
       const leaveAlone = (row: FoundConversation): Newer | AlreadyRead | undefined => {
@@ -175,9 +177,9 @@ export const markRead = (
           ({ output }): FoundConversation => ({
             ...row,
             ...output,
-            // A channel here, and a name there.
+            // Here it is the code of a channel, in an update a name.
             type: row.type ?? null,
-            // Where it comes without a date, that of the search counts.
+            // Without a date in the response, that of the search counts.
             ...(output.lastMessageDate ? { sort: null } : { lastMessageDate: row.lastMessageDate ?? null })
           })
         )
@@ -195,7 +197,7 @@ export const markRead = (
       const outcomes = RunUpdates.run(
         Search.stream(query, { once: false }),
         ({ id }) => ({
-          // Without an id it is an `InvalidRequest`.
+          // Without an id the update fails with `InvalidRequest`.
           conversationId: id ?? "",
           locationId,
           unreadCount: 0,
@@ -213,7 +215,7 @@ export const markRead = (
           ...(recheck === true ? { reread, begunPerLocation: recheckedAtOnce } : {})
         }
       )
-      // There is no journal.
+      // This job has no journal.
       return Stream.catchTag(outcomes, "JournalError", (error) => Stream.die(error))
     })
   )

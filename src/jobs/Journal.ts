@@ -1,13 +1,13 @@
 /**
- * A record of what a job has set, so that it can be stopped, or killed, and run again.
+ * Records the values that a job has set, so that it can be stopped or killed and then
+ * continued.
  *
- * The journal knows to which value each field of each conversation was set last. An
- * update that would change nothing is skipped, so the input may be sorted, cut,
- * extended or made by another query between runs: the last values of the input win.
- * A line that was taken out of the input is not undone. An input that sets a field of a
- * conversation to several values has them sent again in every run: which of them is the
- * last is not known before the input ends. What somebody else changes in HighLevel, such
- * as a new message, a journal does not know: start a new one for it.
+ * The journal holds the last value that was set for each field of each conversation. An
+ * update that would change nothing is skipped. So between runs, the input may be sorted,
+ * shortened, extended or replaced: its last values win. Removing a row does not undo its
+ * update. If an input sets a field to several values, each run sends them all again,
+ * because the last one is unknown until the input ends. A journal does not know about
+ * changes by others, such as a new message: start a new journal after those.
  */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
@@ -30,24 +30,24 @@ import type { Sent } from "./Outcome.ts"
 
 export { JournalError } from "./journalFile.ts"
 
-/** What a job asks of its journal. One update of a conversation at a time. */
+/** The journal of a job. A job updates a conversation only once at a time. */
 export interface Journal {
-  /** Whether every field of an update is known to be set to its value. */
+  /** Whether every field of an update already has its value. */
   readonly isApplied: (update: ConversationUpdate) => Effect.Effect<boolean, JournalError>
 
-  /** Called before an update is sent: what its fields are set to is not known until it has ended. */
+  /** Called before an update is sent: until it has ended, the values of its fields are unknown. */
   readonly begin: (update: ConversationUpdate) => Effect.Effect<void, JournalError>
 
-  /** Records how an update ended; durable when it returns. */
+  /** Records the outcome of an update, durably when it returns. */
   readonly end: (sent: Sent<unknown>) => Effect.Effect<void, JournalError>
 }
 
 /**
- * Opens the journal at a path, or begins it there, for the server of the client in the
- * context. A second run with the same file fails with `InUse`; one that was killed
- * holds it for three seconds more.
+ * Opens or creates the journal at a path, for the server of the client in the context. A
+ * second run with the same file fails with `InUse`. After a kill, the file stays locked
+ * for three seconds.
  *
- * **Example** (A job that is run twice)
+ * **Example** (Run a job twice)
  *
  * ```ts
  * import { Bulk, HighLevelClient, Journal } from "effect-highlevel"
@@ -84,13 +84,13 @@ export interface Journal {
  */
 export const open = Effect.fnUntraced(function* (options: {
   readonly path: string
-  /** Who runs the job, for the error of a second run, such as a process id and a host. @default "another run" */
+  /** The name of this run in the error of a second one, such as a process id and a host. @default "another run" */
   readonly owner?: string | undefined
 }): Effect.fn.Return<Journal, JournalError, FileSystem.FileSystem | HighLevelClient | Scope.Scope> {
   const { path } = options
   const fileSystem = yield* FileSystem.FileSystem
   const { baseUrl: server } = yield* HighLevelClient
-  // After half a line nothing may be written: only the last one can be repaired.
+  // After a partial line nothing more may be written: only the last line can be repaired.
   let broken: JournalError | undefined
   const lock = FileLock.acquire(`${path}.lock`, options.owner ?? "another run", (error) => {
     broken ??= JournalFile.errorOf(path, error)
@@ -102,7 +102,7 @@ export const open = Effect.fnUntraced(function* (options: {
   const size = yield* JournalFile.read(path, server, fields)
   const file = yield* JournalFile.failing(path)(fileSystem.open(path, { flag: "a", mode: 0o600 }))
   const encoder = new TextEncoder()
-  // All that came while the last lines were being synced goes with the next ones.
+  // Lines that arrive during a sync are written together.
   let waiting: { lines: Array<string>; readonly written: Deferred.Deferred<void, JournalError> } | undefined
   let isWriting = false
 
@@ -150,7 +150,7 @@ export const open = Effect.fnUntraced(function* (options: {
         if (broken !== undefined) return Effect.fail(broken)
         if (!fields.isKnown(update)) return Effect.void
         fields.forget(update)
-        // Only the names are read again: feedback may be too deep for JSON, and the client says so.
+        // Only the keys are decoded: feedback may be too deep for JSON, which the client reports.
         const { feedback, ...written } = update
         return record({ outcome: "Sending", update: feedback === undefined ? written : { ...written, feedback: {} } })
       }),
@@ -170,8 +170,9 @@ export const open = Effect.fnUntraced(function* (options: {
 const Stored = Schema.fromJsonString(Schema.Record(Schema.String, Schema.String))
 
 /**
- * A journal in a `KeyValueStore`: a database, or memory. One key for each conversation,
- * beginning with the server. Nothing keeps a second run from using the same store.
+ * Makes a journal in a `KeyValueStore`, such as a database, with one key for each
+ * conversation, prefixed by the server. It does not lock: a second run with the same
+ * store is not detected.
  */
 export const fromKeyValueStore: Effect.Effect<Journal, never, KeyValueStore.KeyValueStore | HighLevelClient> =
   Effect.gen(function* () {

@@ -1,6 +1,6 @@
 /**
- * What is kept beside a queue: which updates it knows, how many wait, and which failed.
- * It is part of `UpdateQueue.layerRedis` and `layerMemory`; over SQL, provide your own.
+ * Records beside a queue: which updates it knows, how many wait, and which failed.
+ * `UpdateQueue.layerRedis` and `layerMemory` include it; for SQL, provide your own.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -13,17 +13,17 @@ import * as Stream from "effect/Stream"
 import * as PersistedQueue from "effect/persistence/PersistedQueue"
 import * as Redis from "effect/persistence/Redis"
 
-/** The records of the queues in a store, each queue by its name. */
+/** The records of the queues in a store, by the queue's name. */
 export interface Service {
-  /** Whether the store has an element with this id: one that waits, or one that ended and has not expired. */
+  /** Whether the store knows an element with this id: waiting, or ended and not yet expired. */
   readonly isKnown: (queue: string, id: string) => Effect.Effect<boolean, PersistedQueue.PersistedQueueError>
-  /** How many elements a worker has taken, or can take before a time (milliseconds since 1970). */
+  /** The number of elements that workers have taken, or can take before a time (epoch milliseconds). */
   readonly waiting: (queue: string, before: number) => Effect.Effect<number, PersistedQueue.PersistedQueueError>
-  /** Lists a failure, in place of the one with its id. It is durable when the effect succeeds. */
+  /** Adds a failure, replacing one with the same id. Durable when the effect succeeds. */
   readonly add: (queue: string, id: string, failure: string) => Effect.Effect<void, PersistedQueue.PersistedQueueError>
-  /** Removes a failure from the list, if it is there. */
+  /** Removes a failure, if present. */
   readonly remove: (queue: string, id: string) => Effect.Effect<void, PersistedQueue.PersistedQueueError>
-  /** The failures, in any order; one that is added meanwhile may be missing. */
+  /** The failures, in any order. One that is added while streaming may be missing. */
   readonly failures: (queue: string) => Stream.Stream<string, PersistedQueue.PersistedQueueError>
 }
 
@@ -32,7 +32,7 @@ export class QueueRecords extends Context.Service<QueueRecords, Service>()(
   "effect-highlevel/QueueRecords/QueueRecords"
 ) {}
 
-/** Records in the memory of this process, with the store that they are of. Its ids are known until the process ends. */
+/** Records in memory, with their store. Its ids are known until the process ends. */
 export const layerMemory: Layer.Layer<QueueRecords | PersistedQueue.PersistedQueueStore> = Layer.effectContext(
   Effect.gen(function* () {
     const store = yield* PersistedQueue.PersistedQueueStore
@@ -72,13 +72,13 @@ export const layerMemory: Layer.Layer<QueueRecords | PersistedQueue.PersistedQue
   })
 ).pipe(Layer.provide(PersistedQueue.layerStoreMemory))
 
-// Where Effect's store keeps them. One command: none that moves meanwhile is missed.
+// The keys of Effect's store. One command, so that no element moves between two reads.
 const waiting = Redis.script((...args: [queue: string, pending: string, delayed: string, before: string]) => args, {
   lua: `return redis.call("LLEN", KEYS[1]) + redis.call("HLEN", KEYS[2]) + redis.call("ZCOUNT", KEYS[3], "-inf", ARGV[1])`,
   numberOfKeys: 3
 }).withReturnType<number>()
 
-/** Records in Redis, beside Effect's store in Redis with the same prefix. */
+/** Records in Redis, beside Effect's store with the same prefix. */
 export const layerRedis = (prefix: string): Layer.Layer<QueueRecords, never, Redis.Redis> =>
   Layer.effect(
     QueueRecords,
@@ -90,7 +90,7 @@ export const layerRedis = (prefix: string): Layer.Layer<QueueRecords, never, Red
             new PersistedQueue.PersistedQueueError({ message: `Redis failed at ${command}`, cause })
         )
       const send = <A>(command: string, queue: string, ...args: ReadonlyArray<string>) =>
-        // Effect's store keeps the ids that it has seen under this key.
+        // Effect's store keeps the ids it has seen under this key.
         redis
           .send<A>(command, `${prefix}${queue}:${command === "ZSCORE" ? "ids" : "failures"}`, ...args)
           .pipe(failing(command))

@@ -1,11 +1,12 @@
 /**
- * Jobs for many machines: updates in a durable queue, sent by any number of workers.
- * The queue is Effect's own `PersistedQueue`, over Redis ({@link layerRedis}), SQL or
- * memory; the rate limit and the tokens that workers share are their client's.
+ * Distributes jobs over many machines: updates wait in a durable queue, and any number of
+ * workers send them. The queue is Effect's `PersistedQueue`, over Redis
+ * ({@link layerRedis}), SQL or memory. Workers share the rate limit and the tokens of
+ * their client.
  *
- * {@link enqueue} merges the updates of a job, so that the last value of each field of
- * each conversation wins; {@link work} consumes the queue. An update is sent at least
- * once. There is no order between jobs: a failed update may come late.
+ * {@link enqueue} merges the updates of a job, so that the last value of each field of a
+ * conversation wins. {@link work} consumes the queue. Each update is sent at least once.
+ * Jobs are not ordered: a failed update may be sent after a later job's.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -26,47 +27,47 @@ import * as QueueWorker from "./queueWorker.ts"
 export type { QueueOutcome, Returned } from "./queueWorker.ts"
 export { Failure, type QueuedUpdate } from "./queuedUpdate.ts"
 
-/** The name of the queue, where none is given. */
+/** The default name of a queue. */
 export const defaultName = "highlevel-updates"
 
-/** What a queue needs: {@link layerRedis} or {@link layerMemory}. */
+/** The services of a queue: {@link layerRedis} or {@link layerMemory}. */
 export type Queues = PersistedQueue.PersistedQueueFactory | QueueRecords.QueueRecords
 
-/** Which queue. */
+/** The queue to use. */
 export interface QueueOptions {
   /** @default "highlevel-updates" */
   readonly name?: string | undefined
 }
 
-/** What was put into the queue. */
+/** The result of {@link enqueue}. */
 export interface Enqueued {
-  /** The name of the job; without one of yours, a new UUID. */
+  /** The name of the job: the given one, or a new UUID. */
   readonly job: string
-  /** How many updates came in. */
+  /** The number of given updates. */
   readonly updates: number
-  /** How many conversations they are of: one update each. */
+  /** The number of merged updates, one for each conversation. */
   readonly conversations: number
-  /** How many of these were added to the queue. */
+  /** The number of these that are new in the queue. */
   readonly added: number
-  /** How many the queue knew from before, whether they wait, were applied or failed. They are not sent again. */
+  /** The number of these that the queue already knew: waiting, applied or failed. They are not sent again. */
   readonly known: number
 }
 
 /**
- * Puts the updates of a job into the queue, merged to one for each conversation, and
- * reports how many of them are new.
+ * Merges the updates of a job to one for each conversation, adds them to the queue, and
+ * reports how many are new.
  *
  * **Details**
  *
- * An update is known by its job, its conversation and its values, until 7 days after a
- * worker took it (`knownFor`). So a job that was cut off is enqueued again under its name,
- * and nothing is added twice. Without a name every call is a job of its own.
+ * The queue identifies an update by its job, conversation and values, until 7 days after
+ * a worker took it (`knownFor`). If enqueueing was interrupted, enqueue the job again
+ * under the same name: nothing is added twice. Without a name, each call is a new job.
  *
  * **Gotchas**
  *
- * The conversations of the job are held in memory while they are merged. An update
- * that is not valid fails the whole job before anything is in the queue. Two calls at
- * once under one name may both count an update as added; it is there once.
+ * Merging keeps the conversations of the job in memory. An invalid update fails the whole
+ * job before anything is added. Two concurrent calls with the same name may both count an
+ * update as added, although the queue has it once.
  */
 export const enqueue = Effect.fnUntraced(function* <E, R>(
   updates: Stream.Stream<ConversationUpdate, E, R>,
@@ -101,31 +102,31 @@ export const enqueue = Effect.fnUntraced(function* <E, R>(
   return { job, updates: count, conversations: merged.size, added, known: merged.size - added }
 })
 
-/** How a worker consumes the queue. */
+/** The options of a worker. */
 export interface WorkOptions extends QueueOptions {
   /**
-   * Maximum requests in flight, of which at most 16 are of one location. Four times as
-   * many updates are taken from the queue at once.
+   * Maximum requests in flight, and at most 16 of one location. The worker takes up to
+   * four times as many updates from the queue.
    *
    * @default 64
    */
   readonly concurrency?: number | undefined
 
-  /** How often an update is delivered before it has failed permanently. @default 10 */
+  /** Maximum deliveries of an update, after which it has failed permanently. @default 10 */
   readonly maxAttempts?: number | undefined
 
   /**
-   * The worker stops when nothing is left in the queue, and its last update ended so long
-   * ago. It waits for what is with other workers and for what is due within 10 minutes,
-   * but not for the updates of a location that it found stopped itself.
+   * Stops the worker when the queue is empty and this much time has passed since its last
+   * update. It waits for updates that other workers have taken and for those due within 10
+   * minutes, but not for those of a location that it has stopped itself.
    *
    * @default never
    */
   readonly idle?: Duration.Input | undefined
 
   /**
-   * When it succeeds, the worker stops: it takes nothing more, requests in flight
-   * finish, and the rest goes back into the queue.
+   * Stops the worker when this effect succeeds: requests in flight finish, and the other
+   * updates it has taken return to the queue.
    *
    * @default never
    */
@@ -138,18 +139,18 @@ export interface WorkOptions extends QueueOptions {
  *
  * **Details**
  *
- * - A transient failure or a defect is `Returned`: redelivered to any worker after a
- *   second, then twice as long each time, at most 5 minutes.
- * - `Failed` and `Defect` are final. They are listed by {@link failures}.
- * - A token that is refused twice in a row, or a reached daily limit, stops its location:
- *   its updates are `NotSent`, and wait in the queue for 5 minutes or until the limit
- *   resets. Then one of them is sent as a probe.
- * - An update that cannot be sent within a second, because its location is busy, lets
- *   those of others pass.
- * - What a worker that died had taken is redelivered when its lease expires.
- * - An interruption stops as `stop` does, and waits for it.
+ * - After a transient failure or a defect, the update is `Returned`: it is redelivered to
+ *   any worker after a second, and after twice as long each time, up to 5 minutes.
+ * - `Failed` and `Defect` are final. {@link failures} lists them.
+ * - If HighLevel rejects a token twice in a row, or the daily limit is reached, the
+ *   location stops. Its updates are `NotSent` and stay in the queue for 5 minutes, or
+ *   until the limit resets. Then one of them is sent as a probe.
+ * - If an update cannot be sent within a second because its location is busy, updates of
+ *   other locations overtake it.
+ * - Updates of a worker that died are redelivered when its lease expires.
+ * - An interruption stops the worker like `stop`, and waits for it.
  *
- * **Example** (A queue in memory, against the sandbox)
+ * **Example** (Use a queue in memory with the sandbox)
  *
  * ```ts
  * import { HighLevelClient, UpdateQueue } from "effect-highlevel"
@@ -189,7 +190,7 @@ export const work = (
     })
   )
 
-/** The updates that have failed permanently, in any order. */
+/** Streams the updates that failed permanently, in any order. */
 export const failures = ({ name = defaultName }: QueueOptions = {}): Stream.Stream<
   Queued.Failure,
   PersistedQueue.PersistedQueueError,
@@ -205,8 +206,8 @@ export const failures = ({ name = defaultName }: QueueOptions = {}): Stream.Stre
   )
 
 /**
- * Puts failures back into the queue, and emits each that is there: all of
- * `UpdateQueue.failures()`, or those that a `Stream.filter` leaves.
+ * Returns failures to the queue and emits each one: all of `UpdateQueue.failures()`, or
+ * some of them with a `Stream.filter`.
  */
 export const retry = <E, R>(
   failed: Stream.Stream<Queued.Failure, E, R>,
@@ -218,43 +219,43 @@ export const retry = <E, R>(
       const queue = yield* Queued.queueOf(name)
       return Stream.tap(failed, ({ failedAt, job, update }) => {
         const id = Queued.idOf({ job, update })
-        // Put back twice under one id, it is sent once.
+        // The id makes sure that it is sent once, even if it is returned twice.
         const offered = queue.offer({ job, update, deliveries: 0 }, { id: `${id}@${failedAt.epochMilliseconds}` })
         return Effect.andThen(offered, records.remove(name, id))
       })
     })
   )
 
-/** How long a queue remembers. */
+/** The options of a queue's store. */
 export interface LayerOptions {
-  /** For how long an update is known after a worker took it. @default "7 days" */
+  /** How long the queue knows an update after a worker took it. @default "7 days" */
   readonly knownFor?: Duration.Input | undefined
 }
 
-/** Queues over any store of Effect's `PersistedQueue`, such as `layerStoreSql`, beside `QueueRecords` of your own. */
+/** Provides queues over any store of Effect's `PersistedQueue`, such as `layerStoreSql`, with your own `QueueRecords`. */
 export const layer = ({ knownFor = "7 days" }: LayerOptions = {}): Layer.Layer<
   PersistedQueue.PersistedQueueFactory,
   never,
   PersistedQueue.PersistedQueueStore
 > => Layer.merge(PersistedQueue.layer, PersistedQueue.layerCleanup({ timeToLive: knownFor }))
 
-/** Queues in the memory of this process: for tests, and for what may be lost. Their ids are known until it ends. */
+/** Provides queues in memory, for tests and for updates that may be lost. */
 export const layerMemory: Layer.Layer<Queues> = Layer.provideMerge(PersistedQueue.layer, QueueRecords.layerMemory)
 
 /**
- * Queues in Redis, for workers on many machines. With `NodeRedis.layer` of
- * `@effect/platform-node` for the connection.
+ * Provides queues in Redis, for workers on many machines. Provide the connection with
+ * `NodeRedis.layer` of `@effect/platform-node`.
  *
  * **Gotchas**
  *
- * Redis must not forget: give it `appendonly yes` with `appendfsync always`, and no
+ * Redis must be durable: set `appendonly yes` and `appendfsync always`, and disable
  * eviction. The clocks of the machines must agree to about a second.
  */
 export const layerRedis = (
   options: LayerOptions & {
-    /** What the keys start with. @default "effect-highlevel:queue:" */
+    /** The prefix of the keys. @default "effect-highlevel:queue:" */
     readonly prefix?: string | undefined
-    /** After how long others take over from a worker that died. @default "90 seconds" */
+    /** How long after its death other workers take over the updates of a worker. @default "90 seconds" */
     readonly lease?: Duration.Input | undefined
   } = {}
 ): Layer.Layer<Queues, never, Redis.Redis> => {

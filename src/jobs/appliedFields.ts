@@ -1,11 +1,11 @@
 /**
- * To which value each field of each conversation was set last, in 12 bytes for each
- * place of a hash table: a journal of a million conversations is held in memory.
+ * The last value of each field of each conversation, as a hash table with 12 bytes for
+ * each entry, so that a journal of a million conversations fits in memory.
  */
 import * as Hash from "../client/hash.ts"
 import type { ConversationUpdate } from "../wire/updateConversation.ts"
 
-// A document that is too deep for JSON cannot be sent either.
+// A value that is too deep for JSON cannot be sent either.
 const textOf = (value: unknown) => {
   try {
     return JSON.stringify(value)
@@ -35,7 +35,7 @@ export const make = () => {
 
   const grow = () => {
     const [oldKeys, oldValues] = [keys, values]
-    // Not doubled, so that no more than a third is empty for long.
+    // Grows by less than double, so that at most a third stays empty.
     const length = Math.ceil(keys.length * 1.25)
     keys = new Float64Array(length)
     values = new Uint32Array(length)
@@ -62,16 +62,16 @@ export const make = () => {
     const ids = `${update.locationId}\n${update.conversationId}`
     return Object.entries(fieldsOf(update)).map(([name, text]) => ({
       key: Hash.make(`${name}\n${ids}`),
-      // With the ids, so that two conversations are mistaken for each other only if both hashes collide.
+      // Includes the ids, so that two conversations are confused only if both hashes collide.
       value: Hash.make(`${text}\n${ids}`) >>> 0 || 1
     }))
   }
 
   return {
-    /** Whether each field of an update has the value that it sets. */
+    /** Whether each field of an update already has its value. */
     matches: (update: ConversationUpdate) => entriesOf(update).every(({ key, value }) => values[slotOf(key)] === value),
 
-    /** Whether the value of some field that an update sets is known. */
+    /** Whether the value of any field of an update is known. */
     isKnown: (update: ConversationUpdate) => entriesOf(update).some(({ key }) => (values[slotOf(key)] ?? 0) !== 0),
 
     apply: (update: ConversationUpdate) => entriesOf(update).forEach(({ key, value }) => set(key, value)),

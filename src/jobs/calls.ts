@@ -1,4 +1,4 @@
-/** The calls of a job that have begun, and what stops them: all of them, or those of a location. */
+/** The running calls of a job, which can be stopped all at once or by location. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -20,7 +20,7 @@ export const make = Effect.fnUntraced(function* (stop: Effect.Effect<unknown>, m
   const reasonOf = (locationId: string) =>
     failures >= maxFailures ? new Outcome.TooManyFailures({ maxFailures }) : locations.reason(locationId)
 
-  /** Takes in how an update ended. */
+  /** Records the outcome of an update. */
   const ended = <Row>(sent: Outcome.Sent<Row>): Outcome.Sent<Row> => {
     if (sent._tag !== "Applied" && ++failures === maxFailures) interrupt()
     if (locations.stops(sent)) interrupt(sent.update.locationId)
@@ -42,7 +42,7 @@ export const make = Effect.fnUntraced(function* (stop: Effect.Effect<unknown>, m
 
     ended,
 
-    /** Runs a call, unless it is stopped before it has sent something. None of a job that is stopped. */
+    /** Runs a call, unless it is stopped before its first request. */
     run: Effect.fnUntraced(function* <Row, A, E>(
       { row, update }: Outcome.Base<Row>,
       call: Effect.Effect<A, E>
@@ -56,7 +56,7 @@ export const make = Effect.fnUntraced(function* (stop: Effect.Effect<unknown>, m
       const fiber = yield* Effect.forkChild(call, { uninterruptible: true })
       running.set(fiber, update.locationId)
       fiber.addObserver(() => running.delete(fiber))
-      // Whoever is interrupted waits for its children.
+      // An interrupted fiber waits for its children.
       const exit = yield* Fiber.await(fiber)
       if (Exit.isSuccess(exit)) return exit.value
       const after = Exit.hasInterrupts(exit) ? notSent() : undefined

@@ -1,7 +1,7 @@
 /**
- * A lock for as long as a scope: a file that says whose it is, and whose time of
- * modification changes twice a second. One that does not change is of a process that
- * has died, and is taken over. It needs no clock, and works among machines.
+ * A scoped file lock: a file that names its owner and is touched twice a second. If it
+ * stops changing, its owner has died, and the lock is taken over. It compares no clocks,
+ * so it works among machines.
  */
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
@@ -15,10 +15,10 @@ import * as SecureRandom from "effect/crypto/SecureRandom"
 const beatMillis = 500
 const beatsUntilDead = 6
 
-/** Another process has the lock. */
+/** Another process holds the lock. */
 export class Locked extends Data.TaggedError("Locked")<{ readonly by: string }> {}
 
-/** Waits for a few seconds where a lock exists. `lost` is called if another process takes it over nevertheless. */
+/** Acquires the lock, waiting a few seconds for an existing one. Calls `lost` if another process takes it over. */
 export const acquire = Effect.fnUntraced(function* (
   path: string,
   owner: string,
@@ -33,7 +33,7 @@ export const acquire = Effect.fnUntraced(function* (
     Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed(undefined))
   )
 
-  /** Ends when the lock is free, or the process that had it is dead. */
+  /** Succeeds when the lock is free, or its owner is dead. */
   const free = Effect.gen(function* () {
     const first = yield* look
     let last = first

@@ -1,4 +1,4 @@
-/** What is wrong with a file, in words. */
+/** Describes file system errors. */
 import * as Predicate from "effect/Predicate"
 import * as PlatformError from "effect/PlatformError"
 
@@ -14,7 +14,7 @@ const byCode: Record<string, string> = {
   EROFS: "the file system is read-only"
 }
 
-/** The message of an error of the file system; of any other error, its own. */
+/** A message for a file system error. Other errors keep their own. */
 export const describe = (error: unknown): string => {
   const cause = PlatformError.isPlatformError(error) ? error.reason.cause : error
   const code = Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : ""

@@ -1,4 +1,4 @@
-/** What the file of a journal holds, and how it is read. */
+/** The format of a journal's file, and its reader. */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -9,19 +9,19 @@ import type * as AppliedFields from "./appliedFields.ts"
 import * as FileLock from "./fileLock.ts"
 import * as FileProblem from "./fileProblem.ts"
 
-/** The journal cannot be used. Nothing is sent without it. */
+/** The journal cannot be used, and nothing is sent without it. */
 export class JournalError extends Data.TaggedError("JournalError")<{
   /**
    * - `Unavailable`: it cannot be read or written
-   * - `NotAJournal`: the file is something else; it was not changed
-   * - `OtherServer`: it is of a job on another server
+   * - `NotAJournal`: the file is something else; it is unchanged
+   * - `OtherServer`: its job ran against another server
    * - `InUse`: another run uses it
    */
   readonly reason: "Unavailable" | "NotAJournal" | "OtherServer" | "InUse"
   readonly description: string
-  /** Where the file is; absent if the journal is in a `KeyValueStore`. */
+  /** The path of the file; absent for a `KeyValueStore`. */
   readonly path?: string
-  /** Which line of the file is not an entry, from 1. */
+  /** The line that is not an entry, from 1. */
   readonly line?: number
   readonly cause?: unknown
 }> {
@@ -45,7 +45,7 @@ const decodeEntry = Schema.decodeEffect(Schema.fromJsonString(Entry))
 export const encodeEntry = Schema.encodeEffect(Schema.fromJsonString(Entry))
 
 const newline = 10
-/** What the lines of a journal begin with, for one that was torn. */
+/** The prefixes of a journal's lines, to recognize a partial one. */
 const beginnings = [`{"journal":`, `{"outcome":`] as const
 
 const isOurs = (text: string) =>
@@ -79,7 +79,7 @@ const otherServer = (path: string, journal: string, server: string) =>
     path
   })
 
-/** Fails if a file is something else by its first bytes: no lock is created beside it. Returns whether there is a file. */
+/** Checks the first bytes before a lock is created beside the file. Returns whether the file exists. */
 export const check = Effect.fnUntraced(function* (
   path: string
 ): Effect.fn.Return<boolean, JournalError, FileSystem.FileSystem> {
@@ -92,7 +92,7 @@ export const check = Effect.fnUntraced(function* (
   return true
 })
 
-/** Reads a journal into what it knows, and returns how many of its bytes are whole lines. */
+/** Reads a journal, and returns how many of its bytes are whole lines. */
 export const read = Effect.fnUntraced(function* (
   path: string,
   server: string,
@@ -128,7 +128,7 @@ export const read = Effect.fnUntraced(function* (
       })
     )
   )
-  // What follows the last line break was being written when the run ended, if it is ours.
+  // A partial last line was being written when the run ended, if it has our format.
   if (!isOurs(`${pending}${decoder.decode()}`)) return yield* notAJournal(path, line + 1)
   if (seen > whole) yield* failing(path)(fileSystem.truncate(path, whole))
   return whole

@@ -1,4 +1,4 @@
-/** Sends updates of a queue: those of a location in turn, and none while the location is stopped. */
+/** Sends the updates of a queue by location: in turn, and none while the location is stopped. */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -13,21 +13,21 @@ import * as SendUpdate from "./sendUpdate.ts"
 import * as StoppedLocations from "./stoppedLocations.ts"
 
 const perLocation = 16
-// A location without updates for so long is forgotten, and its token is tried by one update again.
+// How long an unused location is kept. Afterwards one update tries its token again.
 const idleLocation = "1 minute"
-/** How long an update waits for its turn before it may have to let others pass. */
+/** How long an update waits for its turn before other locations may overtake it. */
 export const busyMillis = 2000
-/** After how long one update probes a location that was stopped. */
+/** How long a location is stopped before one update probes it. */
 export const stoppedMillis = 300_000
 
-/** Whether a failure stops its location, or would if the next one is like it. */
+/** Whether a failure stops its location, at once or if the next one is the same. */
 export const isStopping = (sent: Outcome.Sent<QueuedUpdate>): boolean =>
   sent._tag === "Failed" && (sent.error._tag === "DailyLimitExceeded" || HighLevelError.isConfiguration(sent.error))
 
 export const make = Effect.fnUntraced(function* (client: Service, concurrency: number) {
   const requests = Semaphore.makeUnsafe(concurrency)
   const requestSlot = { acquire: requests.take(1), release: requests.release(1) }
-  /** Each lets one update pass at a time, until HighLevel has accepted the token of the location. */
+  /** Allows one update at a time, until HighLevel has accepted the token of the location. */
   const gates = yield* RcMap.make({ lookup: (_locationId: string) => Semaphore.make(1), idleTimeToLive: idleLocation })
   const stopped = StoppedLocations.make()
   const stoppedUntil = new Map<string, number>()
@@ -42,7 +42,7 @@ export const make = Effect.fnUntraced(function* (client: Service, concurrency: n
     if (reason !== undefined) return { ...base, _tag: "NotSent" as const, reason }
     const sent = yield* SendUpdate.make(client, base, { requestSlot, finishInFlight: true })
     const now = yield* Clock.currentTimeMillis
-    // What was in flight when the location was stopped does not extend the stop.
+    // A request that was already in flight does not extend the stop.
     const isFirst = (stoppedUntil.get(locationId) ?? 0) <= now
     if (stopped.stops(sent) && sent._tag === "Failed" && isFirst) {
       const { error } = sent
@@ -54,7 +54,7 @@ export const make = Effect.fnUntraced(function* (client: Service, concurrency: n
   })
 
   return {
-    /** Sends an update in its turn. Nothing, if it does not come while others `mustPass`. */
+    /** Sends an update in its turn. Returns none if others `mustPass` before its turn. */
     send: Effect.fnUntraced(function* (base: Outcome.Base<QueuedUpdate>, mustPass: () => boolean) {
       const gate = yield* RcMap.get(gates, base.update.locationId)
       while (true) {
@@ -67,7 +67,7 @@ export const make = Effect.fnUntraced(function* (client: Service, concurrency: n
     /** Until when the location is stopped; 0 if it never was. */
     stoppedUntil: (locationId: string) => stoppedUntil.get(locationId) ?? 0,
 
-    /** When the first of the stopped locations is probed; Infinity without one. */
+    /** When the first stopped location is probed; Infinity if none is stopped. */
     nextProbe: (now: number) => Math.min(...[...stoppedUntil.values()].filter((until) => until > now))
   }
 })

@@ -1,4 +1,4 @@
-/** A worker of a queue: takes updates, sends them, and puts back what has to wait. */
+/** A worker of a queue: takes updates, sends them, and returns those that must wait. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -15,23 +15,23 @@ import { QueueRecords } from "./QueueRecords.ts"
 
 /** An update that a worker has taken. */
 interface Delivery extends Outcome.Base<Queued.QueuedUpdate> {
-  /** Which delivery it is; the first one is 1. */
+  /** The number of this delivery, from 1. */
   readonly deliveries: number
 }
 
-/** The update is in the queue again, and is redelivered later, to any worker. */
+/** The update is back in the queue and will be redelivered to any worker. */
 export interface Returned extends Delivery {
   readonly _tag: "Returned"
-  /** What the delivery ended with. */
+  /** Why this delivery failed. */
   readonly because: Outcome.Failed<Queued.QueuedUpdate> | Outcome.Defect<Queued.QueuedUpdate>
 }
 
-/** What a worker reports of an update. */
+/** The outcome that a worker reports. */
 export type QueueOutcome = Outcome.Sent<Queued.QueuedUpdate> | Outcome.NotSent<Queued.QueuedUpdate> | Returned
 
-// Updates that are taken at once for each request in flight: those of a busy location wait.
+// Updates taken for each request in flight, since those of a busy location wait.
 const takersPerRequest = 4
-// What is due later does not keep an idle worker: that is a daily limit.
+// An idle worker does not wait longer than this: later updates wait for a daily limit.
 const waitedForMillis = 2 * Locations.stoppedMillis
 
 const defect = ({ row, update }: Delivery, error: unknown): Queued.Unsuccessful => ({
@@ -41,7 +41,7 @@ const defect = ({ row, update }: Delivery, error: unknown): Queued.Unsuccessful 
   cause: Cause.die(error)
 })
 
-/** The outcomes of a worker, each once the queue knows it. It stops when the scope closes. */
+/** Runs a worker and emits each outcome once the queue has recorded it. It stops when the scope closes. */
 export const make = Effect.fnUntraced(function* (settings: {
   readonly name: string
   readonly concurrency: number
@@ -59,7 +59,7 @@ export const make = Effect.fnUntraced(function* (settings: {
   let busy = 0
   let endedAt = yield* Clock.currentTimeMillis
 
-  /** Sends an update, and records how it ended. It fails with what the queue is to redeliver. */
+  /** Sends an update and records its outcome. Fails if the queue must redeliver it. */
   const deliver = Effect.fnUntraced(function* (delivery: Delivery) {
     const { deliveries, row, update } = delivery
     const id = Queued.idOf(row)
@@ -69,14 +69,14 @@ export const make = Effect.fnUntraced(function* (settings: {
         : yield* locations.send({ row, update }, () => busy === takers)
     const now = yield* Clock.currentTimeMillis
     const stoppedUntil = locations.stoppedUntil(update.locationId)
-    /** As a new element, so that this delivery does not count. */
+    /** Adds it as a new element, so that this delivery does not count. */
     const putBack = (until: number) =>
       queue.offer({ ...row, deliveries: deliveries - 1 }, { delay: Math.max(Locations.busyMillis, until - now) })
 
     if (sent === undefined) return yield* Effect.as(putBack(now), undefined)
     if (sent._tag === "NotSent") return yield* Effect.as(putBack(stoppedUntil), sent)
     if (sent._tag === "Applied") {
-      // A worker may have listed it, and ended before the queue knew.
+      // A worker may have died between listing it and acknowledging it.
       if (deliveries > 1) yield* records.remove(name, id)
       return sent
     }
@@ -86,12 +86,12 @@ export const make = Effect.fnUntraced(function* (settings: {
     }
     const isTemporary = isStopping || sent._tag === "Defect" || HighLevelError.isTransient(sent.error)
     if (isTemporary && deliveries < maxAttempts) return yield* Effect.fail(sent)
-    // Before the queue acknowledges it: what is in neither of them is lost.
+    // Before the queue acknowledges it: otherwise it could be lost.
     yield* records.add(name, id, yield* Queued.failureText(sent, Math.min(deliveries, maxAttempts)))
     return sent
   })
 
-  /** Takes an update and delivers it. A stop ends the wait for one, but lets a request in flight finish. */
+  /** Takes an update and delivers it. A stop ends the wait for an update, but lets a request in flight finish. */
   const takeOne = Effect.suspend(() => {
     let taken: Delivery | undefined
     const taking = queue.take(({ deliveries, ...row }, { attempts }) =>
@@ -111,7 +111,7 @@ export const make = Effect.fnUntraced(function* (settings: {
     return Effect.catchCause(Effect.raceFirst(taking, stopping), (cause) => {
       if (Cause.hasInterruptsOnly(cause)) return Effect.void
       if (taken === undefined) return Effect.sleep(Locations.busyMillis)
-      // Where nothing could be recorded, the queue redelivers it as well.
+      // If nothing could be recorded, the queue redelivers it, too.
       const failed = Option.filter(Cause.findErrorOption(cause), (error) => error._tag !== "PersistedQueueError")
       const because = Option.getOrUndefined(failed) ?? defect(taken, Cause.squash(cause))
       return Effect.succeed({ ...taken, _tag: "Returned" as const, because })
@@ -133,7 +133,7 @@ export const make = Effect.fnUntraced(function* (settings: {
     return (yield* records.waiting(name, Math.min(now + waitedForMillis, locations.nextProbe(now)))) === 0
   })
   const untilIdle = isIdle.pipe(
-    // As long as the store cannot count what waits, the worker does not end.
+    // While the store cannot count waiting updates, the worker does not end.
     Effect.catch((error) => Effect.as(Effect.logWarning(error), false)),
     Effect.delay(Math.min(idleMillis, 1000)),
     Effect.repeat({ until: (isIdle) => isIdle })
@@ -147,7 +147,7 @@ export const make = Effect.fnUntraced(function* (settings: {
     ).pipe(Effect.ensuring(Queue.end(outcomes)))
   )
   yield* Effect.addFinalizer(() =>
-    // Nobody reads outcomes any more; what is in flight is still recorded in the queue.
+    // Nobody reads outcomes any more, but requests in flight are still recorded.
     Effect.all([Deferred.succeed(stopped, undefined), Queue.shutdown(outcomes), Fiber.await(fibers)])
   )
   return outcomes

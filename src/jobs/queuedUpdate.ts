@@ -1,4 +1,4 @@
-/** An update as it is in a queue, and as it is in the list of failures. */
+/** The stored form of an update, in a queue and in the list of failures. */
 import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -8,18 +8,18 @@ import * as Hash from "../client/hash.ts"
 import { ConversationUpdate } from "../wire/updateConversation.ts"
 import type * as Outcome from "./Outcome.ts"
 
-/** An update in a queue, and the job that it is of. */
+/** An update in a queue, and its job. */
 export interface QueuedUpdate {
   readonly job: string
   readonly update: ConversationUpdate
 }
 
-/** How the delivery of an update ends that is not applied. */
+/** The end of a delivery whose update was not applied. */
 export type Unsuccessful = Outcome.Failed<QueuedUpdate> | Outcome.Defect<QueuedUpdate>
 
 const fields = { job: Schema.String, update: ConversationUpdate }
 
-/** With the deliveries that are counted so far: it is put back with a delay as a new element. */
+/** Includes the deliveries so far, since a delayed update returns to the queue as a new element. */
 export const Element = Schema.Struct({ ...fields, deliveries: Schema.Int })
 
 export interface Element extends Schema.Schema.Type<typeof Element> {}
@@ -27,7 +27,7 @@ export interface Element extends Schema.Schema.Type<typeof Element> {}
 /** An update that failed permanently. */
 export const Failure = Schema.Struct({
   ...fields,
-  /** What it failed with: the tag of a `HighLevelError`, or `Defect`. */
+  /** The tag of its `HighLevelError`, or `Defect`. */
   error: Schema.Struct({ _tag: Schema.String, message: Schema.String }),
   /** How often it was delivered to a worker. */
   deliveries: Schema.Int,
@@ -36,7 +36,7 @@ export const Failure = Schema.Struct({
 
 export interface Failure extends Schema.Schema.Type<typeof Failure> {}
 
-/** What is put into a queue or a list has been validated. */
+/** Encodes validated values. */
 export const orDieOfSchema = <A, E, R>(effect: Effect.Effect<A, E | Schema.SchemaError, R>) =>
   Effect.catchIf(effect, Schema.isSchemaError, Effect.die)
 
@@ -44,7 +44,7 @@ const FailureText = Schema.fromJsonString(Schema.toCodecJson(Failure))
 const encodeFailure = Schema.encodeEffect(FailureText)
 export const decodeFailure = Schema.decodeEffect(FailureText)
 
-/** What is listed of a failure. */
+/** The listed form of a failure. */
 export const failureText = (outcome: Unsuccessful, deliveries: number) =>
   Effect.flatMap(DateTime.now, (failedAt) => {
     const error =
@@ -54,13 +54,13 @@ export const failureText = (outcome: Unsuccessful, deliveries: number) =>
     return orDieOfSchema(encodeFailure({ ...outcome.row, error, deliveries, failedAt }))
   })
 
-/** How the update of a job is known. It mistakes one content for another in one of 9e15. */
+/** The id of a job's update. Two contents collide with a probability of 1 in 9e15. */
 export const idOf = ({ job, update }: QueuedUpdate): string => {
   const { conversationId, feedback, locationId, starred, unreadCount } = update
   return JSON.stringify([job, locationId, conversationId, Hash.make(JSON.stringify([unreadCount, starred, feedback]))])
 }
 
-// When an update has failed is decided here: Effect's own list of failures cannot be read.
+// Deliveries are counted here, because Effect's own list of failures cannot be read.
 const unlimited = 2 ** 31 - 1
 
 export const queueOf = (name: string) =>

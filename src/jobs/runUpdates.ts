@@ -1,4 +1,4 @@
-/** Runs the updates of a job: those of one conversation in order, and no location delaying another. */
+/** Runs the updates of a job: in order for each conversation, and independently for each location. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -18,7 +18,7 @@ import * as SendUpdate from "./sendUpdate.ts"
 /** The outcome of a row. */
 export type Outcome<Row = ConversationUpdate> = Sent<Row> | NotSent<Row> | Skipped<Row> | Planned<Row>
 
-/** How a job is run. */
+/** The options of a job. */
 export interface Options {
   /** Maximum requests in flight. @default 64 */
   readonly concurrency?: number | undefined
@@ -27,47 +27,47 @@ export interface Options {
   readonly concurrencyPerLocation?: number | undefined
 
   /**
-   * How many rows are read ahead, so that one location does not delay another: an input
-   * sorted by location is sent in parallel as far as so many rows reach.
+   * How many rows to read ahead. Locations within that range are updated concurrently, even
+   * if the input is sorted by location.
    *
    * @default 10_000
    */
   readonly readAhead?: number | undefined
 
-  /** Skips what earlier runs have set, and records what this one sets. */
+  /** Skips values that earlier runs have set, and records those of this run. */
   readonly journal?: Journal | undefined
 
   /**
-   * When it succeeds, the job stops: nothing more is sent, requests in flight finish,
-   * and the stream ends with their outcomes.
+   * Stops the job when this effect succeeds: nothing more is sent, requests in flight
+   * finish, and the stream ends with their outcomes.
    *
    * @default never
    */
   readonly stop?: Effect.Effect<unknown> | undefined
 
-  /** After how many failures, of any kind, the rest is `NotSent`. @default none */
+  /** The number of failures after which the remaining updates are `NotSent`. @default unlimited */
   readonly maxFailures?: number | undefined
 
   /** Sends nothing: each valid update is `Planned`, or `Skipped`. @default false */
   readonly dryRun?: boolean | undefined
 }
 
-/** What a job decides about a row, apart from its update. */
+/** Decisions about a row besides its update. */
 export interface Decisions<Row, Left> {
-  /** The outcome of a row that is left alone. */
+  /** The outcome of a row to skip. */
   readonly leaveAlone?: (row: Row) => Left | undefined
-  /** Reads a row again before its update, and asks `leaveAlone` once more. */
+  /** Reads a row again before its update, for another `leaveAlone`. */
   readonly reread?: ((row: Row, options: CallOptions) => Effect.Effect<Row, HighLevelError>) | undefined
-  /** The update that undoes one whose response shows that the row should have been left alone, and its outcome. */
+  /** The update that undoes one whose response shows that its row should have been skipped, and its outcome. */
   readonly undo?: (applied: Applied<Row>) => { readonly update: ConversationUpdate; readonly left: Left } | undefined
-  /** How many calls of one location wait or are in flight at once. Others pass one that waits for a retry. @default 128 */
+  /** Maximum calls of one location that wait or are in flight. Others overtake one that waits for a retry. @default 128 */
   readonly begunPerLocation?: number | undefined
 }
 
 const idleLocation = "1 minute"
 
 interface Ticket<Row> extends Base<Row> {
-  /** The update of the same conversation before this one. */
+  /** The previous update of the same conversation. */
   readonly previous: Deferred.Deferred<void> | undefined
   readonly ended: Deferred.Deferred<void>
 }
@@ -89,7 +89,7 @@ export const run = <Row, E, R, Left = never>(
       const total = Semaphore.makeUnsafe(concurrency)
       const maxFailures =
         options.maxFailures === undefined ? Infinity : yield* OptionsCheck.count(options.maxFailures, "maxFailures")
-      // A journal that fails stops the job. What was sent by then is reported before the error.
+      // A failing journal stops the job. Outcomes of sent updates are emitted before the error.
       const journalFailed = yield* Deferred.make<never, JournalError>()
       const stop = Effect.raceFirst(options.stop ?? Effect.never, Effect.exit(Deferred.await(journalFailed)))
       const calls = yield* Calls.make(stop, maxFailures)
@@ -106,7 +106,7 @@ export const run = <Row, E, R, Left = never>(
         return { row, update, previous, ended }
       }
 
-      /** Lets the next update of the conversation begin, now that this one is reported. */
+      /** Starts the next update of the conversation, after this one's outcome. */
       const leave = ({ ended, update }: Ticket<Row>) => {
         Deferred.doneUnsafe(ended, Exit.void)
         const key = keyOf(update)
@@ -130,7 +130,7 @@ export const run = <Row, E, R, Left = never>(
           yield* Effect.catch(journal.end(sent), (error) => Deferred.fail(journalFailed, error))
         const undone = sent._tag === "Applied" ? undo(sent) : undefined
         if (undone === undefined) return sent
-        // A stop does not end its waits.
+        // A stop does not end these waits.
         const undoing = yield* SendUpdate.make(
           client,
           { row: sent.row, update: undone.update },
@@ -139,7 +139,7 @@ export const run = <Row, E, R, Left = never>(
         return undoing._tag === "Applied" ? undone.left : calls.ended(undoing)
       })
 
-      /** The outcome, or none of an update that was stopped before it was sent. */
+      /** The outcome; none if the update was stopped before it was sent. */
       const outcome = Effect.fnUntraced(function* (
         ticket: Ticket<Row>,
         requestSlot: RequestSlot

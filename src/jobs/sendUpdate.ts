@@ -1,4 +1,4 @@
-/** Sends an update and says how it ended. */
+/** Sends an update and returns its outcome. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -16,7 +16,7 @@ export const failed = <Row>({ row, update }: Base<Row>, error: HighLevelError.Hi
   error
 })
 
-/** To be forked as uninterruptible: with `finishInFlight` an interruption ends its waits, and lets its request finish. */
+/** Fork it uninterruptibly: with `finishInFlight`, an interruption ends its waits but lets its request finish. */
 export const make = <Row>(
   client: Service,
   { row, update }: Base<Row>,

@@ -1,22 +1,22 @@
-/** Locations of which nothing more is sent: HighLevel refuses their token, its scope or the `Version`. */
+/** The locations that are stopped because HighLevel rejects their token, its scope or the `Version`. */
 import * as HighLevelError from "../client/HighLevelError.ts"
 import type { Sent } from "./Outcome.ts"
 
 export const make = () => {
-  /** Refused once. One refusal may be of that conversation; the next update shows it. */
+  /** Rejected once. That may be due to one conversation; the next update shows it. */
   const suspected = new Set<string>()
   const stopped = new Map<string, HighLevelError.HighLevelError>()
 
   return {
-    /** Why nothing more is sent of a location, or undefined. */
+    /** Why a location is stopped, or undefined. */
     reason: (locationId: string) => stopped.get(locationId),
 
-    /** Lets the updates of a location pass again. */
+    /** Resumes a location. */
     resume: (locationId: string) => {
       stopped.delete(locationId)
     },
 
-    /** Takes in how an update ended, and returns whether its location is stopped by it. */
+    /** Records the outcome of an update, and returns whether it stops its location. */
     stops: (sent: Sent<unknown>): boolean => {
       const { locationId } = sent.update
       if (sent._tag !== "Failed" || sent.error._tag === "InvalidRequest") {

@@ -1,10 +1,10 @@
 /**
- * An `HttpClient` for Node, made on undici's `dispatch`: the body of a response is
- * collected, up to a number of bytes, and no stream or promise is made on the way.
+ * A fast `HttpClient` for Node, built on undici's `dispatch`. It collects the body of a
+ * response, up to a number of bytes, without streams or promises.
  *
- * It does not ask for compression, but reads gzip, br and deflate. Timeouts are the
- * caller's. Where the application has no tracer and
- * `HttpClient.TracerPropagationEnabled` is false, it makes no span.
+ * It does not request compression, but decodes gzip, br and deflate. It has no timeouts of
+ * its own. It makes no span if the application has no tracer and
+ * `HttpClient.TracerPropagationEnabled` is false.
  */
 import type * as Undici from "@effect/platform-node/Undici"
 import * as Effect from "effect/Effect"
@@ -24,7 +24,7 @@ import { dispatch } from "./dispatch.ts"
 import * as RequestBody from "./requestBody.ts"
 
 export {
-  /** How many bytes of a body are collected: 1 MiB, or what the client's `maxResponseBytes` says. */
+  /** Maximum bytes of a body: 1 MiB, or the client's `maxResponseBytes`. */
   MaxResponseBytes
 } from "../client/transport.ts"
 
@@ -47,7 +47,7 @@ const send = (dispatcher: Undici.Dispatcher, request: Request, url: URL, maximum
       )
 }
 
-/** Whether nobody would receive the span of a request, nor another server its id. */
+/** Whether a span would be neither exported nor propagated. */
 const isUntraced = (fiber: Fiber.Fiber<unknown, unknown>) =>
   fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer && !fiber.getRef(HttpClient.TracerPropagationEnabled)
 
@@ -75,22 +75,22 @@ const over = (acquire: Agent.Acquire): HttpClient.HttpClient => {
   )
 }
 
-/** The client over a dispatcher of your own. */
+/** Makes the client over your own dispatcher. */
 export const make = (dispatcher: Undici.Dispatcher): HttpClient.HttpClient => over(() => dispatcher)
 
 /**
- * The client with options of undici's `EnvHttpProxyAgent`: connections, TLS, keep-alive, proxies.
+ * Provides the client with options of undici's `EnvHttpProxyAgent`: connections, TLS, keep-alive, proxies.
  *
- * Requests go through the proxy of `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, where one is set. undici is loaded with
- * the first request, which fails with a `TransportError` where the proxy or an option is invalid.
+ * Requests use the proxy of `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, if set. The first request loads undici, and
+ * fails with a `TransportError` if the proxy or an option is invalid.
  */
 export const layerAgent = (options: Undici.EnvHttpProxyAgent.Options = {}): Layer.Layer<HttpClient.HttpClient> =>
   Layer.effect(HttpClient.HttpClient, Effect.map(Agent.make(options), over))
 
 /**
- * The client with undici's defaults.
+ * Provides the client with undici's defaults.
  *
- * **Example** (The fastest client for Node)
+ * **Example** (Use it on Node)
  *
  * ```ts
  * import { HighLevelClient } from "effect-highlevel"

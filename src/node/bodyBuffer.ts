@@ -1,6 +1,6 @@
-/** The bytes of a body as they arrive. */
+/** Collects the bytes of a body. */
 
-/** Why a body is not all there, or cannot be read. */
+/** Why a body is incomplete or unreadable. */
 export interface Problem {
   readonly description: string
   readonly cause?: unknown
@@ -9,7 +9,7 @@ export interface Problem {
 
 const empty = new Uint8Array()
 
-/** One buffer that grows: kept as chunks, a body of single bytes would take a hundred times its length. */
+/** A growing buffer. As chunks, a body of single bytes would take a hundred times its length. */
 export class BodyBuffer {
   readonly #maximum: number
   #buffer: Uint8Array = empty
@@ -19,11 +19,11 @@ export class BodyBuffer {
     this.#maximum = maximum
   }
 
-  /** Adds a chunk. Returns the problem of a body that is larger than the maximum. */
+  /** Adds a chunk. Returns a problem if the body exceeds the maximum. */
   add(chunk: Uint8Array): Problem | undefined {
     const length = this.#length + chunk.length
     if (this.#length === 0) {
-      // Most bodies come in one chunk: it is not copied.
+      // Most bodies arrive in one chunk, which is not copied.
       this.#buffer = chunk
     } else {
       if (length > this.#buffer.length) {

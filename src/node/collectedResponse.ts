@@ -1,4 +1,4 @@
-/** A response whose body has arrived already, in whole or in part. */
+/** A response whose body has already arrived, in whole or in part. */
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
@@ -17,7 +17,7 @@ import type { Problem } from "./bodyBuffer.ts"
 /** Headers as undici parses them. */
 export type ReceivedHeaders = Readonly<Record<string, string | Array<string> | undefined>>
 
-/** What has arrived of a response. */
+/** The part of a response that has arrived. */
 export interface Source {
   readonly request: HttpClientRequest.HttpClientRequest
   readonly url: URL
@@ -29,7 +29,7 @@ export interface Source {
 
 const decoder = new TextDecoder()
 
-/** Reads what has arrived; where that is not all, its accessors fail with a `DecodeError`. */
+/** Reads a collected response. If its body is incomplete, the accessors fail with a `DecodeError`. */
 export class CollectedResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse {
   readonly [HttpIncomingMessage.TypeId]: typeof HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
   readonly [HttpClientResponse.TypeId]: typeof HttpClientResponse.TypeId = HttpClientResponse.TypeId
@@ -68,7 +68,7 @@ export class CollectedResponse extends Inspectable.Class implements HttpClientRe
     return Option.none()
   }
 
-  /** What the client reads at once. A body that is too large is read up to the cap. */
+  /** The body for the client, up to the cap if it is too large. */
   get [Exchange.collected](): Exchange.Body | undefined {
     const { problem } = this.#source
     if (problem !== undefined && problem.isTooLarge !== true) return undefined
@@ -89,7 +89,7 @@ export class CollectedResponse extends Inspectable.Class implements HttpClientRe
     return new HttpClientError.HttpClientError({ reason })
   }
 
-  // The rarer ways to read a body are those of a Web response.
+  // The other accessors use a Web response.
   get #web(): HttpClientResponse.HttpClientResponse {
     const type = this.headers["content-type"]
     return HttpClientResponse.fromWeb(
@@ -98,7 +98,7 @@ export class CollectedResponse extends Inspectable.Class implements HttpClientRe
     )
   }
 
-  // What is handed out may be changed or kept.
+  // Copied, since callers may modify or keep it.
   get #copy(): Uint8Array<ArrayBuffer> {
     return new Uint8Array(this.#source.bytes)
   }
@@ -144,7 +144,7 @@ export class CollectedResponse extends Inspectable.Class implements HttpClientRe
   }
 
   pipe() {
-    // What `pipeArguments` takes is `arguments` itself.
+    // `pipeArguments` requires `arguments` itself.
     // oxlint-disable-next-line prefer-rest-params
     return pipeArguments(this, arguments)
   }

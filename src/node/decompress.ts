@@ -1,9 +1,9 @@
-/** Decompresses a body: proxies and networks in between compress without being asked. */
+/** Decompresses bodies, since proxies may compress without being asked to. */
 import * as Effect from "effect/Effect"
 import type * as Zlib from "node:zlib"
 import { BodyBuffer, type Problem } from "./bodyBuffer.ts"
 
-/** What could be read of a body, and why that is not all. */
+/** The readable part of a body, and why it is incomplete, if so. */
 export interface Decompressed {
   readonly bytes: Uint8Array
   readonly problem?: Problem | undefined
@@ -17,13 +17,13 @@ const decoderOf = (zlib: typeof Zlib, encoding: string, bytes: Uint8Array) => {
     case "br":
       return zlib.createBrotliDecompress()
     case "deflate":
-      // Some servers leave out the header that says so.
+      // Some servers send raw deflate without the zlib header.
       return ((bytes[0] ?? 0) & 0x0f) === 8 ? zlib.createInflate() : zlib.createInflateRaw()
   }
   return undefined
 }
 
-/** Decompresses a body, its encoding in lower case, up to a number of decompressed bytes. */
+/** Decompresses a body, up to a number of decompressed bytes. `encoding` is in lower case. */
 export const decompress = (bytes: Uint8Array, encoding: string, maximum: number): Effect.Effect<Decompressed> =>
   Effect.flatMap(
     Effect.promise(() => import("node:zlib")),

@@ -11,13 +11,13 @@ import type { Body } from "./requestBody.ts"
 
 type Result = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
 
-/** What a request is sent with. */
+/** The options of a request. */
 export interface Options {
   readonly request: HttpClientRequest.HttpClientRequest
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
   readonly body: Body
-  /** How many bytes of the response's body are collected. */
+  /** Maximum bytes to collect of the response's body. */
   readonly maximum: number
 }
 
@@ -47,7 +47,7 @@ class Handler implements Undici.Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_: unknown, status: number, headers: ReceivedHeaders) {
-    // Informational responses come before the one that counts.
+    // Informational responses precede the final one.
     if (status < 200) return
     this.#status = status
     this.#headers = headers
@@ -101,8 +101,8 @@ class Handler implements Undici.Dispatcher.DispatchHandler {
 
   #end(result: Result) {
     this.#isOver = true
-    // undici frees the connection in the immediate that it sets after this call:
-    // a request that is sent before would open another one.
+    // undici frees the connection in an immediate after this call. A request that is sent
+    // before that would open another connection.
     queueMicrotask(() => setImmediate(this.#resume, result))
   }
 }
@@ -120,7 +120,7 @@ export const dispatch = (dispatcher: Undici.Dispatcher, options: Options): Resul
           method: request.method,
           headers,
           body,
-          // Timeouts are the caller's.
+          // The caller sets timeouts.
           headersTimeout: 0,
           bodyTimeout: 0
         },

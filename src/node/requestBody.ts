@@ -1,4 +1,4 @@
-/** What undici is given to send of a request. */
+/** Converts a request body for undici. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type * as HttpBody from "effect/http/HttpBody"
@@ -6,7 +6,7 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { Readable } from "node:stream"
 
-/** A body as undici sends it. */
+/** A body that undici can send. */
 export type Body = string | Uint8Array | Readable | null
 
 type Request = HttpClientRequest.HttpClientRequest
@@ -14,7 +14,7 @@ type Request = HttpClientRequest.HttpClientRequest
 const encodeError = (request: Request, fields: { readonly cause?: unknown; readonly description?: string }) =>
   new HttpClientError.HttpClientError({ reason: new HttpClientError.EncodeError({ request, ...fields }) })
 
-/** A body that can be sent as it is; undefined where it has to be encoded first. */
+/** A body that can be sent unchanged; undefined if it must be encoded first. */
 export const atHand = ({ body }: Request): Body | undefined => {
   switch (body._tag) {
     case "Empty":
@@ -27,7 +27,7 @@ export const atHand = ({ body }: Request): Body | undefined => {
   return undefined
 }
 
-/** The other bodies, and the content type where the body decides it. */
+/** Encodes other bodies, and returns the content type if the body determines it. */
 export const encode = (
   request: Request
 ): Effect.Effect<{ readonly body: Body; readonly contentType?: string | null }, HttpClientError.HttpClientError> => {
@@ -50,7 +50,7 @@ const formData = (request: Request, { formData }: HttpBody.FormData) =>
   Effect.tryPromise({
     try: async () => {
       const encoded = new Response(formData)
-      // Bun has the type only before it is read.
+      // Bun exposes the type only before the body is read.
       const contentType = encoded.headers.get("content-type")
       return { body: new Uint8Array(await encoded.arrayBuffer()), contentType }
     },

@@ -1,15 +1,15 @@
 /**
- * OAuth that does not lose a customer.
+ * Connects customers by OAuth and keeps their tokens fresh.
  *
- * HighLevel's refresh tokens can be used once: each refresh brings a new pair, and
- * a pair that is lost means that the customer has to reconnect. {@link OAuth}
- * refreshes shortly before expiry, and after a 401 that says that the token is
- * invalid; once for all callers of a process, and once for all processes that
- * share a `TokenStore`; it stores the new pair before it uses it, and repeats what
- * a crash cut off within the 30 seconds in which HighLevel returns the same pair.
+ * HighLevel's refresh tokens can be used once: each refresh returns a new pair, and if
+ * that pair is lost, the customer must reconnect. {@link OAuth} refreshes shortly before
+ * expiry, and after a 401 for an invalid token. Concurrent callers, and processes that
+ * share a `TokenStore`, share one refresh. The new pair is stored before it is used. If a
+ * process dies during a refresh, the next one repeats it: HighLevel returns the same pair
+ * for 30 seconds.
  *
- * One {@link layer} serves the locations that have connected by themselves, and those
- * of any number of agencies.
+ * One {@link layer} serves locations that connected directly, and those of any number of
+ * agencies.
  */
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
@@ -47,7 +47,7 @@ import * as TokenStore from "./TokenStore.ts"
 
 export * from "./oauthService.ts"
 
-/** HighLevel's marketplace, where a customer chooses what to connect. */
+/** HighLevel's marketplace, where customers choose what to connect. */
 export const defaultMarketplaceUrl = "https://marketplace.gohighlevel.com"
 
 const authorizationFailed = ({ cause, error, messages, reason, status, traceId }: AccessToken.AccessTokenError) =>
@@ -70,7 +70,7 @@ const scopesOf = (scope = "") => scope.split(" ").filter((name) => name !== "")
 const timeOf = (date: DateTime.DateTime | undefined) =>
   date === undefined ? Clock.currentTimeMillis : Effect.succeed(DateTime.toEpochMillis(date))
 
-/** What a grant connects; nothing if it names neither a location nor a company. */
+/** The account that a grant connects; none if it names neither a location nor a company. */
 const connectedOf = ({
   companyId,
   locationId,
@@ -85,7 +85,7 @@ const connectedOf = ({
   return userType === "Location" || companyId === undefined ? undefined : { userType: "Company", companyId, ...fields }
 }
 
-/** Makes the service. Fails with `InvalidOptions`, which names the option. */
+/** Makes the service. It fails with `InvalidOptions`, which names the option. */
 export const make = Effect.fnUntraced(function* (options: Options) {
   const httpClient = (yield* HttpClient.HttpClient).pipe(options.transformClient ?? identity)
   const store = yield* TokenStore.TokenStore
@@ -99,7 +99,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   }
   const attemptMillis = yield* OptionsCheck.millis(options.attemptTimeout ?? "6 seconds", "attemptTimeout")
   const claimMillis = yield* OptionsCheck.millis(options.lease ?? "10 seconds", "lease")
-  // What is lost has to be repeated, and what died to be taken over, within HighLevel's 30 seconds.
+  // Both a retry and a takeover must fit into HighLevel's 30 seconds.
   if (attemptMillis > 12_000) {
     return yield* OptionsCheck.invalid("attemptTimeout", "a duration of 12 seconds at most")
   }
@@ -235,8 +235,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 })
 
 /**
- * The service as a layer, and its tokens for clients: those of every location that has
- * connected, or whose agency has. When the layer ends, it waits for refreshes in progress.
+ * Provides the service, and the `AccessToken` of clients: for every location that has
+ * connected, or whose agency has. Closing the layer waits for refreshes in progress.
  */
 export const layer = (
   options: Options
@@ -246,8 +246,8 @@ export const layer = (
 const optional = (name: string) => Config.String(name).pipe(Config.withDefault(undefined))
 
 /**
- * The same, with options from `Config`: `HIGHLEVEL_CLIENT_ID`, `HIGHLEVEL_CLIENT_SECRET`,
- * and, where set, `HIGHLEVEL_APP_VERSION_ID`, `HIGHLEVEL_MARKETPLACE_URL`,
+ * Like {@link layer}, with options from `Config`: `HIGHLEVEL_CLIENT_ID`,
+ * `HIGHLEVEL_CLIENT_SECRET`, and, if set, `HIGHLEVEL_APP_VERSION_ID`, `HIGHLEVEL_MARKETPLACE_URL`,
  * `HIGHLEVEL_BASE_URL`, `HIGHLEVEL_API_VERSION` and `HIGHLEVEL_ALLOW_INSECURE_HTTP`.
  */
 export const layerConfig = (

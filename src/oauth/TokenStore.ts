@@ -1,11 +1,10 @@
 /**
- * Where OAuth tokens are kept: in memory ({@link layerMemory}), in files
- * ({@link layerFile}), in Redis ({@link layerRedis}), or where you say; and in each
- * of them encrypted ({@link layerEncrypted}).
+ * Stores OAuth tokens: in memory ({@link layerMemory}), in files ({@link layerFile}), in
+ * Redis ({@link layerRedis}), or in your own store. {@link layerEncrypted} encrypts any of
+ * them.
  *
- * A store keeps one text under a key and replaces it in one step, if nobody else
- * did in between. Everything else (who refreshes, until when, and what becomes of
- * it after a crash) is written in that text by `OAuth`.
+ * A store keeps one text for each key and replaces it atomically, by compare-and-set.
+ * `OAuth` writes everything else into that text, such as the process that refreshes.
  */
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -25,18 +24,18 @@ import * as TokenFile from "./fileStore.ts"
 import * as TokenRedis from "./redisStore.ts"
 import { secretsIn } from "./storedTokens.ts"
 
-/** The store cannot be reached, or does not do what it is asked for. */
+/** The store is unavailable, or an operation failed. */
 export class TokenStoreError extends Data.TaggedError("TokenStoreError")<{ readonly cause: unknown }> {}
 
-/** What a store does: get, replace, remove and list the texts of accounts. */
+/** The interface of a token store. */
 export interface Service<E = TokenStoreError> {
-  /** What is kept under a key, such as `location:ve9EPM428h8vShlRW1KT`. */
+  /** Returns the text of a key, such as `location:ve9EPM428h8vShlRW1KT`. */
   readonly get: (key: string) => Effect.Effect<Option.Option<Redacted.Redacted>, E>
 
   /**
-   * Puts `next` in the place of `current`, in one step, or returns `false` if
-   * something else is there by now. Durable when it returns `true`: the text holds
-   * a refresh token that exists nowhere else. `next` is not empty.
+   * Replaces `current` by `next` atomically, or returns `false` if the stored text is
+   * another one. It must be durable when it returns `true`, since the refresh token in it
+   * exists nowhere else. `next` is not empty.
    */
   readonly replace: (
     key: string,
@@ -45,21 +44,21 @@ export interface Service<E = TokenStoreError> {
   ) => Effect.Effect<boolean, E>
 
   /**
-   * Removes `current`, in one step, or returns `false` if something else is there by
-   * now; without `current`, removes whatever is there. When it returns `true`, the
-   * removal is durable and no earlier text of the key is kept. A `replace` of the
-   * removed text returns `false`.
+   * Removes `current` atomically, or returns `false` if the stored text is another one.
+   * Without `current`, it removes any text. When it returns `true`, the removal is durable
+   * and no earlier text of the key remains. A later `replace` of the removed text returns
+   * `false`.
    */
   readonly remove: (key: string, current?: Option.Option<Redacted.Redacted>) => Effect.Effect<boolean, E>
 
-  /** The keys that have a text, each once, in any order. */
+  /** Streams the keys that have a text, each once, in any order. */
   readonly list: Stream.Stream<string, E>
 }
 
 /**
- * The store of an `OAuth`.
+ * The token store of `OAuth`.
  *
- * **Example** (A store of your own, here over a table that is a Map)
+ * **Example** (Implement a store, here over a Map)
  *
  * ```ts
  * import { TokenStore } from "effect-highlevel"
@@ -70,7 +69,7 @@ export interface Service<E = TokenStoreError> {
  * import * as Stream from "effect/Stream"
  *
  * const table = new Map<string, string>()
- * // UPDATE tokens SET text = $next WHERE key = $key AND text = $current, and an INSERT where there is none
+ * // UPDATE tokens SET text = $next WHERE key = $key AND text = $current, or an INSERT if there is none
  * const compareAndSet = async (key: string, current: string | undefined, next: string) =>
  *   table.get(key) === current && table.set(key, next).has(key)
  *
@@ -117,7 +116,7 @@ const over = <E>(store: Service<E>): Service => ({
 
 const textOf = (text: Option.Option<Redacted.Redacted>) => Option.getOrUndefined(Option.map(text, Redacted.value))
 
-/** Tokens in the memory of this process. */
+/** Makes a store in memory. */
 export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
   const texts = new Map<string, Redacted.Redacted>()
   const get = (key: string) => Option.fromNullishOr(texts.get(key))
@@ -139,16 +138,16 @@ export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
   }
 })
 
-/** Tokens in the memory of this process: for tests. When the process ends, its customers have to reconnect. */
+/** Stores tokens in memory, for tests. When the process ends, customers must reconnect. */
 export const layerMemory: Layer.Layer<TokenStore> = Layer.effect(TokenStore, makeMemory)
 
 /**
- * Tokens in a folder of files with mode 0600, each written whole or not at all,
- * for the processes of one machine. With `NodeServices.layer` of
- * `@effect/platform-node` for the file system, which must know hard links.
+ * Stores tokens in a folder of files with mode 0600, written atomically, for the processes
+ * of one machine. Provide the file system with `NodeServices.layer` of
+ * `@effect/platform-node`. It must support hard links.
  */
 export const layerFile = (options: {
-  /** The folder. It is made, with mode 0700, where it is missing. */
+  /** The folder. It is created with mode 0700 if it does not exist. */
   readonly directory: string
 }): Layer.Layer<TokenStore, never, FileSystem.FileSystem | Path.Path> =>
   Layer.effect(
@@ -159,17 +158,17 @@ export const layerFile = (options: {
   )
 
 /**
- * Tokens in Redis, for processes on many machines. With `NodeRedis.layer` of
- * `@effect/platform-node` for the connection.
+ * Stores tokens in Redis, for processes on many machines. Provide the connection with
+ * `NodeRedis.layer` of `@effect/platform-node`.
  *
  * **Gotchas**
  *
- * Redis must not forget: give it `appendonly yes` with `appendfsync always`, and
- * no eviction. What Redis loses, a customer has to reconnect. What is removed stays
- * in its append-only file until Redis rewrites it (`BGREWRITEAOF`).
+ * Redis must be durable: set `appendonly yes` and `appendfsync always`, and disable
+ * eviction. If Redis loses tokens, customers must reconnect. Removed tokens stay in its
+ * append-only file until Redis rewrites it (`BGREWRITEAOF`).
  */
 export const layerRedis = (options?: {
-  /** What the keys start with. @default "effect-highlevel:tokens:" */
+  /** The prefix of the keys. @default "effect-highlevel:tokens:" */
   readonly prefix?: string | undefined
 }): Layer.Layer<TokenStore, never, Redis.Redis> =>
   Layer.effect(
@@ -185,7 +184,7 @@ const encrypted = (store: Service, { decrypt, encrypt }: TokenEncryption.Encrypt
     return { stored, plain: Option.some(plain), isOutdated }
   })
 
-  /** `false` if another text is stored by now. */
+  /** Returns `false` if the stored text is another one. */
   const replaceStored = (key: string, stored: Option.Option<Redacted.Redacted>, plain: Redacted.Redacted) =>
     Effect.flatMap(failing(encrypt(key, plain)), (next) => store.replace(key, stored, next))
 
@@ -207,7 +206,7 @@ const encrypted = (store: Service, { decrypt, encrypt }: TokenEncryption.Encrypt
       while (true) {
         const { plain, stored } = yield* load(key)
         if (textOf(plain) !== textOf(current)) return false
-        // Somebody may have encrypted the same tokens again in between.
+        // Another process may have re-encrypted the same tokens.
         if (yield* replaceStored(key, stored, next)) return true
       }
     }),
@@ -224,25 +223,23 @@ const encrypted = (store: Service, { decrypt, encrypt }: TokenEncryption.Encrypt
 }
 
 /**
- * Encrypts the tokens of the store that it is provided with, by AES-256-GCM. The key
- * is 32 random bytes in base64, as `openssl rand -base64 32` prints them; keep it
- * where your other secrets are, and not beside the tokens. Fails with
- * `InvalidOptions` where a key is something else.
+ * Encrypts the tokens of another store with AES-256-GCM. The key is 32 random bytes in
+ * base64, as printed by `openssl rand -base64 32`. Keep it with your other secrets, apart
+ * from the tokens. An invalid key fails with `InvalidOptions`.
  *
- * Tokens under a previous key, and those that were stored without encryption, are
- * read, and encrypted under the current key when they are read. Tokens that none of
- * the keys decrypts, and those of another account, fail with `TokenStoreError`.
+ * Tokens that are encrypted with a previous key, or not at all, are re-encrypted with the
+ * current key when they are read. Tokens that no key decrypts, or that belong to another
+ * account, fail with `TokenStoreError`.
  *
  * **Gotchas**
  *
- * A process that lacks a key cannot read what is encrypted under it. Where the
- * processes are not all replaced at once, give them the new key as one of
- * `previousKeys` first, and as `key` when all of them have it.
+ * A process cannot read tokens whose key it lacks. In a rolling deployment, first add the
+ * new key to `previousKeys` everywhere, then make it the `key`.
  *
- * It keeps tokens from those who can read the store. Those who can write to it can
- * still put back what was there before, or tokens of their own that are not encrypted.
+ * Encryption protects tokens from those who can read the store. Those who can write to it
+ * can still restore earlier tokens, or store their own unencrypted ones.
  *
- * **Example** (Encrypted tokens, and a new key for them)
+ * **Example** (Encrypt tokens and rotate the key)
  *
  * ```ts
  * import { TokenStore } from "effect-highlevel"
@@ -256,14 +253,14 @@ const encrypted = (store: Service, { decrypt, encrypt }: TokenEncryption.Encrypt
  * const key = Redacted.make("Ws0mv7Pj3wwvGpRWRsWwUqJvsGoUd5Bm2yYB6hSFKl4=")
  * const newKey = Redacted.make("0oXl2ubDnJj2nPqYwXTEhVq7v7jkYyhCkJBrlFCXoUo=")
  *
- * // In its place `TokenStore.layerRedis()`, or `TokenStore.layerFile({ directory: "tokens" })`.
+ * // In an application, `TokenStore.layerRedis()` or `TokenStore.layerFile({ directory: "tokens" })`.
  * const memory = Layer.succeed(TokenStore.TokenStore, await Effect.runPromise(TokenStore.makeMemory))
  * const before = TokenStore.layerEncrypted({ key }).pipe(Layer.provide(memory))
  * const during = TokenStore.layerEncrypted({ key: newKey, previousKeys: [key] }).pipe(Layer.provide(memory))
  * const after = TokenStore.layerEncrypted({ key: newKey }).pipe(Layer.provide(memory))
  *
  * const write = TokenStore.TokenStore.use((store) => store.replace("location:one", Option.none(), Redacted.make("tokens")))
- * // What is read is encrypted under the new key. Unless a warning is logged, the previous one is no longer needed.
+ * // Reading re-encrypts with the new key. If this logs no warning, the previous key is no longer needed.
  * const rotate = TokenStore.TokenStore.use((store) => Stream.runForEach(store.list, store.get))
  * const read = TokenStore.TokenStore.use((store) => store.get("location:one"))
  *
@@ -274,9 +271,9 @@ const encrypted = (store: Service, { decrypt, encrypt }: TokenEncryption.Encrypt
  * ```
  */
 export const layerEncrypted = (options: {
-  /** 32 random bytes in base64. Under it tokens are written. */
+  /** The key that tokens are written with: 32 random bytes in base64. */
   readonly key: Redacted.Redacted
-  /** Keys under which tokens are read, too. @default [] */
+  /** Further keys that tokens are read with. @default [] */
   readonly previousKeys?: ReadonlyArray<Redacted.Redacted> | undefined
 }): Layer.Layer<TokenStore, InvalidOptions, TokenStore> =>
   Layer.effect(

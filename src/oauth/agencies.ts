@@ -1,4 +1,4 @@
-/** The agencies of an app: the token of one is exchanged for those of its locations. */
+/** The agencies of an app, whose tokens are exchanged for those of their locations. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -13,11 +13,11 @@ import { reconnect } from "./refreshClaim.ts"
 import { type Account, isConnected, keyOf, prefixOf, textOf, tokensOf } from "./storedTokens.ts"
 import * as TokenEndpoint from "./tokenEndpoint.ts"
 
-// How many agencies are asked for a location at once, and named where none of them has it.
+// How many agencies are asked for a location at once, and named if none has it.
 const concurrency = 8
 const maximumNamed = 3
 const firstPage: { readonly skip: number; readonly first: string | null | undefined } = { skip: 0, first: undefined }
-// A search without success is not repeated for as many seconds as there are agencies, up to a minute.
+// A failed search is repeated after as many seconds as there are agencies, at most a minute.
 const searchMillis = 1000
 const maximumSearchMillis = 60_000
 
@@ -32,7 +32,7 @@ export const make = (options: {
   const { appId, clientId, endpoint, records } = options
   const agencyOf = (id: string): Account => ({ clientId, userType: "Company", id })
 
-  /** Calls HighLevel with the token of an agency, and once more if it is refused as invalid. */
+  /** Calls HighLevel with the token of an agency, and retries once if it is rejected as invalid. */
   const asAgency = Effect.fnUntraced(function* <A>(
     companyId: string,
     call: (token: Redacted.Redacted) => Effect.Effect<A, AccessTokenError>
@@ -46,14 +46,14 @@ export const make = (options: {
     )
   })
 
-  /** The token of a location, for that of its agency: exchanged again when it expires. */
+  /** Exchanges an agency's token for a location's, and again when that expires. */
   const exchange = (companyId: string, locationId: string) =>
     Effect.map(
       asAgency(companyId, (token) => endpoint.locationToken(companyId, locationId, token)),
       (grant): TokenEndpoint.Grant => ({ ...grant, refreshToken: undefined })
     )
 
-  /** The locations in which an agency has installed the app, page by page until one brings nothing new. */
+  /** Streams the locations in which an agency has installed the app, until a page has nothing new. */
   const installedLocations = (companyId: string) =>
     Stream.paginate(firstPage, ({ first, skip }) =>
       Effect.map(
@@ -74,7 +74,7 @@ export const make = (options: {
 
   const failedSearches = new Map<string, { readonly error: AccessTokenError; readonly until: number }>()
 
-  /** Asks the agencies for a location until one of them has it, all but the one that has refused it. */
+  /** Asks the agencies for a location, except the one that refused it, until one of them has it. */
   const search = Effect.fnUntraced(function* (location: Account, refusedBy: string | undefined) {
     const now = yield* Monotonic.now
     for (const [id, { until }] of failedSearches) if (now >= until) failedSearches.delete(id)
@@ -97,7 +97,7 @@ export const make = (options: {
       if (exchanged.failure.reason === "Unreachable") unreachable ??= exchanged.failure
       refusals.push(`agency ${companyId}: ${exchanged.failure.message}`)
     }
-    // It may be the one that has the location.
+    // The failing agency may be the one that has the location.
     if (unreachable !== undefined) return yield* unreachable
     const more = refusals.length - maximumNamed
     const error = reconnect(
@@ -111,8 +111,8 @@ export const make = (options: {
   })
 
   /**
-   * Serves a location by the token of an agency that has it, stored in the place of `current`;
-   * none if something else is there by now.
+   * Serves a location by the token of an agency that has it, and replaces `current` in the
+   * store. Returns none if the stored record is another one.
    */
   const adopt = Effect.fnUntraced(function* (
     location: Account,
@@ -123,7 +123,7 @@ export const make = (options: {
     const { companyId, grant } = yield* search(location, refusedBy)
     const record = { tokens: tokensOf(grant, connectedAt), agency: companyId, connectedAt }
     if (!(yield* records.replace(keyOf(location), current, record))) return undefined
-    // The agency may have been disconnected meanwhile, before there was a record to remove.
+    // The agency may have been disconnected before there was a record to remove.
     const agency = yield* records.load(keyOf(agencyOf(companyId)))
     if (isConnected(agency.record)) return record.tokens
     yield* records.remove(keyOf(location), Option.some(textOf(record)))

@@ -1,6 +1,6 @@
 /**
- * Work that goes on to its end when its callers leave, and that a layer which ends waits
- * for: what HighLevel responds to it exists nowhere else.
+ * Runs work that continues after its callers are interrupted, and that a closing layer
+ * waits for: the tokens in HighLevel's response exist nowhere else.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ export const unreachable = (message: string) => new AccessTokenError({ reason: "
 
 export const make = Effect.fnUntraced(function* (maxWaitMillis: number) {
   let isClosed = false
-  /** What is in progress, as its end to wait for. */
+  /** The work in progress. */
   const inProgress = new Set<Effect.Effect<unknown>>()
 
   yield* Effect.addFinalizer(() => {
@@ -26,14 +26,14 @@ export const make = Effect.fnUntraced(function* (maxWaitMillis: number) {
     })
   })
 
-  /** Waits for a result, for as long as a call may. */
+  /** Waits for a result, up to `maxWaitMillis`. */
   const wait = <A>(result: Deferred.Deferred<A, AccessTokenError>) =>
     Effect.timeoutOrElse(Deferred.await(result), {
       duration: maxWaitMillis,
       orElse: () => Effect.fail(unreachable(`no tokens within ${maxWaitMillis} ms`))
     })
 
-  /** Completes a result with an effect that goes on to its end, and tells how before anybody else knows. */
+  /** Completes a result with an effect that continues without its callers, after calling back with its exit. */
   const start = <A>(
     result: Deferred.Deferred<A, AccessTokenError>,
     effect: Effect.Effect<A, AccessTokenError>,
@@ -54,7 +54,7 @@ export const make = Effect.fnUntraced(function* (maxWaitMillis: number) {
       )
     })
 
-  /** Waits for an effect that goes on to its end when its caller leaves. */
+  /** Runs an effect that continues when its caller is interrupted. */
   const run = <A>(effect: Effect.Effect<A, AccessTokenError>): Effect.Effect<A, AccessTokenError> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {

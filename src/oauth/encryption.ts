@@ -1,7 +1,7 @@
 /**
- * Encryption of stored texts: AES-256-GCM with a random nonce for each. A text is
- * `encrypted:1:<key id>:<base64url of nonce and ciphertext>`. What is before the
- * ciphertext, and the key that it is stored under, are authenticated with it.
+ * Encrypts stored texts with AES-256-GCM and a random nonce. The format is
+ * `encrypted:1:<key id>:<base64url of nonce and ciphertext>`. The prefix and the store's
+ * key are authenticated as additional data.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -62,7 +62,7 @@ export const make = Effect.fnUntraced(function* (options: {
     return Redacted.make(header + Base64Url.encode(new Uint8Array([...nonce, ...sealed])))
   })
 
-  /** The plain text of a stored one, and whether that is to be encrypted under the current key. */
+  /** Decrypts a stored text, and tells whether it must be re-encrypted with the current key. */
   const decrypt = Effect.fnUntraced(function* (storeKey: string, stored: Redacted.Redacted) {
     const text = Redacted.value(stored)
     // Stored before encryption was switched on.

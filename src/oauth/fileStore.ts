@@ -1,9 +1,8 @@
 /**
- * Tokens in files. A key is a folder, and each value of it a file that is named
- * by its number: a new value is written aside and linked to the next number, which
- * fails if somebody else took it. That is compare-and-set without a lock, and no
- * moment leaves half a file. A removal is an empty value. The values before the
- * last one are emptied, too: their numbers stay taken, their tokens are gone.
+ * Stores tokens in files. Each key is a folder, and each of its values a numbered file. A
+ * new value is written to a temporary file and linked to the next number, which fails if
+ * that exists: compare-and-set without a lock or partial files. A removal is an empty
+ * value. Earlier values are emptied, which deletes their tokens and keeps their numbers.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -27,14 +26,14 @@ const isSame = (value: Option.Option<string>, current: Option.Option<Redacted.Re
   Option.getOrUndefined(value) === Option.getOrUndefined(Option.map(current, Redacted.value))
 
 const abandonedMillis = 60_000
-// While they are there, nobody who was held up can take one of their numbers for the next one.
+// While these exist, a delayed process cannot take one of their numbers for the next one.
 const keptNumbers = 16
 
 const numberOf = (name: string) => (/^[1-9]\d{0,14}$/.test(name) ? Number(name) : 0)
 const latestOf = (names: ReadonlyArray<string>) => Math.max(0, ...names.map(numberOf))
 
 export const make = (fileSystem: FileSystem.FileSystem, path: Path.Path, directory: string) => {
-  // Ids differ in case, which some file systems do not tell apart.
+  // Ids may differ only in case, which some file systems ignore.
   const folderOf = (key: string) => path.join(directory, Hex.encode(key))
   const keyOf = (name: string) =>
     Result.filterOrFail(
@@ -48,13 +47,13 @@ export const make = (fileSystem: FileSystem.FileSystem, path: Path.Path, directo
       Option.getOrElse(names, (): ReadonlyArray<string> => [])
     )
 
-  /** The number and the value that hold now; 0 where there never was one. */
+  /** The latest number and its value; 0 if there never was one. */
   const read = Effect.fnUntraced(function* (folder: string) {
     let empty = 0
     while (true) {
       const number = latestOf(yield* namesIn(folder))
       if (number === empty) return { number, value: Option.none<string>() }
-      // Somebody may have written a newer one, and emptied or deleted this, in between.
+      // A newer value may have been written, and this one emptied or deleted.
       const value = yield* ignoreMissing(fileSystem.readFileString(path.join(folder, String(number))))
       if (Option.isNone(value)) continue
       if (value.value !== "") return { number, value }
@@ -62,27 +61,27 @@ export const make = (fileSystem: FileSystem.FileSystem, path: Path.Path, directo
     }
   })
 
-  /** On the disk when it returns, also if the power goes. */
+  /** Syncs a file, so that it survives a power failure. */
   const write = Effect.fnUntraced(function* (name: string, flag: "w" | "wx", text: string) {
     const file = yield* fileSystem.open(name, { flag, mode: 0o600 })
     yield* file.writeAll(new TextEncoder().encode(text))
     yield* file.sync
   }, Effect.scoped)
 
-  // Some systems cannot sync a folder; their files survive a crash of the process all the same.
+  // Some systems cannot sync a folder. Their files still survive a crash of the process.
   const syncFolder = (folder: string) =>
     Effect.ignore(Effect.scoped(Effect.flatMap(fileSystem.open(folder, { flag: "r" }), (file) => file.sync)))
 
-  // An empty file takes its place: whoever is reading it gets all of it or nothing.
+  // Replaced by an empty file, so that a concurrent reader gets all of it or nothing.
   const emptyFile = Effect.fnUntraced(function* (file: string) {
     const information = yield* ignoreMissing(fileSystem.stat(file))
     if (Option.isNone(information) || information.value.size === 0n) return
     yield* write(`${file}.empty`, "w", "")
-    // Missing if another process has just put it there.
+    // Missing if another process has just linked it.
     yield* ignoreMissing(fileSystem.rename(`${file}.empty`, file))
   })
 
-  /** Whether a process that wrote this aside has died before it could link it. */
+  /** Whether the process that wrote a temporary file has died before linking it. */
   const isAbandoned = Effect.fnUntraced(function* (file: string) {
     const information = yield* ignoreMissing(fileSystem.stat(file))
     if (Option.isNone(information)) return false
@@ -91,7 +90,7 @@ export const make = (fileSystem: FileSystem.FileSystem, path: Path.Path, directo
     return age > abandonedMillis
   })
 
-  /** Leaves no value but the one with this number. */
+  /** Clears all values but the one with this number. */
   const clear = Effect.fnUntraced(function* (folder: string, number: number, keepsYoung: boolean) {
     for (const name of yield* namesIn(folder)) {
       const file = path.join(folder, name)
@@ -105,7 +104,7 @@ export const make = (fileSystem: FileSystem.FileSystem, path: Path.Path, directo
     }
   })
 
-  /** Gives a value the next number; `false` if it was taken by then. */
+  /** Links a value to the next number; `false` if that exists. */
   const append = Effect.fnUntraced(function* (folder: string, number: number, text: string) {
     yield* fileSystem.makeDirectory(folder, { recursive: true, mode: 0o700 })
     if (number === 0) yield* syncFolder(directory)
@@ -115,7 +114,7 @@ export const make = (fileSystem: FileSystem.FileSystem, path: Path.Path, directo
       Effect.andThen(fileSystem.link(aside, next)),
       Effect.as(true),
       Effect.catchIf(
-        // Not found where somebody who removes the key has deleted what was written aside.
+        // Not found if another process removed the key and its temporary files.
         ({ reason }) => reason._tag === "AlreadyExists" || reason._tag === "NotFound",
         () => Effect.succeed(false)
       ),
@@ -123,7 +122,7 @@ export const make = (fileSystem: FileSystem.FileSystem, path: Path.Path, directo
     )
     if (!linked) return false
     yield* syncFolder(folder)
-    // So far behind, the number was free because what had it is long gone.
+    // The number was free only because its value has been deleted long ago.
     if (latestOf(yield* namesIn(folder)) - number <= keptNumbers) return true
     yield* ignoreMissing(fileSystem.remove(next))
     return false
@@ -139,7 +138,7 @@ export const make = (fileSystem: FileSystem.FileSystem, path: Path.Path, directo
       const { number, value } = yield* read(folder)
       if (!isSame(value, current)) return false
       if (!(yield* append(folder, number, Redacted.value(next)))) continue
-      // It is replaced, and what could not be cleared is cleared with the next one.
+      // The value is replaced; what could not be cleared now is cleared next time.
       yield* Effect.ignore(clear(folder, number + 1, true))
       return true
     }

@@ -14,7 +14,7 @@ import type { InvalidOptions } from "../client/HighLevelError.ts"
 import type { UserType } from "../wire/getAccessToken.ts"
 import type { ApiVersion } from "../wire/Operation.ts"
 
-/** The app, and how its tokens are kept fresh. */
+/** The app, and how to renew its tokens. */
 export interface Options {
   /** The client id of the app in HighLevel's marketplace. */
   readonly clientId: string
@@ -26,28 +26,28 @@ export interface Options {
   readonly versionId?: string | undefined
 
   /**
-   * Where customers choose what to connect; white-label agencies use
+   * The page where customers choose what to connect. White-label agencies use
    * `https://marketplace.leadconnectorhq.com`.
    *
    * @default "https://marketplace.gohighlevel.com", or `baseUrl` if that is not HighLevel
    */
   readonly marketplaceUrl?: string | URL | undefined
 
-  /** Whether a login on that page opens in its own window or in the same tab. @default HighLevel's, a window */
+  /** Whether the login opens in its own window or in the same tab. @default a window, as HighLevel does */
   readonly loginWindowOpenMode?: "self" | undefined
 
   /**
-   * Where HighLevel is, for these tokens and for the clients that use them. Plain HTTP is
-   * refused, except to a loopback address, or with `allowInsecureHttp`.
+   * The base URL of the API, also for clients that use these tokens. Plain HTTP is refused,
+   * except to a loopback address, or with `allowInsecureHttp`.
    *
    * @default "https://services.leadconnectorhq.com"
    */
   readonly baseUrl?: string | URL | undefined
 
   /**
-   * Whether plain HTTP to another machine is allowed: for a sandbox that runs in a
-   * container. Whoever is between the two reads the tokens and the client secret. The
-   * client has an option of its own.
+   * Whether to allow plain HTTP to another machine, such as a sandbox in a container.
+   * Anyone on the network path can then read the tokens and the client secret. The client
+   * has its own option.
    *
    * @default false
    */
@@ -56,59 +56,58 @@ export interface Options {
   /** The value of the `Version` header of OAuth requests. @default "2021-07-28" */
   readonly version?: ApiVersion | undefined
 
-  /** How long before its expiry a token is refreshed, at most a tenth of its life. @default "5 minutes" */
+  /** How long before its expiry a token is refreshed, at most a tenth of its lifetime. @default "5 minutes" */
   readonly refreshBefore?: Duration.Input | undefined
 
   /**
-   * How old a token must be to be refreshed because HighLevel refused it: a new one that
-   * is refused will not be cured by another.
+   * Minimum age of a token that is refreshed because HighLevel rejected it. If HighLevel
+   * rejects a newer one, another refresh would not help.
    *
    * @default "10 seconds"
    */
   readonly renewAfter?: Duration.Input | undefined
 
   /**
-   * How long one request to the OAuth server may take, at most 12 seconds: what is
-   * lost has to be repeated within the 30 seconds in which HighLevel repeats its
-   * response.
+   * Maximum duration of a request to the OAuth server, at most 12 seconds: a lost request
+   * must be retried within the 30 seconds in which HighLevel repeats its response.
    *
    * @default "6 seconds"
    */
   readonly attemptTimeout?: Duration.Input | undefined
 
   /**
-   * After how long the refresh of a process that died is taken over. Longer than
-   * `attemptTimeout`, at most 20 seconds.
+   * How long after its death a process's refresh is taken over by another process. Must be
+   * longer than `attemptTimeout`, at most 20 seconds.
    *
    * @default "10 seconds"
    */
   readonly lease?: Duration.Input | undefined
 
-  /** How long a call waits for a token that is being refreshed. @default "1 minute" */
+  /** Maximum time that a call waits for a refresh. @default "1 minute" */
   readonly maxWait?: Duration.Input | undefined
 
-  /** After how long without a request the tokens of a location leave the memory. @default "10 minutes" */
+  /** How long the tokens of an unused location stay in memory. @default "10 minutes" */
   readonly idleTimeToLive?: Duration.Input | undefined
 
-  /** A transformation of the HTTP client: a proxy, headers of your own. */
+  /** Transforms the HTTP client: for a proxy or additional headers. */
   readonly transformClient?: ((client: HttpClient.HttpClient) => HttpClient.HttpClient) | undefined
 }
 
-/** Whose tokens: those of a sub-account or of an agency. */
+/** The owner of tokens: a sub-account or an agency. */
 export type Account = { readonly locationId: string } | { readonly companyId: string }
 
-/** A location that has connected. */
+/** A connected location. */
 export interface ConnectedLocation {
   readonly userType: "Location"
   readonly locationId: string
-  /** Its agency, where HighLevel tells it. */
+  /** Its agency, if HighLevel reports it. */
   readonly companyId?: string | undefined
   readonly userId?: string | undefined
-  /** What the customer agreed to. */
+  /** The granted scopes. */
   readonly scopes: ReadonlyArray<string>
 }
 
-/** An agency that has connected. */
+/** A connected agency. */
 export interface ConnectedCompany {
   readonly userType: "Company"
   readonly companyId: string
@@ -116,17 +115,17 @@ export interface ConnectedCompany {
   readonly scopes: ReadonlyArray<string>
 }
 
-/** What was connected. */
+/** A connected account. */
 export type Connected = ConnectedLocation | ConnectedCompany
 
-/** What an authorization has connected. */
+/** The result of an authorization. */
 export type Authorized =
   | ConnectedLocation
   | (ConnectedCompany & {
       /**
-       * The locations in which the agency has installed the app, each of them served from
-       * now on; or why HighLevel does not list them, such as a missing `oauth.readonly`. A
-       * location is found by its first request as well.
+       * The locations in which the agency has installed the app, which are now served, or
+       * the reason why HighLevel does not list them, such as a missing `oauth.readonly`. A
+       * location that is not listed is found by its first request.
        */
       readonly locations: Result.Result<ReadonlyArray<InstalledLocation>, AccessToken.AccessTokenError>
     })
@@ -138,14 +137,14 @@ export interface InstalledLocation {
 }
 
 /**
- * The authorization did not come about. Nothing was stored.
+ * The authorization failed, and nothing was stored.
  *
- * - `StateMismatch`: the redirect does not belong to an authorization of this
- *   browser, or its state was lost; start again
- * - `Denied`: the customer, or HighLevel, refused
- * - `Refused`: HighLevel refuses the code (`invalid_grant`) or the app
- * - `Unreachable`: the OAuth server or the token store; a code can be used once,
- *   so start again
+ * - `StateMismatch`: the redirect does not belong to an authorization of this browser, or
+ *   its state was lost; start again
+ * - `Denied`: the customer or HighLevel denied access
+ * - `Refused`: HighLevel refused the code (`invalid_grant`) or the app
+ * - `Unreachable`: the OAuth server or the token store is unavailable; start again, since a
+ *   code can be used once
  */
 export class AuthorizationFailed extends Schema.TaggedError<AuthorizationFailed>()("AuthorizationFailed", {
   reason: Schema.Literals(["StateMismatch", "Denied", "Refused", "Unreachable"]),
@@ -161,24 +160,23 @@ export class AuthorizationFailed extends Schema.TaggedError<AuthorizationFailed>
   }
 }
 
-/** Connects customers, and keeps their tokens. */
+/** Connects customers and renews their tokens. */
 export interface Service {
   readonly clientId: string
 
   /**
-   * The page on which a customer chooses what to connect, and the `state` to keep
-   * in the session of this browser until {@link Service.exchangeCode} compares it.
-   * HighLevel refuses a `redirectUri` that contains "highlevel" or "ghl".
+   * Returns the URL of HighLevel's page, and the `state` to keep in the browser's session
+   * until {@link Service.exchangeCode} compares it. HighLevel refuses a `redirectUri` that
+   * contains "highlevel" or "ghl".
    */
   readonly authorizationUrl: (
     options: AuthorizationUrlOptions
   ) => Effect.Effect<{ readonly url: string; readonly state: Redacted.Redacted }, InvalidOptions>
 
   /**
-   * Ends an authorization with what HighLevel's redirect brought: compares the
-   * `state`, exchanges the code and stores the tokens, also when the caller has left.
-   * Reconnecting replaces the tokens that were stored; other processes see it
-   * within a minute.
+   * Completes an authorization with the query of HighLevel's redirect: compares the
+   * `state`, exchanges the code and stores the tokens, even if the caller is interrupted.
+   * Reconnecting replaces the stored tokens; other processes notice within a minute.
    */
   readonly exchangeCode: (
     callback: Callback,
@@ -186,16 +184,16 @@ export interface Service {
   ) => Effect.Effect<Authorized, AuthorizationFailed>
 
   /**
-   * Stores a refresh token that you already have, unless the stored tokens came of
-   * it, of one that was imported after it, or of an authorization. It is used up by
-   * the first refresh.
+   * Imports a refresh token that you already have. It is ignored if the stored tokens
+   * descend from it, from a later import, or from an authorization. The first refresh
+   * invalidates it.
    */
   readonly importRefreshToken: (
     account: Account,
     refreshToken: Redacted.Redacted
   ) => Effect.Effect<void, AccessToken.AccessTokenError>
 
-  /** Serves a location by the token of its agency from now on, also if it was disconnected before `installedAt`. */
+  /** Serves a location by the token of its agency, unless it was disconnected after `installedAt`. */
   readonly addLocation: (options: {
     readonly companyId: string
     readonly locationId: string
@@ -203,46 +201,45 @@ export interface Service {
     readonly installedAt?: DateTime.DateTime | undefined
   }) => Effect.Effect<void, AccessToken.AccessTokenError>
 
-  /** The locations in which an agency has installed the app. Needs its scope `oauth.readonly`. */
+  /** Streams the locations in which an agency has installed the app. Requires the scope `oauth.readonly`. */
   readonly installedLocations: (options: {
     readonly companyId: string
   }) => Stream.Stream<InstalledLocation, AccessToken.AccessTokenError>
 
   /**
-   * Removes the tokens of an account, and with an agency's those of the locations that it
-   * serves. Neither a refresh in progress nor an agency that has the location brings them
-   * back. Other processes see it within a minute. HighLevel is not told: the customer
-   * uninstalls the app there.
+   * Removes the tokens of an account; for an agency, also those of the locations that it
+   * serves. Neither a refresh in progress nor an agency restores them. Other processes
+   * notice within a minute. It does not uninstall the app in HighLevel: the customer does.
    */
   readonly disconnect: (
     account: Account,
     options?: {
-      /** When the customer uninstalled the app: an account that has connected since stays. @default now */
+      /** When the customer uninstalled the app. An account that connected later stays. @default now */
       readonly uninstalledAt?: DateTime.DateTime | undefined
     }
   ) => Effect.Effect<void, AccessToken.AccessTokenError>
 
-  /** The accounts that are connected, in any order, without their tokens. */
+  /** Streams the connected accounts, in any order, without their tokens. */
   readonly list: Stream.Stream<Connected, AccessToken.AccessTokenError>
 
-  /** Whether an account has connected. A location that only its agency knows is connected with its first request. */
+  /** Returns whether an account is connected. A location that only its agency knows connects with its first request. */
   readonly isConnected: (account: Account) => Effect.Effect<boolean, AccessToken.AccessTokenError>
 
-  /** The access token of an account, refreshed if it is about to expire. */
+  /** Returns the access token of an account, refreshed if it is about to expire. */
   readonly token: (account: Account) => Effect.Effect<Redacted.Redacted, AccessToken.AccessTokenError>
 
-  /** Told that an access token was refused as invalid: whether there is another one now. */
+  /** Called when HighLevel rejects an access token as invalid. Returns whether there is a different one now. */
   readonly renew: (account: Account, refused: Redacted.Redacted) => Effect.Effect<boolean, AccessToken.AccessTokenError>
 }
 
-/** What a customer is asked for. */
+/** The options of an authorization. */
 export interface AuthorizationUrlOptions {
-  /** Where HighLevel sends the customer back to, as registered with the app. */
+  /** Where HighLevel redirects the customer, as registered with the app. */
   readonly redirectUri: string
 
   /**
-   * What to ask for. An app that agencies install needs `oauth.readonly` and
-   * `oauth.write`, too.
+   * The scopes to request. An app that agencies install also needs `oauth.readonly` and
+   * `oauth.write`.
    *
    * @default ["conversations.readonly", "conversations.write"]
    */
@@ -257,32 +254,31 @@ export interface Callback {
   readonly error_description?: string | undefined
 }
 
-/** What the redirect is compared with. */
+/** The authorization that a redirect belongs to. */
 export interface ExchangeCodeOptions {
-  /** The `state` that was kept in the browser's session; `undefined` where there is none. */
+  /** The `state` from the browser's session; `undefined` if there is none. */
   readonly state: Redacted.Redacted | undefined
 
-  /** The same as in the authorization, where there was one. */
+  /** The `redirectUri` of the authorization, if it had one. */
   readonly redirectUri?: string | undefined
 
   /**
-   * Whether a redirect without a `state` is accepted in a browser that has kept none: one
-   * of an install that began in HighLevel's marketplace. Anybody can then make a browser
-   * connect an account that is not its user's, so do not show what was connected to a user
-   * of yours before he has confirmed that it is his.
+   * Whether to accept a redirect without a `state` if the browser's session has none, as
+   * after an install that began in HighLevel's marketplace. Anyone can then make a browser
+   * connect an account of somebody else. Ask your user to confirm the account before you use it.
    *
    * @default false
    */
   readonly allowMissingState?: boolean | undefined
 
-  /** Which tokens to ask for; HighLevel decides. @default "Location" */
+  /** The type of tokens to request; HighLevel decides. @default "Location" */
   readonly userType?: UserType | undefined
 }
 
 /**
- * The tokens of an app's customers.
+ * The OAuth service of an app.
  *
- * **Example** (Connected, used, refreshed, against the sandbox)
+ * **Example** (Connect a location and use it, with the sandbox)
  *
  * ```ts
  * import { Conversations, HighLevelClient, OAuth, TokenStore } from "effect-highlevel"

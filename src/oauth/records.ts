@@ -1,4 +1,4 @@
-/** The stored records of accounts, in time, and without their secrets in what fails. */
+/** Reads and writes the records of accounts, with a timeout, and without secrets in errors. */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -12,13 +12,13 @@ import * as SafeCause from "../client/safeCause.ts"
 import { decode, encryptedPrefix, secretsIn, textOf, type TokenRecord } from "./storedTokens.ts"
 import { type Service, TokenStoreError } from "./TokenStore.ts"
 
-// A store that hangs must not hold up a refresh for ever.
+// A store that hangs must not block a refresh forever.
 const storeMillis = 10_000
 const firstBackOffMillis = 250
 const maximumBackOffMillis = 5000
 
-// Left behind, not interrupted: a store may not let itself be. What it writes late is
-// compared with what is there like anything else.
+// Abandoned instead of interrupted, since a store may be uninterruptible. A late write is
+// still a compare-and-set.
 const inTime = <A>(effect: Effect.Effect<A, unknown>) =>
   Effect.flatMap(Effect.forkDetach(effect), (fiber) =>
     Effect.timeoutOrElse(Fiber.join(fiber), {
@@ -60,7 +60,7 @@ export const make = (store: Service) => {
     )
   }
 
-  /** What is stored, as a text to replace and as the record it is. */
+  /** Reads a record, and the text that it was decoded from. */
   const load = Effect.fnUntraced(function* (key: string) {
     const text = yield* get(key)
     if (Option.isNone(text)) return { text, record: undefined }
@@ -74,7 +74,7 @@ export const make = (store: Service) => {
     return { text, record }
   })
 
-  /** Stores what nobody else has: while this process lives, it tries. */
+  /** Stores tokens that exist nowhere else, retrying until it succeeds. */
   const persist = Effect.fnUntraced(function* <A>(
     key: string,
     attempt: Effect.Effect<Option.Option<A>, AccessTokenError>
@@ -89,11 +89,11 @@ export const make = (store: Service) => {
     }
   })
 
-  /** Removes what is there, or only if it still is `current`: whether it did. */
+  /** Removes a record, or only if it still is `current`. Returns whether it did. */
   const remove = (key: string, current?: Option.Option<Redacted.Redacted>) =>
     ofStore("the token store cannot be written", store.remove(key, current))
 
-  /** What is stored under keys that begin with a prefix, without it. */
+  /** Streams the records whose keys begin with a prefix. */
   const list = (prefix: string) =>
     store.list.pipe(
       Stream.mapError((error) => unavailable("the token store cannot be read", error)),

@@ -1,11 +1,11 @@
-/** Tokens in Redis: one key each, replaced by one atomic script. */
+/** Stores tokens in Redis, one key each, replaced by an atomic script. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as Redis from "effect/persistence/Redis"
 
-// An absent value is told from an empty one by the second argument.
+// The second argument distinguishes an absent value from an empty one.
 const replaceLua = `
 local current = redis.call('GET', KEYS[1])
 if current == false then
@@ -46,7 +46,7 @@ export const make = (redis: Redis.Redis["Service"], prefix: string) => {
     }).withReturnType<number>()
   )
 
-  // Redis may return a key twice while it grows its table.
+  // Redis may return a key twice while it resizes its table.
   const list = Stream.suspend(() => {
     const seen = new Set<string>()
     return Stream.paginate("0", (cursor) =>

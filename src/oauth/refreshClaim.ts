@@ -1,12 +1,12 @@
 /**
- * A renewal under a claim: one at a time for an account, whatever process asks.
+ * Renews tokens under a claim, so that only one process at a time renews those of an
+ * account.
  *
- * Before a renewal its claim is written into the record, and again before each attempt;
- * after it the new tokens take its place. Each of these steps fails if another process
- * wrote in between. The claim of a process that died is taken over by one that has seen
- * it unchanged for long enough, and the renewal is repeated: within 30 seconds HighLevel
- * returns the same new pair for the same refresh token. A location whose renewal is refused
- * is adopted by another agency, if one has it.
+ * A process writes its claim into the record before the renewal and before each attempt,
+ * and replaces it by the new tokens. Each write fails if another process wrote in between.
+ * A process that has seen a claim unchanged for long enough takes it over and repeats the
+ * renewal: for 30 seconds, HighLevel returns the same new pair for a refresh token. If the
+ * renewal of a location is refused, another agency that has it takes over.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -29,20 +29,20 @@ import {
 } from "./storedTokens.ts"
 import type { Grant } from "./tokenEndpoint.ts"
 
-/** What this process knows of the tokens of an account. Its times are monotonic: the wall clock may step. */
+/** What this process knows about the tokens of an account. Times are monotonic. */
 export interface Known {
   tokens: Tokens | undefined
-  /** When they were read from the store, or put there. */
+  /** When they were read or written. */
   readAt: number
-  /** The refresh token whose response was lost, and since when. */
+  /** A refresh token whose response was lost, and since when. */
   unconfirmed: { readonly refreshToken: string | undefined; readonly at: number } | undefined
-  /** The refresh token that HighLevel rejected; not sent again until then. */
+  /** A refresh token that HighLevel rejected, and until when it is not sent again. */
   rejected:
     { readonly refreshToken: string | undefined; readonly error: AccessTokenError; readonly until: number } | undefined
 }
 
 const pollMillis = 100
-// What was lost is repeated for as long as HighLevel repeats its response, less some.
+// How long a lost renewal is repeated: HighLevel's 30 seconds, with a margin.
 const graceMillis = 25_000
 const maximumClaims = 3
 const invalidGrantMillis = 60_000
@@ -60,21 +60,21 @@ export const make = (options: {
   readonly records: Records
   /** This process. */
   readonly owner: string
-  /** New tokens for those of a record. */
+  /** Requests new tokens for those of a record. */
   readonly renew: (account: Account, record: TokenRecord) => Effect.Effect<Grant, AccessTokenError>
-  /** Tokens of a location from an agency that has it, stored in the place of `current`; none if that is not there. */
+  /** Gets tokens of a location from an agency that has it and replaces `current`; none if the stored record is another. */
   readonly adopt: (
     location: Account,
     current: Option.Option<Redacted.Redacted>,
     refusedBy?: string
   ) => Effect.Effect<Tokens | undefined, AccessTokenError>
   readonly claimMillis: number
-  /** How long one renewal may take, of the claim. */
+  /** Maximum duration of one attempt, which is shorter than the claim. */
   readonly attemptMillis: number
 }) => {
   const { adopt, attemptMillis, claimMillis, owner, records } = options
 
-  /** Stores new tokens in the place of those they were renewed from; false if others are there, or none. */
+  /** Replaces tokens by their renewal; false if the stored ones are others, or none. */
   const storeRenewed = (key: string, claimed: Redacted.Redacted, before: TokenRecord, tokens: Tokens) => {
     let current = Option.some(claimed)
     let record = before
@@ -83,10 +83,10 @@ export const make = (options: {
       Effect.gen(function* () {
         if (yield* records.replace(key, current, { ...record, tokens })) return Option.some(true)
         const latest = yield* records.load(key)
-        // Disconnected meanwhile; or renewed by another process, or by us without our knowing.
+        // Disconnected; or renewed by another process, or by our own write whose result was lost.
         if (!isConnected(latest.record) || Option.isNone(latest.text)) return Option.some(false)
         if (!areSame(latest.record, before)) return Option.some(false)
-        // Another process took the claim over, but has nothing better to put there.
+        // Another process took over the claim, but our tokens are the newest.
         current = latest.text
         record = withoutClaim(latest.record)
         return Option.none()
@@ -94,15 +94,15 @@ export const make = (options: {
     )
   }
 
-  /** Renews tokens under a claim that nobody else can make; none if another process was faster. */
+  /** Renews tokens under an exclusive claim; none if another process was faster. */
   const renewUnderClaim = Effect.fnUntraced(
     function* (account: Account, known: Known, found: Redacted.Redacted, before: TokenRecord) {
       const key = keyOf(account)
       const refreshToken = valueOf(before.tokens?.refreshToken)
       const { unconfirmed } = known
-      // What was lost longer ago than the grace is past saving; what is lost now is not.
+      // A renewal that was lost before the grace period cannot be repeated; one that is lost now can.
       const isRecent = unconfirmed !== undefined && (yield* Monotonic.now) - unconfirmed.at < graceMillis
-      // Since when HighLevel may have rotated the tokens without our knowing, whatever came in between.
+      // Since when HighLevel may have rotated the tokens in a lost response.
       let unconfirmedSince = isRecent && unconfirmed.refreshToken === refreshToken ? unconfirmed.at : undefined
       let current = found
       for (let attempts = 0; ; attempts++) {
@@ -117,7 +117,7 @@ export const make = (options: {
         } else {
           if (!claimed.success) return undefined
           current = textOf(claim)
-          // A store that took its time has left too little of the claim.
+          // A slow store may have used up too much of the claim.
           const spent = (yield* Monotonic.now) - startedAt
           if (spent > claimMillis - attemptMillis && attempts < maximumClaims) continue
           const result = yield* Effect.result(options.renew(account, before))
@@ -131,13 +131,13 @@ export const make = (options: {
           unconfirmedSince ??= startedAt
           known.unconfirmed = { refreshToken, at: unconfirmedSince }
         }
-        // A refusal of what was perhaps granted before comes from somebody on the way.
+        // If an earlier attempt may have been granted, a refusal may come from a gateway.
         const mayBeGranted = unconfirmedSince !== undefined && error.reason !== "ReconnectRequired"
         if (mayBeGranted && (yield* Monotonic.now) - (unconfirmedSince ?? startedAt) < graceMillis) {
           yield* backOff(attempts)
           continue
         }
-        // The claim is given up, unless another process has taken it over; left behind, it is taken over.
+        // Releases the claim, unless another process took it over. Otherwise it would expire.
         yield* Effect.ignore(records.replace(key, Option.some(current), before))
         return error.reason === "Unreachable" ? yield* error : yield* afterRefusal(account, known, before, error)
       }
@@ -146,7 +146,7 @@ export const make = (options: {
       Effect.withSpan(effect, "OAuth.refresh", { attributes: { "highlevel.account": keyOf(account) } })
   )
 
-  /** What HighLevel's refusal of a renewal leaves: another process's tokens, those of another agency, or the refusal. */
+  /** After a refused renewal: the tokens of another process or of another agency, else the refusal. */
   const afterRefusal = Effect.fnUntraced(function* (
     account: Account,
     known: Known,
@@ -154,7 +154,7 @@ export const make = (options: {
     error: AccessTokenError
   ) {
     const latest = yield* records.load(keyOf(account))
-    // Another process may have renewed them while this one was held up.
+    // Another process may have renewed them in the meantime.
     if (latest.record !== undefined && !areSame(latest.record, before)) return undefined
     const isReconnectRequired = error.reason === "ReconnectRequired"
     if (account.userType === "Location" && (before.agency !== undefined || isReconnectRequired)) {
@@ -168,7 +168,7 @@ export const make = (options: {
     return yield* error
   })
 
-  /** Acceptable tokens of an account, from the store or from HighLevel. */
+  /** Gets acceptable tokens of an account from the store, or renews them. */
   const obtain = Effect.fnUntraced(function* (
     account: Account,
     known: Known,
@@ -194,7 +194,7 @@ export const make = (options: {
         return yield* rejected.error
       }
       if (claim !== undefined && claim.owner !== owner) {
-        // By our own clock: that of another machine may be wrong.
+        // By our own clock, since that of another machine may be wrong.
         if (seen?.claim !== Redacted.value(text.value)) seen = { claim: Redacted.value(text.value), since: now }
         if (now - seen.since < claimMillis) {
           yield* Effect.sleep(Math.min(pollMillis, claimMillis))

@@ -1,4 +1,4 @@
-/** The accounts in memory: whoever asks for the tokens of one joins what another caller has begun. */
+/** Keeps accounts in memory. Concurrent callers for the same account share one load or renewal. */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -12,13 +12,13 @@ import * as Background from "./background.ts"
 import { type Known, reconnect } from "./refreshClaim.ts"
 import { type Account, isAlive, keyOf, type Tokens, valueOf } from "./storedTokens.ts"
 
-/** An account while it is in memory. */
+/** An account in memory. */
 interface Session extends Known {
-  /** The load or renewal that is in progress, since when, and whether what is stored was changed since. */
+  /** The load or renewal in progress, since when, and whether the stored record has changed since. */
   pending:
     | { readonly result: Deferred.Deferred<Tokens, AccessTokenError>; readonly since: number; isOutdated: boolean }
     | undefined
-  /** Why the last one brought nothing; there is no other until then. */
+  /** Why the last one failed, and until when it is not repeated. */
   failure: { readonly error: AccessTokenError; readonly until: number } | undefined
 }
 
@@ -32,9 +32,9 @@ const makeSession = Effect.sync((): Session => ({
 }))
 
 const failureMillis = 1000
-// What another process has stored, or disconnected, is seen after this long.
+// How long until changes by another process are noticed.
 const rereadMillis = 60_000
-// Whoever has a token that is alive waits no longer for a better one.
+// How long a caller with a valid token waits for a better one.
 const aliveMillis = 2000
 
 export const make = Effect.fnUntraced(function* (options: {
@@ -65,20 +65,20 @@ export const make = Effect.fnUntraced(function* (options: {
         : Effect.scoped(Effect.flatMap(RcMap.get(sessions, keyOf(account)), use))
     )
 
-  // A tenth of a short life is soon enough.
+  // At most a tenth of a short lifetime.
   const isFresh = (tokens: Tokens, now: number) => {
     const { expiresAt, obtainedAt } = tokens
     if (expiresAt === undefined) return isAlive(tokens, now)
     return isAlive(tokens, now + Math.min(refreshBeforeMillis, Math.max(0, expiresAt - obtainedAt) / 10))
   }
 
-  /** The tokens that are not to be had in time, if they are alive, else what comes of waiting on. */
+  /** Returns the current tokens if they are still valid after a short wait, else waits on. */
   const unlessAlive = (session: Session, waiting: Effect.Effect<Tokens, AccessTokenError>) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) =>
       session.tokens !== undefined && isAlive(session.tokens, now) ? Effect.succeed(session.tokens) : waiting
     )
 
-  /** Joins what is pending of an account, or starts it. Whoever has a token that is alive does not wait long. */
+  /** Joins the pending load or renewal of an account, or starts one. With a valid token, it waits only briefly. */
   const awaitPending = (
     account: Account,
     session: Session,
@@ -92,7 +92,7 @@ export const make = Effect.fnUntraced(function* (options: {
             isRefused
               ? background.wait(result)
               : Effect.timeoutOrElse(Deferred.await(result), {
-                  // Counted from its start, not from each caller.
+                  // Measured from its start, for all callers.
                   duration: Math.min(maxWaitMillis, Math.max(0, since + aliveMillis - now)),
                   orElse: () => unlessAlive(session, background.wait(result))
                 })
@@ -100,7 +100,7 @@ export const make = Effect.fnUntraced(function* (options: {
         if (session.pending !== undefined) return wait(session.pending)
         const pending = { result: Deferred.makeUnsafe<Tokens, AccessTokenError>(), since: now, isOutdated: false }
         session.pending = pending
-        // The session stays in memory for as long.
+        // Keeps the session in memory until then.
         const obtained = using(account, () => obtain(account, session, isAcceptable))
         const started = background.start(pending.result, obtained, (exit) =>
           Effect.map(Monotonic.now, (endedAt) => {
@@ -114,10 +114,10 @@ export const make = Effect.fnUntraced(function* (options: {
       })
     )
 
-  /** Fresh tokens, others than the refused ones if there are, unless the last attempt has only just failed. */
+  /** Gets fresh tokens, other than the rejected ones, unless the last attempt has just failed. */
   const resolve = Effect.fnUntraced(function* (account: Account, session: Session, refused?: Redacted.Redacted) {
     const startedAt = yield* Clock.currentTimeMillis
-    // As new as can be is good enough, however short HighLevel lets it live.
+    // Tokens that were just obtained are fresh, however short their lifetime.
     const isAcceptable = (tokens: Tokens, now: number) =>
       tokens.accessToken !== undefined &&
       ((tokens.obtainedAt >= startedAt && tokens.obtainedAt <= now) ||
@@ -138,11 +138,11 @@ export const make = Effect.fnUntraced(function* (options: {
   return {
     runToEnd: background.run,
 
-    /** The access token of an account, refreshed if it is about to expire. */
+    /** Returns the access token of an account, refreshed if it is about to expire. */
     get: (account: Account): Effect.Effect<Redacted.Redacted, AccessTokenError> =>
       using(account, (session) =>
         resolve(account, session).pipe(
-          // It could not be refreshed before its time, but its time may not be over.
+          // The early refresh failed, but the token may still be valid.
           Effect.catch((error) => unlessAlive(session, Effect.fail(error))),
           Effect.flatMap(({ accessToken }) =>
             accessToken === undefined
@@ -152,20 +152,20 @@ export const make = Effect.fnUntraced(function* (options: {
         )
       ),
 
-    /** Whether there is another access token than the one that was refused. */
+    /** Returns whether there is another access token than the rejected one. */
     renew: (account: Account, refused: Redacted.Redacted): Effect.Effect<boolean, AccessTokenError> =>
       using(account, (session) =>
         Effect.gen(function* () {
           const held = session.tokens
           const age = (yield* Clock.currentTimeMillis) - (held?.obtainedAt ?? 0)
-          // Another token would be refused as well.
+          // A new token would be rejected as well.
           if (valueOf(held?.accessToken) === Redacted.value(refused) && age >= 0 && age < renewAfterMillis) return false
           const { accessToken } = yield* resolve(account, session, refused)
           return valueOf(accessToken) !== Redacted.value(refused)
         })
       ),
 
-    /** Forgets what is known of an account: what is stored was changed. The layer may have ended meanwhile. */
+    /** Evicts an account from memory after its record has changed. */
     forget: Effect.fnUntraced(function* (account: Account) {
       if (!(yield* RcMap.has(sessions, keyOf(account)))) return
       const forgotten = using(account, (session) =>

@@ -1,32 +1,32 @@
-/** What is stored of an account: its tokens, where they come from, and who renews them. */
+/** The stored record of an account: its tokens, their origin, and the process that renews them. */
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { UserType } from "../wire/getAccessToken.ts"
 import type { Grant } from "./tokenEndpoint.ts"
 
-/** An agency or a sub-account that an app has connected. */
+/** A connected agency or sub-account. */
 export interface Account {
   readonly clientId: string
   readonly userType: UserType
   readonly id: string
 }
 
-/** What the keys of an app's accounts of one type begin with. */
+/** The key prefix of an app's accounts of one type. */
 export const prefixOf = ({ clientId, userType }: Omit<Account, "id">) => `${clientId}:${userType.toLowerCase()}:`
 
-/** Where it is stored: refresh tokens are an app's own, also where apps share a store. */
+/** The key of an account. It includes the app, so that apps can share a store. */
 export const keyOf = (account: Account) => `${prefixOf(account)}${account.id}`
 
 const Secret = Schema.RedactedFromValue(Schema.String)
 
 const Tokens = Schema.Struct({
-  /** Missing where only a refresh token was imported. */
+  /** Missing after an import, until the first refresh. */
   accessToken: Schema.optionalKey(Secret),
   refreshToken: Schema.optionalKey(Secret),
-  /** In epoch milliseconds, by the clock of the process that requested them. */
+  /** Epoch milliseconds, by the clock of the process that requested the tokens. */
   obtainedAt: Schema.Finite,
-  /** Missing where the response has none. */
+  /** Missing if the response had none. */
   expiresAt: Schema.optionalKey(Schema.Finite),
   scope: Schema.optionalKey(Schema.String),
   userId: Schema.optionalKey(Schema.String),
@@ -36,17 +36,17 @@ const Tokens = Schema.Struct({
 export type Tokens = typeof Tokens.Type
 
 const TokenRecord = Schema.Struct({
-  /** Missing until the first exchange of an agency's token, and once disconnected. */
+  /** Missing before the first exchange of an agency's token, and after a disconnect. */
   tokens: Schema.optionalKey(Tokens),
   /** The company whose token is exchanged for this location's. */
   agency: Schema.optionalKey(Schema.String),
-  /** In epoch milliseconds, when it was connected or disconnected: what happened before it comes too late. */
+  /** When it was connected or disconnected, in epoch milliseconds. Earlier events are ignored. */
   connectedAt: Schema.optionalKey(Schema.Finite),
-  /** Set where an agency that is still connected would serve the location again. */
+  /** Set if a connected agency would otherwise serve the location again. */
   disconnected: Schema.optionalKey(Schema.Literal(true)),
   /** The process that renews the tokens, and since when. */
   claim: Schema.optionalKey(Schema.Struct({ owner: Schema.String, at: Schema.Finite })),
-  /** The hashes of the refresh tokens that were imported, newest first; none is taken twice. */
+  /** The hashes of imported refresh tokens, newest first. None is imported twice. */
   imported: Schema.optionalKey(Schema.Array(Schema.Finite))
 })
 
@@ -57,12 +57,12 @@ export const decode = Schema.decodeEffect(Text)
 const decodeOption = Schema.decodeOption(Text)
 const encode = Schema.encodeSync(Text)
 
-/** What an encrypted text begins with in place of a record. */
+/** The prefix of an encrypted record. */
 export const encryptedPrefix = "encrypted:"
 
 export const textOf = (record: TokenRecord) => Redacted.make(encode(record))
 
-/** What must not be repeated of a text that is stored. */
+/** The secrets in a stored text, which errors must not contain. */
 export const secretsIn = (text: Redacted.Redacted): ReadonlyArray<Redacted.Redacted> => {
   const tokens = Option.getOrUndefined(decodeOption(Redacted.value(text)))?.tokens
   return [text, tokens?.accessToken, tokens?.refreshToken].filter((secret) => secret !== undefined)
@@ -77,7 +77,7 @@ export const areSame = (one: TokenRecord, other: TokenRecord) =>
   valueOf(one.tokens?.accessToken) === valueOf(other.tokens?.accessToken) &&
   valueOf(one.tokens?.refreshToken) === valueOf(other.tokens?.refreshToken)
 
-/** Whether a record is of an account that is connected. */
+/** Whether the account of a record is connected. */
 export const isConnected = (record: TokenRecord | undefined): record is TokenRecord =>
   record !== undefined && record.disconnected !== true
 
@@ -86,7 +86,7 @@ export const isAlive = ({ accessToken, expiresAt }: Tokens, now: number) =>
 
 export const tokensOf = (grant: Grant, now: number, previous?: Tokens): Tokens => {
   const { accessToken, companyId, expiresIn, scope, userId } = grant
-  // A server may leave the refresh token as it is, and then need not repeat it.
+  // A server that does not rotate the refresh token may omit it.
   const refreshToken = grant.refreshToken ?? previous?.refreshToken
   const expiresAt = expiresIn === undefined ? Infinity : now + expiresIn * 1000
   return {

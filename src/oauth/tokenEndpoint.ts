@@ -1,4 +1,4 @@
-/** The requests to HighLevel's OAuth server, and what its responses mean. */
+/** Sends requests to HighLevel's OAuth server and interprets the responses. */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -20,11 +20,11 @@ import { getInstalledLocations } from "../wire/getInstalledLocations.ts"
 import { getLocationAccessToken } from "../wire/getLocationAccessToken.ts"
 import type { ApiVersion, Operation } from "../wire/Operation.ts"
 
-/** What HighLevel granted. */
+/** A grant of HighLevel. */
 export interface Grant {
   readonly accessToken: Redacted.Redacted
   readonly refreshToken?: Redacted.Redacted | undefined
-  /** How long the access token lives, in seconds. */
+  /** The lifetime of the access token, in seconds. */
   readonly expiresIn?: number | undefined
   readonly scope?: string | undefined
   readonly userType?: string | undefined
@@ -39,7 +39,7 @@ const grantOf = (response: Response): Grant | undefined => {
   const accessToken = response.access_token ?? response.accessToken
   if (accessToken == null || Redacted.value(accessToken) === "") return undefined
   const refreshToken = response.refresh_token ?? response.refreshToken ?? undefined
-  // An empty id is none.
+  // An empty id counts as missing.
   return {
     accessToken,
     refreshToken: refreshToken === undefined || Redacted.value(refreshToken) === "" ? undefined : refreshToken,
@@ -52,7 +52,7 @@ const grantOf = (response: Response): Grant | undefined => {
   }
 }
 
-// In the words of RFC 6749, or in those of a message.
+// As a code of RFC 6749, or in a message.
 const isInvalidGrant = ({ error, messages }: ErrorBody.ErrorBody) =>
   error === "invalid_grant" || messages.some((message) => /invalid[_ ]grant|refresh token is invalid/i.test(message))
 
@@ -63,14 +63,14 @@ const reasonOf = (status: number, errorBody: ErrorBody.ErrorBody): AccessTokenEr
       ? "Unreachable"
       : "Refused"
 
-/** Whether the bearer of `/oauth/locationToken` was refused as invalid: another one may be accepted. */
+/** Whether the bearer token of `/oauth/locationToken` was rejected as invalid, so that another may be accepted. */
 export const isInvalidToken = ({ messages, status }: AccessTokenError) =>
   status === 401 && ErrorBody.reasonOf(status, { messages }) === "InvalidToken"
 
 const unreachable = (messages: ReadonlyArray<string>, cause?: unknown) =>
   new AccessTokenError({ reason: "Unreachable", messages, cause })
 
-/** Reads one response. Its body is never kept: what cannot be read may hold a token. */
+/** Interprets one response. Its body is never kept, since it may contain a token. */
 const read = <Output, A>(
   { body, status }: Exchange.Received,
   decode: Operation<never, Output>["decode"],
@@ -83,7 +83,7 @@ const read = <Output, A>(
       decode
     )
     const picked = Result.isSuccess(output) ? pick(output.success) : undefined
-    // A repetition within the grace brings the same tokens again.
+    // A retry within the grace period returns the same tokens.
     return picked === undefined
       ? Result.fail(unreachable([`the response with status ${status} does not hold what it should`]))
       : Result.succeed(picked)
@@ -107,7 +107,7 @@ export const make = (options: {
   const exchange = Exchange.make(httpClient, maxResponseBytes)
   const contextOf = Transport.context(false, maxResponseBytes)
 
-  /** One request, once, in its time, without its secrets in what it fails with. */
+  /** Sends one request, once, with a timeout and without its secrets in errors. */
   const once = <I extends object, Output, A>(
     operation: Operation<I, Output>,
     input: I,

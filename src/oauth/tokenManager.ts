@@ -1,6 +1,6 @@
 /**
- * The token manager: the accounts that an app has connected, each with tokens that are
- * kept fresh, and never a pair of tokens lost.
+ * The token manager: keeps the tokens of an app's accounts fresh, without ever losing a
+ * pair.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -25,7 +25,7 @@ export type TokenManager = Effect.Success<ReturnType<typeof make>>
 
 export const make = Effect.fnUntraced(function* (options: {
   readonly clientId: string
-  /** The part of the client id before the hyphen. */
+  /** The app id: the part of the client id before the hyphen. */
   readonly appId: string
   readonly store: TokenStore.Service
   readonly endpoint: TokenEndpoint.TokenEndpoint
@@ -61,7 +61,7 @@ export const make = Effect.fnUntraced(function* (options: {
     obtain: RefreshClaim.make({ ...options, records, owner: Hex.random(16), renew, adopt: agencies.adopt })
   })
 
-  /** Stores what a change makes of a record, whatever other processes do: another one, none, or the same. */
+  /** Applies a change to a record, retrying if another process changes it. Undefined removes it. */
   const change = Effect.fnUntraced(function* (
     account: Account,
     next: (record: TokenRecord | undefined) => TokenRecord | undefined
@@ -71,14 +71,14 @@ export const make = Effect.fnUntraced(function* (options: {
       const { record, text } = yield* records.load(key)
       const changed = next(record)
       if (record !== undefined && changed === record) return
-      // Where there is none, a removal that was cut off is completed.
+      // Without a record, this completes an interrupted removal.
       if (yield* changed === undefined ? records.remove(key, text) : records.replace(key, text, changed)) break
       yield* Records.backOff(conflicts)
     }
     yield* sessions.forget(account)
   })
 
-  /** Serves a location by the token of an agency, unless it has tokens of its own, or was disconnected after that time. */
+  /** Serves a location by the token of an agency, unless it has its own tokens or was disconnected later. */
   const addLocation = (companyId: string, locationId: string, connectedAt: number) =>
     change(accountOf("Location", locationId), (record) => {
       const known = record?.connectedAt ?? -Infinity
@@ -88,7 +88,7 @@ export const make = Effect.fnUntraced(function* (options: {
       return connectedAt > known ? { ...record, connectedAt } : record
     })
 
-  /** The accounts that are connected, with their records. */
+  /** Streams the connected accounts with their records. */
   const list = (userType: UserType) =>
     records.list(prefixOf(accountOf(userType, ""))).pipe(
       Stream.mapEffect(
@@ -111,7 +111,7 @@ export const make = Effect.fnUntraced(function* (options: {
     get: sessions.get,
     renew: sessions.renew,
 
-    /** Exchanges a code, which can be done once, and stores the tokens, whatever was there. */
+    /** Exchanges a code and stores the tokens, replacing any others. A code can be used once. */
     exchangeCode: <A extends TokenEndpoint.Grant>(
       exchanging: Effect.Effect<A, AccessTokenError>,
       ownerOf: (grant: A) => Account | undefined
@@ -125,7 +125,7 @@ export const make = Effect.fnUntraced(function* (options: {
           const key = keyOf(account)
           const tokens = tokensOf(grant, startedAt)
           const stored = Effect.gen(function* () {
-            // What cannot be read, because its key is lost, does not keep a customer from reconnecting.
+            // Tokens that cannot be decrypted do not prevent a customer from reconnecting.
             const current = yield* Effect.catch(records.get(key), () =>
               Effect.as(records.remove(key), Option.none<Redacted.Redacted>())
             )
@@ -139,8 +139,8 @@ export const make = Effect.fnUntraced(function* (options: {
       ),
 
     /**
-     * Stores a refresh token, unless the tokens that are stored came of it, of a newer
-     * one, or of an authorization.
+     * Stores a refresh token, unless the stored tokens descend from it, from a newer
+     * import, or from an authorization.
      */
     importRefreshToken: (account: Account, refreshToken: Redacted.Redacted) =>
       Effect.flatMap(Clock.currentTimeMillis, (obtainedAt) => {
@@ -159,8 +159,8 @@ export const make = Effect.fnUntraced(function* (options: {
     isConnected: isConnectedAccount,
 
     /**
-     * Removes the tokens of an account; of an agency, those of the locations that it serves,
-     * too. Nothing where the account was connected after the given time.
+     * Removes the tokens of an account; for an agency, also those of the locations that it
+     * serves. Does nothing if the account was connected after the given time.
      */
     disconnect: Effect.fnUntraced(function* (
       account: Account,
@@ -170,7 +170,7 @@ export const make = Effect.fnUntraced(function* (options: {
       yield* change(account, (record) => {
         if ((record?.connectedAt ?? -Infinity) > uninstalledAt) return record
         const agency = record?.agency
-        // Its agency would serve it again.
+        // Otherwise its agency would serve it again.
         return isServed || agency !== undefined
           ? { ...(agency === undefined ? {} : { agency }), disconnected: true, connectedAt: uninstalledAt }
           : undefined

@@ -1,30 +1,30 @@
 /**
- * Where the buckets of a rate limiter are kept. `RateLimiter` has two stores,
- * memory and Redis; this is what another one has to do.
+ * The interface of a rate limiter's store. `RateLimiter` has two, in memory and in
+ * Redis; implement this for another one.
  */
 import type * as Effect from "effect/Effect"
 
-/** What a bucket is for: one app in one location. */
+/** The key of a bucket: one app in one location. */
 export interface Bucket {
   /** The OAuth client id, or a hash of the Private Integration token. */
   readonly app: string
   readonly locationId: string
 }
 
-/** The right to send one request, until it is released. */
+/** Permission to send one request, until it is released. */
 export interface Permit {
-  /** Which request of the bucket it is. */
+  /** The number of the request in its bucket. */
   readonly sequence: number
-  /** How many of our requests the bucket counted when this one started, itself included. */
+  /** How many requests the bucket counted when this one started, including it. */
   readonly used: number
-  /** Which life of the bucket it belongs to: a store that comes back empty starts another. */
+  /** The epoch of the bucket. A store that lost its data starts a new one. */
   readonly epoch: string
 }
 
-/** What a response told about the limits. */
+/** The limits that a response reported. */
 export interface Responded {
   readonly _tag: "Responded"
-  /** Whether HighLevel itself responded, and not a gateway before it. */
+  /** Whether HighLevel responded, rather than a gateway in front of it. */
   readonly isHighLevel: boolean
   /** Whether it was a 429. */
   readonly isLimited: boolean
@@ -37,23 +37,23 @@ export interface Responded {
 }
 
 /**
- * How a request ended. `Unknown` has no response, not even the head of one: it may
- * still be in flight. `Unused` was never sent.
+ * How a request ended. `Unknown`: without the head of a response; it may still be in
+ * flight. `Unused`: it was never sent.
  */
 export type Observation = Responded | { readonly _tag: "Unknown" } | { readonly _tag: "Unused" }
 
-/** What a bucket returns when it is asked for a permit. */
+/** The result of acquiring a permit. */
 export type Acquired =
   | { readonly _tag: "Granted"; readonly permit: Permit }
-  /** Ask again in `millis`, or as soon as a response has arrived if it is that of a probe. */
+  /** Try again in `millis`, or when the response to the probe arrives. */
   | { readonly _tag: "Wait"; readonly millis: number; readonly isProbe: boolean }
-  /** No request of the day is left: the daily limit resets in `millis`. */
+  /** The daily limit is exhausted and resets in `millis`. */
   | { readonly _tag: "DailyLimit"; readonly millis: number }
 
-/** Where buckets are kept. */
+/** A store of buckets. */
 export interface RateLimitStore<E> {
-  /** Acquires a permit, if there is one. If it is not released, it expires some time after `leaseMillis`. */
+  /** Acquires a permit, if one is available. Unless released, it expires some time after `leaseMillis`. */
   readonly acquire: (bucket: Bucket, leaseMillis: number) => Effect.Effect<Acquired, E>
-  /** Ends the request of a permit. A store may keep it until the next acquire, or for a moment. */
+  /** Releases a permit. A store may delay it briefly, or until the next acquire. */
   readonly release: (bucket: Bucket, permit: Permit, observation: Observation) => Effect.Effect<void, E>
 }

@@ -1,19 +1,18 @@
 /**
- * HighLevel's rate limit, used whole and not exceeded.
+ * Uses all of HighLevel's rate limit without exceeding it.
  *
  * HighLevel limits each app to 100 requests per 10 seconds and 200,000 per day per
  * location (less for some agencies) and reports the limits only in response headers.
- * A bucket starts with one probe, learns its limits from the response, and then
- * grants a permit only when the requests in flight plus those that ended less than
- * one interval ago are fewer than the limit. So no window of the server, fixed or
- * sliding, holds more than the limit, whatever the jitter. If other clients share
- * the bucket, it backs off.
+ * A bucket starts with one probe and learns its limits from the response. It then grants
+ * a permit only while the requests in flight plus those that ended less than one interval
+ * ago are fewer than the limit. So no window of the server, fixed or sliding, exceeds the
+ * limit, whatever the jitter. If other clients share the bucket, it backs off.
  *
  * Effect's `HttpClient.withRateLimiter` does not count requests in flight: of 600
  * updates at 100 a second it sent 787 to 951 requests, this one 600.
  *
- * {@link layerMemory} keeps the buckets of one process and is what every client has
- * by default; {@link layerRedis} shares them among processes and machines.
+ * A client has {@link layerMemory} by default, for one process. {@link layerRedis}
+ * shares the buckets among processes and machines.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -29,45 +28,45 @@ import type { Bucket, Observation, Permit, RateLimitStore } from "./RateLimitSto
 import * as RedisStore from "./redisStore.ts"
 import * as WaitQueue from "./waitQueue.ts"
 
-/** No request of the day is left. */
+/** The daily limit is exhausted. */
 export class DailyLimit extends Data.TaggedError("DailyLimit")<{
   /** When the limit resets, in epoch milliseconds. */
   readonly resetsAtMillis: number
 }> {}
 
-/** The shared store cannot be reached, and has not been for `maxWait`. */
+/** The shared store has been unavailable for `maxWaitMillis`. */
 export class StoreUnavailable extends Data.TaggedError("StoreUnavailable")<{ readonly cause: unknown }> {}
 
-/** There was no permit within `timeoutMillis`. */
+/** No permit was available within `timeoutMillis`. */
 export class AcquireTimeout extends Data.TaggedError("AcquireTimeout")<{
-  /** What the store fails with, where it is the store that was waited for, else undefined. */
+  /** The store's failure, if the call was waiting for the store. */
   readonly storeCause: unknown
 }> {}
 
 /** Grants permits for requests. */
 export interface Service {
-  /** Waits for a permit of the bucket, first come first served. */
+  /** Waits for a permit of the bucket, in order of arrival. */
   readonly acquire: (
     bucket: Bucket,
     options: {
-      /** When the permit of a process that died expires. */
+      /** How long a permit lasts that is never released, such as one of a process that died. */
       readonly leaseMillis: number
       readonly timeoutMillis: number
     }
   ) => Effect.Effect<Permit, DailyLimit | StoreUnavailable | AcquireTimeout>
 
-  /** Ends the request of a permit, and reports its response. */
+  /** Releases a permit and reports the response to its request. */
   readonly release: (bucket: Bucket, permit: Permit, observation: Observation) => Effect.Effect<void>
 }
 
-/** The rate limiter of a client. Without one in the context, a client keeps its own in memory. */
+/** The rate limiter of a client. A client without one in its context makes its own, in memory. */
 export class RateLimiter extends Context.Service<RateLimiter, Service>()("effect-highlevel/RateLimiter/RateLimiter") {}
 
-/** The calls that wait for a bucket. Only the one whose turn it is asks the store. */
+/** The calls that wait for a bucket. Only the first one asks the store. */
 interface Queue extends WaitQueue.WaitQueue {
-  /** Wakes it when a response has arrived. */
+  /** Wakes the first call when a response has arrived. */
   readonly released: Latch.Latch
-  /** Since when the store fails, and what with. */
+  /** The store's failure, and since when it fails. */
   failure: { readonly since: number; readonly cause: unknown } | undefined
 }
 
@@ -77,14 +76,14 @@ const joinQueue = (known: Queue | undefined): Queue =>
 // A location's id holds no line break, so that no two buckets share a key.
 const keyOf = ({ app, locationId }: Bucket) => `${app}\n${locationId}`
 
-// A wait is looked at again at least this often: another process may have learnt a higher limit.
+// The longest sleep before the store is asked again: another process may have learnt a higher limit.
 const maximumSleepMillis = 1000
 const storeRetryMillis = 250
-// A response does not wait longer than this for the store.
+// The longest that a response waits for the store.
 const maximumReleaseMillis = 2000
 
 const makeOver = <E>(store: RateLimitStore<E>, maxWaitMillis: number, queues: Map<string, Queue>): Service => {
-  // A store in memory is not waited for.
+  // A store in memory needs no timeout.
   const inTime = <A, E2>(effect: Effect.Effect<A, E2>, millis: number): Effect.Effect<A, E2 | Error> =>
     maxWaitMillis === Infinity
       ? effect
@@ -97,7 +96,7 @@ const makeOver = <E>(store: RateLimitStore<E>, maxWaitMillis: number, queues: Ma
     const clock = yield* Clock.Clock
     while (true) {
       const askedAt = Monotonic.millis(clock)
-      // Those behind one that waited that long for the store do not wait as long again.
+      // Calls behind one that has waited for the store share its deadline.
       const left = maxWaitMillis - (askedAt - (queue.failure?.since ?? askedAt))
       const exit = yield* Effect.exit(inTime(store.acquire(bucket, leaseMillis), Math.max(left, storeRetryMillis)))
       if (Exit.isSuccess(exit)) {
@@ -133,7 +132,7 @@ const makeOver = <E>(store: RateLimitStore<E>, maxWaitMillis: number, queues: Ma
     },
 
     release: (bucket, permit, observation) =>
-      // A permit that could not be released expires.
+      // A permit whose release fails expires.
       Effect.flatMap(
         Effect.exit(inTime(store.release(bucket, permit, observation), maximumReleaseMillis)),
         () => queues.get(keyOf(bucket))?.released.release ?? Effect.void
@@ -145,12 +144,12 @@ const makeOver = <E>(store: RateLimitStore<E>, maxWaitMillis: number, queues: Ma
 export const makeWith = <E>(
   store: RateLimitStore<E>,
   options?: {
-    /** How long an unreachable store is waited for, in milliseconds. @default 60_000 */
+    /** How long to wait for an unavailable store, in milliseconds. @default 60_000 */
     readonly maxWaitMillis?: number | undefined
   }
 ): Service => makeOver(store, options?.maxWaitMillis ?? 60_000, new Map())
 
-/** No rate limiter at all: every request is sent at once. */
+/** Limits nothing: every request is sent at once. */
 export const unlimited: Service = {
   acquire: () => Effect.succeed({ sequence: 0, used: 0, epoch: "" }),
   release: () => Effect.void
@@ -175,7 +174,7 @@ export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
   )
   return {
     ...queued,
-    // Where nobody waits, there is no queue to join.
+    // Without waiting calls there is no queue to join.
     acquire: (bucket, options) =>
       Effect.withFiber((fiber) => {
         const key = keyOf(bucket)
@@ -187,8 +186,8 @@ export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
 })
 
 /**
- * Buckets in the memory of this process. Provide one layer to several clients of
- * one app so that they share them.
+ * Keeps the buckets in memory. Provide the same layer to several clients of an app to
+ * share them.
  *
  * **Example** (Two clients, one rate limit)
  *
@@ -218,24 +217,23 @@ export const makeMemory: Effect.Effect<Service> = Effect.sync(() => {
 export const layerMemory: Layer.Layer<RateLimiter> = Layer.effect(RateLimiter, makeMemory)
 
 /**
- * Buckets in Redis, on Redis's clock, shared among processes and machines. With
- * `NodeRedis.layer` of `@effect/platform-node` for the connection.
+ * Keeps the buckets in Redis, on Redis's clock, shared among processes and machines.
+ * Provide the connection with `NodeRedis.layer` of `@effect/platform-node`.
  *
  * **Details**
  *
- * While Redis is unavailable requests wait, and after `maxWaitMillis` fail with
- * `RateLimiterUnavailable`; no request is sent uncounted. A Redis that comes back
- * empty is a cold bucket: one probe learns the limits and, from what remains, what
- * was used meanwhile. The permits of a process that dies expire.
+ * While Redis is unavailable, requests wait, and fail with `RateLimiterUnavailable` after
+ * `maxWaitMillis`; none is sent uncounted. If Redis lost its data, one probe learns the
+ * limits and how much of them is used. The permits of a process that died expire.
  *
- * A request costs one round trip: its end is sent with the next request of its
- * location, within 100 ms if there is none, and at last when the layer is closed.
+ * Each request costs one round trip. Its release is sent with the next request of the
+ * location, within 100 ms, or when the layer is closed.
  */
 export const layerRedis = (options?: {
-  /** What the keys start with. @default "effect-highlevel:rate-limit:" */
+  /** The prefix of the keys. @default "effect-highlevel:rate-limit:" */
   readonly prefix?: string | undefined
 
-  /** How long an unavailable Redis is waited for, in milliseconds. @default 60_000 */
+  /** How long to wait for an unavailable Redis, in milliseconds. @default 60_000 */
   readonly maxWaitMillis?: number | undefined
 }): Layer.Layer<RateLimiter, never, Redis.Redis> =>
   Layer.effect(

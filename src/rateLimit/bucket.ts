@@ -8,23 +8,23 @@
  */
 import type { Acquired, Observation, Permit, Responded } from "./RateLimitStore.ts"
 
-/** What HighLevel documents, for servers that send no headers. */
+/** The documented limits, for servers that send no headers. */
 export const documentedLimit = 100
 export const documentedIntervalMillis = 10_000
 
-/** How soon a bucket whose limit is being probed is asked again. */
+/** How soon to ask again while a probe is in flight. */
 export const probeMillis = 50
 
-/** When the daily limit resets, or may be probed again if the response does not tell. */
+/** When the daily limit resets; if the response does not say, when to probe again. */
 export const dailyResetMillis = (response: Responded): number =>
   response.dailyResetMillis ?? response.intervalMillis ?? documentedIntervalMillis
 
 export interface State {
-  /** Names this life of the bucket: permits of an earlier one are not in `inFlight`. */
+  /** Identifies this epoch of the bucket. Permits of an earlier one are not in `inFlight`. */
   readonly epoch: string
-  /** Until when requests in flight count, in the order of their grants. */
+  /** Until when each request in flight counts, in the order of their grants. */
   readonly inFlight: Map<number, number>
-  /** Until when ended requests count, ascending. */
+  /** Until when each ended request counts, ascending. */
   readonly ended: Array<number>
   sequence: number
   limit: { readonly max: number; readonly sequence: number } | undefined
@@ -67,13 +67,13 @@ const expire = (state: State, now: number) => {
   while (expired < state.ended.length && (state.ended[expired] ?? Infinity) <= now) expired++
   if (expired > 0) state.ended.splice(0, expired)
   if (state.daily !== undefined && state.daily.resetsAt <= now) {
-    // Whether requests are left again, one probe has to show.
+    // One probe must show whether requests are left again.
     if (isExhausted(state)) state.limit = undefined
     state.daily = undefined
   }
 }
 
-/** Whether nothing would be forgotten with the state but limits that are not reached. */
+/** Whether the state holds nothing but limits, so that it may be evicted. */
 export const isIdle = (state: State, now: number) => {
   expire(state, now)
   return state.inFlight.size === 0 && state.ended.length === 0 && state.blockedUntil <= now && !isExhausted(state)
@@ -110,7 +110,7 @@ export const release = (state: State, now: number, permit: Permit, observation: 
   const isOfEpoch = permit.epoch === state.epoch
   const wasInFlight = isOfEpoch && state.inFlight.delete(permit.sequence)
   if (observation._tag === "Unused") {
-    // The server has not counted it.
+    // The server did not count it.
     const { daily } = state
     if (wasInFlight && daily !== undefined && permit.sequence > daily.sequence) {
       state.daily = { ...daily, remaining: daily.remaining + 1 }
@@ -122,13 +122,13 @@ export const release = (state: State, now: number, permit: Permit, observation: 
     insert(state.ended, now + 2 * state.intervalMillis)
     return
   }
-  // A request of an earlier life of the bucket is as new as can be.
+  // A request of an earlier epoch counts as the newest.
   const sequence = isOfEpoch ? permit.sequence : state.sequence
   const used = isOfEpoch ? permit.used : state.inFlight.size + state.ended.length + 1
   const { dailyRemaining, intervalMillis, isHighLevel, max, remaining, retryAfterMillis } = observation
   const isNewest = state.limit === undefined || sequence >= state.limit.sequence
   if (max !== undefined) {
-    // A lower limit counts at once; a higher one only if it is the newest.
+    // A lower limit applies at once; a higher one only from the newest request.
     if (isNewest || max < (state.limit?.max ?? Infinity)) state.limit = { max, sequence }
     if (isNewest && intervalMillis !== undefined) state.intervalMillis = intervalMillis
   } else if (isHighLevel && state.limit === undefined) {

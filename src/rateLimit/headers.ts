@@ -1,4 +1,4 @@
-/** The rate-limit headers of a response: the only place where HighLevel tells its limits. */
+/** Parses the rate-limit headers of a response, the only place where HighLevel reports its limits. */
 import type * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 import type * as Headers from "effect/http/Headers"
@@ -9,10 +9,10 @@ const counting = {
   incremental: true
 } as const
 
-/** Rate-limit headers that were ignored, by `header`: not an integer, or out of bounds. */
+/** Counts ignored rate-limit headers, by `header`: not an integer, or out of bounds. */
 export const ignoredHeaders = Metric.counter("highlevel_ignored_headers", counting)
 
-// Made once for each header: making one costs more than counting. Effect's withAttributes costs more still.
+// Cached by header: making a counter costs more than counting, and Effect's withAttributes even more.
 const labelled = new Map<string, Metric.Counter<number>>()
 
 const ignored = (header: string, context: Context.Context<never>) => {
@@ -21,22 +21,22 @@ const ignored = (header: string, context: Context.Context<never>) => {
   counter.updateUnsafe(1, context)
 }
 
-// Far beyond what HighLevel documents, and a wait of a location that still ends.
+// Far beyond the documented limits, but still a wait that ends.
 const maximumCount = 1_000_000
 const maximumIntervalMillis = 60 * 60 * 1000
 const maximumResetMillis = 48 * 60 * 60 * 1000
 
-// The three forms of HTTP, of which the last one does not name its zone.
+// The three date formats of HTTP. The last one has no zone.
 const httpDate = /^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? [\w -]+ \d\d:\d\d:\d\d (?:(gmt)|\d{4})$/i
 
-/** Seconds, or a date. NaN for anything else. Effect's parser weighs half a kilobyte more in a browser. */
+/** Parses seconds or a date; NaN for anything else. Effect's parser would add 0.5 kB to a bundle. */
 const retryAfterMillis = (text: string, now: number): number => {
   if (/^\d+$/.test(text)) return Number(text) * 1000
   const [date, zone] = httpDate.exec(text) ?? []
   return Math.max(0, date === undefined ? Number.NaN : Date.parse(zone === undefined ? `${date} GMT` : date) - now)
 }
 
-/** What a response tells, its `Retry-After` within a maximum. A page of a gateway tells no limits. */
+/** The limits that a response reports, with its `Retry-After` capped. A gateway's page reports none. */
 export const read = (
   status: number,
   headers: Headers.Headers,
@@ -74,7 +74,7 @@ export const read = (
   }
 }
 
-/** What a response tells that was cut off after its head: that its request has ended. */
+/** The observation of a response that was cut off after its head: the request has ended. */
 export const cutOff = (status: number): Responded => ({
   _tag: "Responded",
   isHighLevel: false,

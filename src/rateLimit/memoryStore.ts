@@ -1,8 +1,8 @@
-/** The buckets of one process, on its monotonic time. */
+/** Keeps the buckets of one process, on its monotonic clock. */
 import type { Acquired, Observation, Permit } from "./RateLimitStore.ts"
 import * as BucketRules from "./bucket.ts"
 
-// Buckets that hold nothing but limits are evicted beyond this number.
+// Beyond this number, buckets that hold nothing but limits are evicted.
 const minimumSweep = 10_000
 
 export const make = () => {
@@ -14,7 +14,7 @@ export const make = () => {
     if (known !== undefined) return known
     if (states.size >= sweepAt) {
       for (const [other, state] of states) if (BucketRules.isIdle(state, now)) states.delete(other)
-      // Each sweep is paid by as many new buckets as it looks at.
+      // A sweep of n buckets runs once per n new buckets.
       sweepAt = Math.max(minimumSweep, 2 * states.size)
     }
     const state = BucketRules.make(String(++epochs))

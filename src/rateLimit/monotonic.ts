@@ -1,8 +1,8 @@
-/** Time that nobody sets: a wall clock that steps changes no wait and no deadline. */
+/** Monotonic time: a change of the system clock does not affect waits and timeouts. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 
-/** Whole milliseconds since some moment. */
+/** Whole milliseconds since an arbitrary moment. */
 export const millis = (clock: Clock.Clock): number => Math.floor(Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000)
 
 export const now = Effect.map(Clock.Clock, millis)

@@ -2,14 +2,14 @@
  * The rules of `bucket.ts` as one atomic script, on Redis's clock. It applies
  * releases, 13 arguments each, and then, if a lease is given, acquires a permit.
  *
- * Two keys a bucket. A sorted set holds each request until it no longer counts: `f`
- * and its permit in flight, `e` once it has ended. A string holds what the headers
- * told, as words; what is not a number within bounds is as if it had not been told.
+ * Each bucket has two keys. A sorted set holds each request until it no longer counts:
+ * as `f` and its permit while in flight, as `e` once it has ended. A string holds the
+ * reported limits as words; a word that is no number within bounds is ignored.
  * A set that never gets empty is granted more than eight requests before it expires.
  */
 import { documentedIntervalMillis, documentedLimit, probeMillis } from "./bucket.ts"
 
-/** Beyond it no wait is stored or believed. */
+/** The longest wait that is stored or accepted. */
 export const maximumUntilMillis = 48 * 60 * 60 * 1000
 
 export const lua = `

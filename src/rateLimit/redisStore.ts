@@ -1,6 +1,6 @@
 /**
- * Buckets in Redis, one round trip a request: releases wait in this process for
- * the next acquire of their bucket, and are flushed if there is none.
+ * Keeps the buckets in Redis with one round trip for each request: a release waits in
+ * this process for the next acquire of its bucket, and is flushed if there is none.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -13,21 +13,21 @@ import * as Monotonic from "./monotonic.ts"
 import type { Acquired, Bucket, Observation, Permit, RateLimitStore } from "./RateLimitStore.ts"
 import { lua, maximumUntilMillis } from "./redisScript.ts"
 
-// How long a release waits for an acquire to ride on: less if other processes need what it tells.
+// How long a release waits for the next acquire: less if other processes need its limits.
 const urgentMillis = 5
 const ordinaryMillis = 100
 const retryMillis = 250
-// What Redis could not be told for so long is dropped: the permit expires.
+// A release that fails for this long is dropped: the permit expires.
 const maximumAgeMillis = 2000
 
-/** A release that Redis has not confirmed. To apply one twice changes nothing. */
+/** A release that Redis has not confirmed. Applying one twice changes nothing. */
 interface Release {
   readonly permit: Permit
   readonly observation: Observation
   readonly endedAt: number
 }
 
-/** The releases of a bucket, and when they are sent if no acquire was. */
+/** The pending releases of a bucket, and when to flush them. */
 interface Pending {
   readonly releases: ReadonlyArray<Release>
   readonly dueAt: number
@@ -38,7 +38,7 @@ type Reply =
   | readonly ["Wait", millis: number, isProbe: number]
   | readonly ["DailyLimit", millis: number]
 
-/** Whether a response tells other processes more than the limit under which its request was sent. */
+/** Whether other processes need the limits of a response, since they differ from those its request was sent under. */
 const isUrgent = (observation: Observation, known: number | undefined) => {
   if (observation._tag !== "Responded") return observation._tag === "Unused"
   const { dailyRemaining, isLimited, max = documentedLimit } = observation
@@ -70,9 +70,9 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<RateLimitStore<Redis.RedisError>, never, Scope.Scope> {
   const pending = new Map<string, Pending>()
   const isPending = Latch.makeUnsafe()
-  /** The limit under which a request was sent, 0 if it is a probe. */
+  /** The limit that a request was sent under, 0 for a probe. */
   const limits = new WeakMap<Permit, number>()
-  // One hash tag a bucket, so that its keys share a slot of a Redis cluster.
+  // A hash tag keeps the keys of a bucket in one slot of a Redis cluster.
   const keyOf = ({ app, locationId }: Bucket) =>
     `${prefix}{${encodeURIComponent(app)}:${encodeURIComponent(locationId)}}`
   const evaluate = redis.eval(
@@ -96,7 +96,7 @@ export const make = Effect.fnUntraced(function* (
     isPending.openUnsafe()
   }
 
-  /** Sends what is pending of a bucket, which stays pending unless Redis confirms it. */
+  /** Sends the pending releases of a bucket, and keeps them unless Redis confirms. */
   const send = (key: string, leaseMillis: number | "") =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Clock.Clock, (clock) => {

@@ -1,10 +1,10 @@
-/** Calls that take turns, first come first served. To join, to leave and to hand over cost the same however many wait. */
+/** A FIFO queue of waiting calls. Joining, leaving and handing over take constant time. */
 import * as Effect from "effect/Effect"
 
 export interface WaitQueue {
-  /** What begins the turns of the calls behind the one whose turn it is. */
+  /** Starts the turns of the calls behind the first one. */
   readonly waiting: Set<() => void>
-  /** The same in order. One iterator for all time: a new one would pass all that left before. */
+  /** The same in order. A single iterator: a new one would skip over all deleted entries. */
   readonly order: Iterator<() => void, undefined>
 }
 
@@ -13,7 +13,7 @@ export const make = (): WaitQueue => {
   return { waiting, order: waiting.values() }
 }
 
-/** Runs an effect when its turn comes. A queue exists for as long as it is some call's turn. */
+/** Runs an effect when its turn comes. A queue exists while it has a call. */
 export const inTurn = <Queue extends WaitQueue, A, E>(
   queues: Map<string, Queue>,
   key: string,
@@ -27,7 +27,7 @@ export const inTurn = <Queue extends WaitQueue, A, E>(
       const known = queues.get(key)
       const joined = join(known)
       queue = joined
-      // The next one begins in a task of its own, so that a row of them does not nest.
+      // The next turn starts in its own task, so that turns do not nest.
       begin = () => resume(Effect.flatMap(Effect.yieldNow, () => effect(joined)))
       if (known !== undefined) {
         joined.waiting.add(begin)
@@ -37,7 +37,7 @@ export const inTurn = <Queue extends WaitQueue, A, E>(
       resume(effect(joined))
     })
     return Effect.onExit(turn, () => {
-      // One that no longer waits had its turn, even if it was interrupted before it noticed.
+      // A call that no longer waits had its turn, even if it was interrupted before it ran.
       if (queue !== undefined && !queue.waiting.delete(begin)) handOver(queues, key, queue)
       return Effect.void
     })

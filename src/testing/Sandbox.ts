@@ -1,10 +1,10 @@
 /**
- * HighLevel's side of the operations, for tests and for trying things out.
+ * A sandbox of HighLevel, for tests and demos.
  *
- * The sandbox is derived from the same declaration as the client. It stores the
- * conversations it is given, checks token, version and body, and responds in
- * HighLevel's own shapes, as documented or as observed live. Swap it in as an
- * `HttpClient` without a socket ({@link layer}), or serve it ({@link layerServer}).
+ * The sandbox is made from the same operations as the client. It stores conversations,
+ * validates the token, the version and the body, and responds as documented or as observed
+ * live. Use it as an `HttpClient` without a socket ({@link layer}), or serve it over HTTP
+ * ({@link layerServer}).
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -50,7 +50,7 @@ export type {
 /**
  * Controls the sandbox.
  *
- * **Example** (A scripted refusal)
+ * **Example** (Script a refusal)
  *
  * ```ts
  * import { Conversations, HighLevelClient } from "effect-highlevel"
@@ -77,96 +77,96 @@ export type {
  */
 export class Sandbox extends Context.Service<Sandbox, Service>()("effect-highlevel/testing/Sandbox/Sandbox") {}
 
-/** What the sandbox starts with, and how it responds. */
+/** The options of a sandbox. */
 export interface Options {
-  /** The token the sandbox accepts. @default "sandbox-token" */
+  /** The token that the sandbox accepts. @default "sandbox-token" */
   readonly token?: string | Redacted.Redacted | undefined
 
   /**
-   * `documented` responds as the documentation says, `observed` as
-   * recorded live: a part of the document, a numeric `lastMessageType`, ISO dates,
-   * undocumented fields, a `traceId`.
+   * Whether responses are as documented, or as observed live: with missing fields, a
+   * numeric `lastMessageType`, ISO dates, undocumented fields and a `traceId`.
    *
    * @default "documented"
    */
   readonly responses?: "documented" | "observed" | undefined
 
   /**
-   * The conversations to start with, or how many: the documentation's example, and
-   * others in its location, of which three in ten are unread and three each share a date.
+   * The initial conversations, or their number. A number makes the documented example and
+   * further conversations in its location; three in ten are unread, and three each share a
+   * date.
    *
-   * @default the documentation's example, `tDtDnQdgm2LXpyiqYvZ6` in location `tDtDnQdgm2LXpyiqYvZ6`
+   * @default the documented example, `tDtDnQdgm2LXpyiqYvZ6` in location `tDtDnQdgm2LXpyiqYvZ6`
    */
   readonly conversations?: ReadonlyArray<Seed> | number | undefined
 
-  /** How old what a search finds is; what the sandbox started with is found at once. @default 0 */
+  /** How far the search index lags behind changes. The initial conversations are found at once. @default 0 */
   readonly indexLag?: Duration.Input | undefined
 
-  /** How many conversations a search returns at once, whatever its `limit`. @default 100 */
+  /** The maximum page size of a search, whatever its `limit`. @default 100 */
   readonly searchLimit?: number | undefined
 
   /**
-   * The limits of every location, sent in the rate-limit headers and enforced.
+   * The rate limits of every location, which are enforced and reported in headers.
    *
    * @default 100 requests per 10 seconds in a fixed window, 200,000 a day
    */
   readonly rateLimit?: Partial<RateLimit> | undefined
 
-  /** How its OAuth server behaves. */
+  /** The options of its OAuth server. */
   readonly oauth?: OAuthOptions | undefined
 
   /**
-   * Where it delivers events, signed with its `webhookKey`: an `InboundMessage` or
-   * `OutboundMessage` after `receive`, a `ConversationUnreadUpdate` when the unread count
-   * has changed, an `INSTALL` for each location that `install` and `addLocation` give the
-   * app, an `UNINSTALL` after `uninstall`.
+   * The URL that events are delivered to, signed with its `webhookKey`: an `InboundMessage`
+   * or `OutboundMessage` after `receive`, a `ConversationUnreadUpdate` when an unread count
+   * changes, an `INSTALL` for each location that gets the app by `install` or
+   * `addLocation`, and an `UNINSTALL` after `uninstall`.
    *
-   * @default nowhere
+   * @default none
    */
   readonly webhooks?: string | URL | undefined
 }
 
-/** How the sandbox's OAuth server behaves. */
+/** The options of the sandbox's OAuth server. */
 export interface OAuthOptions {
-  /** The id of the app is its part before the hyphen. @default "sandbox-app" */
+  /** The client id. Its part before the hyphen is the app id. @default "sandbox-app" */
   readonly clientId?: string | undefined
 
   /** @default "sandbox-secret" */
   readonly clientSecret?: Redacted.Redacted | undefined
 
-  /** How long an access token lives, in seconds or a fraction of one. @default 86_399 */
+  /** The lifetime of an access token, in seconds, with fractions. @default 86_399 */
   readonly expiresIn?: number | undefined
 
   /**
-   * For how long a refresh token that was used brings the same pair again; after
-   * that it is an `invalid_grant`.
+   * How long a used refresh token returns the same pair again. Afterwards it is an
+   * `invalid_grant`.
    *
    * @default "30 seconds"
    */
   readonly grace?: Duration.Input | undefined
 
-  /** `access_token` or `accessToken`. @default `camelCase` where the version is `v3`, else `snake_case` */
+  /** Whether token responses have `access_token` or `accessToken`. @default `camelCase` for version `v3`, else `snake_case` */
   readonly spelling?: "snake_case" | "camelCase" | undefined
 }
 
-/** Options of a sandbox that is served. */
+/** The options of a served sandbox. */
 export interface ServerOptions extends Options {
   /**
-   * Whether `POST /_pact/provider-states` puts the sandbox into the states of the
-   * contract, for a Pact verifier. Whoever reaches the port can use it.
+   * Whether to serve `POST /_pact/provider-states`, which sets the contract's provider
+   * states for a Pact verifier. Anyone who reaches the port can use it.
    *
    * @default false
    */
   readonly providerStates?: boolean | undefined
 }
 
-/** The token the sandbox accepts by default. */
+/** The default token of the sandbox. */
 export const defaultToken = "sandbox-token"
 
-/** The app that its OAuth server knows by default. */
+/** The default app of its OAuth server. */
 export const defaultApp = { clientId: "sandbox-app", clientSecret: Redacted.make("sandbox-secret") }
 
-/** The documentation's example, with which the sandbox starts by default. */
+/** The documented example, which is the default conversation. */
 export const documentedConversation: Seed = Conversations.documentedConversation
 
 const layerState = (options: Options = {}) =>
@@ -205,7 +205,7 @@ const layerHttpClient = Layer.effect(
         Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromClientRequest(request)),
         Effect.scoped,
         Effect.map((response) => HttpServerResponse.toClientResponse(response, { request })),
-        // A fault of the connection is a defect of the handler.
+        // The handler dies to end the connection.
         Effect.catchCause((cause) =>
           Cause.hasInterrupts(cause)
             ? Effect.interrupt
@@ -220,14 +220,14 @@ const layerHttpClient = Layer.effect(
   )
 )
 
-/** The sandbox as an `HttpClient`, in memory: nothing listens, nothing is sent. */
+/** Provides the sandbox and an `HttpClient` that sends to it in memory, without a socket. */
 export const layer = (options?: Options): Layer.Layer<Sandbox | HttpClient.HttpClient> =>
   Layer.merge(layerSandbox, layerHttpClient).pipe(Layer.provide(layerState(options)))
 
 /**
- * The sandbox served over HTTP by the `HttpServer` in the context. With
- * `NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })` it listens
- * on a free loopback port, which {@link url} tells.
+ * Serves the sandbox over HTTP with the `HttpServer` in the context. With
+ * `NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })` it listens on a
+ * free loopback port; {@link url} returns its URL.
  */
 export const layerServer = (options?: ServerOptions): Layer.Layer<Sandbox, never, HttpServer.HttpServer> =>
   Layer.merge(
@@ -238,5 +238,5 @@ export const layerServer = (options?: ServerOptions): Layer.Layer<Sandbox, never
     })
   ).pipe(Layer.provide(layerState(options)))
 
-/** The base URL of the sandbox that {@link layerServer} serves. */
+/** Returns the base URL of a sandbox served by {@link layerServer}. */
 export const url: Effect.Effect<string, never, HttpServer.HttpServer> = HttpServer.addressFormattedWith(Effect.succeed)

@@ -10,7 +10,7 @@ import type { Conversation } from "../wire/Conversation.ts"
 import type { UserType } from "../wire/getAccessToken.ts"
 import type { ConversationUpdate } from "../wire/updateConversation.ts"
 
-/** A conversation to start with, stored and returned exactly as given: leave fields out to see how a program copes. */
+/** An initial conversation, stored and returned exactly as given. Omit fields to test how a program handles that. */
 export interface Seed extends Pick<
   Conversation,
   | "contactId"
@@ -27,7 +27,7 @@ export interface Seed extends Pick<
   readonly id: string
   readonly locationId: string
 
-  /** What only a search returns, and filters by. `dateAdded` is in epoch milliseconds. */
+  /** Fields that only a search returns and filters by. `dateAdded` is in epoch milliseconds. */
   readonly type?: string | undefined
   readonly fullName?: string | undefined
   readonly contactName?: string | undefined
@@ -38,55 +38,55 @@ export interface Seed extends Pick<
   readonly lastMessageDirection?: "inbound" | "outbound" | undefined
 }
 
-/** A message that arrives. */
+/** A new message. */
 export interface Message {
   readonly conversationId: string
   /** @default "Hello" */
   readonly body?: string | undefined
-  /** An inbound one is unread. @default "inbound" */
+  /** Inbound messages are unread. @default "inbound" */
   readonly direction?: "inbound" | "outbound" | undefined
-  /** @default that of the message before, or "TYPE_SMS" */
+  /** @default the type of the previous message, or "TYPE_SMS" */
   readonly type?: Conversation["lastMessageType"]
-  /** The user who wrote an outbound one. @default nobody: it was sent automatically */
+  /** The user who wrote an outbound message. @default none: it was sent automatically */
   readonly userId?: string | undefined
 }
 
-/** A response instead of the operation's own. */
+/** A scripted response. */
 export interface Refusal {
   readonly status: number
 
   /**
-   * A JSON body, or a string that is sent as it is (an HTML page, broken JSON).
+   * A JSON body, or a string that is sent unchanged (an HTML page, broken JSON).
    *
-   * @default the documented body of a 400, 401 or 422, and HighLevel's usual shape for the rest
+   * @default the documented body of a 400, 401 or 422; HighLevel's usual shape for other statuses
    */
   readonly body?: Schema.Json | undefined
 
-  /** Headers to add, such as `retry-after` or a `content-type` of your own. */
+  /** Headers to add, such as `retry-after` or another `content-type`. */
   readonly headers?: Headers.Input | undefined
 
-  /** Which operation gets it. @default "update" */
+  /** The operation to refuse. @default "update" */
   readonly operation?: Operation | undefined
 
-  /** Only for this conversation. @default every conversation */
+  /** The conversation to refuse. @default every conversation */
   readonly conversationId?: string | undefined
 
-  /** How many requests get it. `Infinity` until the sandbox is reset. @default 1 */
+  /** The number of requests to refuse. `Infinity` until the sandbox is reset. @default 1 */
   readonly times?: number | undefined
 
-  /** Only every so-many-th of the requests that could get it. @default 1 */
+  /** Refuses only every n-th matching request. @default 1 */
   readonly every?: number | undefined
 }
 
 /** The operations of the sandbox. */
 export type Operation = "update" | "get" | "search" | "token" | "locationToken" | "installedLocations"
 
-/** What a token is good for. */
+/** The permissions of a token. */
 export interface Grant {
   /** @default "Location" */
   readonly userType?: UserType | undefined
 
-  /** Of a `Location`. */
+  /** The location of a `Location` token. */
   readonly locationId?: string | undefined
 
   /** @default "sandbox-company" */
@@ -95,48 +95,48 @@ export interface Grant {
   /** @default ["conversations.readonly", "conversations.write"] */
   readonly scopes?: ReadonlyArray<string> | undefined
 
-  /** How long the access tokens live, in seconds or a fraction of one. @default that of the sandbox */
+  /** The lifetime of the access tokens, in seconds, with fractions. @default that of the sandbox */
   readonly expiresIn?: number | undefined
 
   /**
-   * The message of the 401 that every call with these tokens gets, such
-   * as "Auth channel OAUTH is not supported."
+   * The message of a 401 for every call with these tokens, such as "Auth channel OAUTH is
+   * not supported."
    *
    * @default none
    */
   readonly refusedWith?: string | undefined
 }
 
-/** What a customer chooses on HighLevel's page. */
+/** The customer's choice on HighLevel's page. */
 export interface Choice {
   /**
-   * Who approves. An agency gets a `Company` token even where the exchange asks
-   * for a `Location`.
+   * The type of the approving account. An agency gets a `Company` token even if the
+   * exchange asks for a `Location`.
    *
-   * @default what the exchange asks for
+   * @default the type that the exchange asks for
    */
   readonly userType?: UserType | undefined
-  /** Of a `Location`. @default the location of the first conversation */
+  /** The location of a `Location`. @default the location of the first conversation */
   readonly locationId?: string | undefined
   /** @default "sandbox-company" */
   readonly companyId?: string | undefined
-  /** Of a `Company`: where it installs the app. @default where it is installed, or everywhere if that is nowhere */
+  /** The locations where a `Company` installs the app. @default those that have it, or all if none has */
   readonly locationIds?: ReadonlyArray<string> | undefined
-  /** Whether the customer began in HighLevel's marketplace: the redirect then has no `state`. @default false */
+  /** Whether the install began in HighLevel's marketplace, so that the redirect has no `state`. @default false */
   readonly fromMarketplace?: boolean | undefined
 }
 
-/** An agency installs the app in its own panel, without a redirect. */
+/** An install by an agency in its own panel, without a redirect. */
 export interface Installation {
   /** @default "sandbox-company" */
   readonly companyId?: string | undefined
-  /** In addition to the locations that have it. @default every location of the agency */
+  /** Locations that get the app, in addition to those that have it. @default every location of the agency */
   readonly locationIds?: ReadonlyArray<string> | undefined
-  /** Whether a location that is added later has the app. @default whether `locationIds` is left out */
+  /** Whether locations that are added later get the app. @default true without `locationIds` */
   readonly toFutureLocations?: boolean | undefined
 }
 
-/** The app is removed from a location, or from an agency with all of its locations. */
+/** An uninstall of the app from a location, or from an agency with all of its locations. */
 export interface Uninstallation {
   /** @default "sandbox-company" */
   readonly companyId?: string | undefined
@@ -144,107 +144,107 @@ export interface Uninstallation {
   readonly locationId?: string | undefined
 }
 
-/** A location that an agency adds. */
+/** A new location of an agency. */
 export interface AddedLocation {
   /** @default "sandbox-company" */
   readonly companyId?: string | undefined
   readonly locationId: string
-  /** @default "Location " and its id */
+  /** @default "Location " followed by its id */
   readonly name?: string | undefined
 }
 
-/** A pair of tokens. */
+/** A token pair. */
 export interface Issued {
   readonly accessToken: Redacted.Redacted
   readonly refreshToken: Redacted.Redacted
 }
 
 /**
- * A fault of the connection, for a number of requests.
+ * A scripted connection fault.
  *
- * - `disconnect`: the connection ends before any response; nothing is applied
- * - `slow-headers`: the update is applied, its response starts after `delay`
- * - `slow-body`: applied, the head comes at once and the body after `delay`
- * - `reset-body`: applied, the connection ends in the middle of the body
- * - `truncated-json`: applied, the body is whole HTTP but half a document
- * - `empty-body`: applied, the body is empty
+ * - `disconnect`: the connection closes before any response; nothing is applied
+ * - `slow-headers`: applied, but the response starts after `delay`
+ * - `slow-body`: applied, with the headers at once and the rest of the body after `delay`
+ * - `reset-body`: applied, but the connection closes in the middle of the body
+ * - `truncated-json`: applied, with valid HTTP and half a JSON document
+ * - `empty-body`: applied, with an empty body
  *
  * For an HTML 502, or a 429 with or without `Retry-After`, script a {@link Refusal}.
  */
 export interface Fault {
   readonly kind: "disconnect" | "slow-headers" | "slow-body" | "reset-body" | "truncated-json" | "empty-body"
 
-  /** Which operation meets it. @default "update" */
+  /** The operation to disturb. @default "update" */
   readonly operation?: Operation | undefined
 
-  /** Of the slow ones. @default "1 second" */
+  /** The delay of the slow faults. @default "1 second" */
   readonly delay?: Duration.Input | undefined
 
-  /** How many requests it meets. `Infinity` until the sandbox is reset. @default 1 */
+  /** The number of requests to disturb. `Infinity` until the sandbox is reset. @default 1 */
   readonly times?: number | undefined
 
-  /** Only every so-many-th of the requests that it could meet. @default 1 */
+  /** Disturbs only every n-th matching request. @default 1 */
   readonly every?: number | undefined
 }
 
-/** The limits of a location. A request over them gets a 429 and is not applied. */
+/** The rate limits of a location. A request above them gets a 429 and is not applied. */
 export interface RateLimit {
   readonly max: number
   readonly intervalMillis: number
   readonly daily: number
 
   /**
-   * Whether the window starts with its first request and ends an interval later,
-   * or reaches back one interval from every request.
+   * A fixed window starts with its first request and ends one interval later. A sliding
+   * window reaches back one interval from each request.
    *
    * @default "fixed"
    */
   readonly window?: "fixed" | "sliding" | undefined
 
-  /** Whether a 429 says `Retry-After`, which HighLevel does not document. @default false */
+  /** Whether a 429 has a `Retry-After` header, which HighLevel does not document. @default false */
   readonly retryAfter?: boolean | undefined
 }
 
-/** An update that was applied. */
+/** An applied update. */
 export interface AppliedUpdate extends ConversationUpdate {}
 
-/** A request as the sandbox received it. */
+/** A received request. */
 export interface ReceivedRequest {
   readonly method: string
-  /** The path as it came, still percent-encoded. */
+  /** The raw path, percent-encoded. */
   readonly path: string
-  /** Printing them hides the token; reading `authorization` does not. */
+  /** The headers. Printing them redacts the token; reading `authorization` does not. */
   readonly headers: Headers.Headers
   /** The body as text. */
   readonly body: string
-  /** When it came, in epoch milliseconds of the sandbox's clock. */
+  /** When it was received, in epoch milliseconds of the sandbox's clock. */
   readonly receivedAt: number
-  /** The status of the response; missing while there is none, or if the caller left. */
+  /** The status of the response; missing before the response, or if the caller disconnected. */
   readonly status?: number | undefined
 }
 
-/** The document of an event. */
+/** The JSON document of an event. */
 export interface WebhookEvent {
   readonly [name: string]: Schema.Json | undefined
 }
 
-/** An event as it is sent. */
+/** A signed event. */
 export interface SignedEvent {
   readonly headers: { readonly "content-type": string; readonly "x-ghl-signature": string }
   readonly body: Uint8Array
 }
 
-/** How an event is delivered. */
+/** The options of a delivery. */
 export interface DeliverOptions {
-  /** How often it is sent until the response is a 2xx. @default 12 */
+  /** Maximum attempts until the response is a 2xx. @default 12 */
   readonly attempts?: number | undefined
-  /** How long after the first attempt the second one comes; each later delay is twice as long. @default "10 seconds" */
+  /** The delay after the first attempt. Each later delay is twice as long. @default "10 seconds" */
   readonly delay?: Duration.Input | undefined
-  /** How long an attempt waits for a response. @default "30 seconds" */
+  /** Maximum duration of an attempt. @default "30 seconds" */
   readonly timeout?: Duration.Input | undefined
 }
 
-/** What came of a delivery. */
+/** The result of a delivery. */
 export interface Delivered {
   readonly attempts: number
   /** The status of the last response; missing if there was none. */
@@ -253,14 +253,14 @@ export interface Delivered {
 
 /** Signs and delivers events as HighLevel does. */
 export interface WebhookService {
-  /** The public key that verifies its events, for the option `keys` of `Webhooks`. Each sandbox has its own. */
+  /** The public key for the option `keys` of `Webhooks`. Each sandbox has its own. */
   readonly webhookKey: Effect.Effect<string, CryptoError.CryptoError>
-  /** Signs an event, and adds `appId`, `webhookId` and `timestamp` where they are missing. */
+  /** Signs an event, and adds `appId`, `versionId`, `webhookId` and `timestamp` if they are missing. */
   readonly sign: (event: WebhookEvent) => Effect.Effect<SignedEvent, CryptoError.CryptoError>
-  /** Signs a body as it is. */
+  /** Signs a body without changing it. */
   readonly signBytes: (body: Uint8Array) => Effect.Effect<SignedEvent, CryptoError.CryptoError>
   /**
-   * Signs an event and sends it to a URL until the response is a 2xx, by the
+   * Signs an event and sends it to a URL until the response is a 2xx. It uses the
    * `FetchHttpClient.Fetch` in the context: provide one that calls a handler in memory.
    */
   readonly deliver: (
@@ -270,28 +270,28 @@ export interface WebhookService {
   ) => Effect.Effect<Delivered, CryptoError.CryptoError>
 }
 
-/** Controls the sandbox, and lists what it received. */
+/** Controls the sandbox, and lists received requests. */
 export interface Service extends WebhookService {
-  /** Adds a conversation, or replaces the one with its id. */
+  /** Adds a conversation, or replaces the one with the same id. */
   readonly seed: (conversation: Seed) => Effect.Effect<void>
   /**
-   * A message arrives now: the date, body, type and direction of the last message, and
-   * one more unread. Returns the conversation, or none where there is no such conversation.
+   * Receives a message now: sets the date, body, type and direction of the last message,
+   * and increments the unread count. Returns the conversation; none if it does not exist.
    */
   readonly receive: (message: Message) => Effect.Effect<Option.Option<Conversation>>
-  /** The conversation as it is stored now. */
+  /** Returns a stored conversation. */
   readonly conversation: (conversationId: string) => Effect.Effect<Option.Option<Conversation>>
   /** Scripts the response to the next valid request. Several are used in order. */
   readonly refuse: (refusal: Refusal) => Effect.Effect<void>
   /** Creates a token pair directly. */
   readonly issue: (grant: Grant) => Effect.Effect<Issued>
-  /** Completes an authorization: what HighLevel's redirect brings. */
+  /** Completes an authorization, and returns the query of HighLevel's redirect. */
   readonly approve: (url: string, choice?: Choice) => Effect.Effect<{ readonly code: string; readonly state?: string }>
-  /** Installs the app, without a redirect. An agency that the sandbox does not know yet has it in every location. */
+  /** Installs the app without a redirect. A new agency gets it in every location. */
   readonly install: (installation?: Installation) => Effect.Effect<void>
-  /** Removes the app: the tokens that were issued for it are invalid permanently. */
+  /** Uninstalls the app, and invalidates its tokens permanently. */
   readonly uninstall: (uninstallation?: Uninstallation) => Effect.Effect<void>
-  /** Adds a location to an agency; it has the app where the agency installed it in future locations, too. */
+  /** Adds a location to an agency. It gets the app if the agency chose to install it in future locations. */
   readonly addLocation: (location: AddedLocation) => Effect.Effect<void>
   /** Disables a location: its tokens cannot be refreshed or exchanged. */
   readonly deactivate: (locationId: string) => Effect.Effect<void>
@@ -301,12 +301,14 @@ export interface Service extends WebhookService {
   readonly fault: (fault: Fault) => Effect.Effect<void>
   /** Changes the limits of every location, from the next request on. */
   readonly limit: (rateLimit: Partial<RateLimit>) => Effect.Effect<void>
-  /** Another client of the location sends that many requests, now. */
+  /** Counts requests of another client against the location's limits. */
   readonly consumeExternally: (locationId: string, requests: number) => Effect.Effect<void>
+  /** Every stored conversation, oldest first. */
+  readonly conversations: Effect.Effect<ReadonlyArray<Conversation>>
   /** Every update that was applied, oldest first. */
   readonly applied: Effect.Effect<ReadonlyArray<AppliedUpdate>>
   /** Every request since the start or the last reset, oldest first. */
   readonly requests: Effect.Effect<ReadonlyArray<ReceivedRequest>>
-  /** Back to the start: the conversations of the options, no refusals, no requests. */
+  /** Restores the initial state: the conversations of the options, no scripts, no requests. */
   readonly reset: Effect.Effect<void>
 }

@@ -1,4 +1,4 @@
-/** The conversations of the sandbox. */
+/** The conversation endpoints of the sandbox. */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -100,7 +100,7 @@ const observedUpdate = (conversation: StoredConversation, traceId: string, now: 
   })
 }
 
-// By the number of its channel, where a search has a name.
+// Here the code of its channel; a search has its name.
 const channels = ["TYPE_PHONE", "TYPE_EMAIL", "TYPE_FB_MESSENGER", "TYPE_REVIEW", "TYPE_GROUP_SMS"]
 
 const documentedGet = ({ type = "TYPE_PHONE", ...conversation }: StoredConversation) => ({
@@ -108,7 +108,7 @@ const documentedGet = ({ type = "TYPE_PHONE", ...conversation }: StoredConversat
   type: channels.indexOf(type) + 1
 })
 
-// Recorded reads leave out `inbox` and `starred`, and have dates of another encoding.
+// Recorded reads omit `inbox` and `starred`, and have another date encoding.
 const observedGet = ({ lastMessageDate, ...conversation }: StoredConversation) => {
   const millis = lastMessageDate == null ? 1_628_008_053_263 : DateTime.toEpochMillis(lastMessageDate)
   return HttpServerResponse.jsonUnsafe({
@@ -118,7 +118,7 @@ const observedGet = ({ lastMessageDate, ...conversation }: StoredConversation) =
   })
 }
 
-// As one is documented. Its date is that of the documentation's conversation: the list of fields has none.
+// As documented. The date is that of the documented conversation, since the list of fields has none.
 const documentedItem = ({ lastMessageDate, ...conversation }: StoredConversation): object => ({
   ...Struct.pick(conversation, [
     "id",

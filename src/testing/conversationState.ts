@@ -24,7 +24,7 @@ export const documentedConversation: Model.Seed = {
   deleted: false
 }
 
-/** What of a conversation only a search returns. */
+/** The fields that only a search returns. */
 const found = [
   "type",
   "fullName",
@@ -36,7 +36,7 @@ const found = [
   "lastMessageDirection"
 ] as const
 
-/** A conversation as it is updated and read. */
+/** The fields of a conversation that updates and reads return. */
 export const withoutFound = <C extends Partial<StoredConversation>>(conversation: C) => Struct.omit(conversation, found)
 
 const types = ["TYPE_SMS", "TYPE_EMAIL", "TYPE_CALL"] as const
@@ -51,7 +51,7 @@ const generated = (index: number): Model.Seed => {
     contactId: `contact-${number}`,
     assignedTo: users[index % users.length] ?? null,
     lastMessageBody: `Message ${index}`,
-    // Three share each date, so that some do across the end of any page.
+    // Three share each date, so that some always do at the end of a page.
     lastMessageDate: DateTime.makeUnsafe(firstDate + Math.ceil(index / 3) * 60_000),
     lastMessageType: types[index % types.length] ?? "TYPE_SMS",
     lastMessageDirection: index % 2 === 0 ? "inbound" : "outbound",
@@ -68,7 +68,7 @@ const generated = (index: number): Model.Seed => {
   }
 }
 
-/** The documentation's example, and as many more as it takes. */
+/** The documented example, followed by generated conversations. */
 export const generate = (count: number): ReadonlyArray<Model.Seed> =>
   Array.from({ length: count }, (_, index) => (index === 0 ? documentedConversation : generated(index)))
 
@@ -91,9 +91,10 @@ export const make = (indexLagMillis: number) => {
 
   return {
     locationIds: () => [...locationIds],
+    all: () => [...conversations.values()],
     get: (conversationId: string) => Option.fromUndefinedOr(conversations.get(conversationId)),
     seed: (conversation: Model.Seed, now: number) => void store({ ...conversation }, now),
-    /** Starts again with these, which a search finds at once. */
+    /** Replaces all conversations by these, which a search finds at once. */
     reset: (seeds: ReadonlyArray<Model.Seed>) => {
       conversations.clear()
       locationIds.clear()
@@ -105,7 +106,7 @@ export const make = (indexLagMillis: number) => {
         index.put(conversation)
       }
     },
-    /** The changed conversation, or none where there is no such conversation in the location. */
+    /** Returns the changed conversation; none if the location does not have it. */
     update: (conversationId: string, { locationId, starred, unreadCount }: Changes, now: number) =>
       conversations.get(conversationId)?.locationId === locationId
         ? change(conversationId, now, () => ({
@@ -113,7 +114,7 @@ export const make = (indexLagMillis: number) => {
             ...(starred === undefined ? {} : { starred })
           }))
         : Option.none(),
-    /** The conversation with a new message, or none where there is no such conversation. */
+    /** Returns the conversation with a new message; none if it does not exist. */
     receive: ({ body, conversationId, direction = "inbound", type }: Model.Message, now: number) =>
       change(conversationId, now, ({ lastMessageType, unreadCount }) => ({
         lastMessageBody: body ?? "Hello",

@@ -1,4 +1,4 @@
-/** The agencies of the sandbox: their locations, and in which of them the app is installed. */
+/** The agencies of the sandbox, their locations, and the installs of the app. */
 import type * as Model from "./SandboxModel.ts"
 
 export const defaultCompany = "sandbox-company"
@@ -13,7 +13,7 @@ export interface Location {
 
 interface Company {
   readonly locations: Map<string, Location>
-  /** Whether a location that is not listed has the app. */
+  /** Whether unlisted locations have the app. */
   toFutureLocations: boolean
 }
 
@@ -32,7 +32,7 @@ export const make = (seeded: () => ReadonlyArray<string>) => {
     company.locations.set(id, { id, name: `Location ${id}`, isInstalled, installedAt: undefined, ...known, ...change })
   }
 
-  /** An agency that is not known yet has the app everywhere, unless it is just installing it. */
+  /** A new agency has the app everywhere, unless it is being installed now. */
   const companyOf = (companyId: string, toFutureLocations = true): Company => {
     const company = companies.get(companyId) ?? { locations: new Map(), toFutureLocations }
     companies.set(companyId, company)
@@ -56,7 +56,7 @@ export const make = (seeded: () => ReadonlyArray<string>) => {
   return {
     install,
 
-    /** A location that approves by itself has the app; an agency keeps what it has, or installs it everywhere. */
+    /** An approving location has the app. An approving agency keeps its installs, or installs it everywhere. */
     approve: ({ companyId = defaultCompany, locationId, locationIds, userType }: Model.Choice, now: number) => {
       const company = companyOf(companyId, locationIds === undefined)
       const hasApp = company.toFutureLocations || [...company.locations.values()].some(({ isInstalled }) => isInstalled)

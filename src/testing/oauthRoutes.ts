@@ -1,4 +1,4 @@
-/** HighLevel's OAuth server. */
+/** The OAuth endpoints of the sandbox. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -35,7 +35,7 @@ const respondWith = (
           installToFutureLocations: toFutureLocations,
           approveAllLocations: toFutureLocations
         }),
-    // Of a token that an agency's was exchanged for.
+    // For a token that was exchanged for an agency's.
     ...(refreshToken === undefined ? { appId: oauth.appId, versionId: oauth.appId } : {})
   }
   return HttpServerResponse.jsonUnsafe(
@@ -51,7 +51,7 @@ const respondWith = (
   )
 }
 
-// `error_description` is OAuth's, and what is seen live; the documentation has the same body as elsewhere.
+// `error_description` is from OAuth and observed live. The documented body is the usual one.
 const refuse = ({ error, message, status }: OAuthState.Refused, isDocumented: boolean) =>
   HttpServerResponse.jsonUnsafe(
     {
@@ -62,7 +62,7 @@ const refuse = ({ error, message, status }: OAuthState.Refused, isDocumented: bo
     { status }
   )
 
-/** The agency whose token came, which is to be that of the request. */
+/** The agency of the token, which must be that of the request. */
 const agencyOf = Effect.fnUntraced(function* (oauth: OAuthState.OAuthState, companyId: string, now: number) {
   const { headers } = yield* HttpServerRequest.HttpServerRequest
   const agency = oauth.holder((headers["authorization"] ?? "").replace(/^Bearer /, ""), now)
@@ -82,7 +82,7 @@ const documentedLocation = ({ id, installedAt = documentedDate, isInstalled, nam
   ...(isInstalled ? { versionId: appId, installedAt: new Date(installedAt).toISOString() } : {})
 })
 
-/** What the query asks for, of an agency's locations. */
+/** Filters an agency's locations by the query. */
 const installedLocations = ({ appId, installations }: OAuthState.OAuthState, query: InstalledLocationsRequest) => {
   const { companyId, isInstalled, limit = 20, locationId, query: name = "", skip = 0 } = query
   const { locations, toFutureLocations } = installations.ofCompany(companyId)

@@ -1,4 +1,4 @@
-/** What the sandbox's OAuth server stores: codes, refresh tokens, access tokens, installations. */
+/** The state of the sandbox's OAuth server: codes, refresh tokens, access tokens, installs. */
 import * as Redacted from "effect/Redacted"
 import type { UserType } from "../wire/getAccessToken.ts"
 import * as Installations from "./installations.ts"
@@ -7,15 +7,15 @@ import type * as Model from "./SandboxModel.ts"
 export interface Settings {
   readonly clientId: string
   readonly clientSecret: string
-  /** How long an access token lives, in seconds. */
+  /** The lifetime of an access token, in seconds. */
   readonly expiresIn: number
-  /** For how long a used refresh token brings the same pair again. */
+  /** How long a used refresh token returns the same pair. */
   readonly graceMillis: number
-  /** By default, that of the version that was asked for. */
+  /** By default, as the requested version has it. */
   readonly spelling: "snake_case" | "camelCase" | undefined
 }
 
-/** The id of an app is the first part of its client id. */
+/** The app id is the first part of the client id. */
 export const appIdOf = (clientId: string) => clientId.split("-")[0] ?? clientId
 
 export interface Holder {
@@ -54,7 +54,7 @@ export type OAuthState = ReturnType<typeof make>
 
 interface Code {
   readonly holder: Omit<Holder, "userType">
-  /** That of the token, where it is not the one that the exchange asks for. */
+  /** The type of the token, if it is not the one that the exchange asks for. */
   readonly userType: UserType | undefined
   readonly redirectUri: string
 }
@@ -77,7 +77,7 @@ export const make = (settings: Settings, seeded: () => ReadonlyArray<string>) =>
   const accessTokens = new Map<string, AccessToken>()
   const revoked = new Set<string>()
   const inactiveLocations = new Set<string>()
-  // Not reset: what was issued once is not issued again.
+  // Not reset, so that no token is issued twice.
   let issued = 0
 
   const issue = (holder: Holder, now: number, withRefreshToken = true): Pair => {
@@ -112,7 +112,7 @@ export const make = (settings: Settings, seeded: () => ReadonlyArray<string>) =>
         now
       ),
 
-    /** The customer has chosen; the code that HighLevel's redirect brings. */
+    /** Issues the code of HighLevel's redirect, for a customer's choice. */
     approve: (
       choice: Model.Choice,
       { redirectUri, scopes }: { readonly scopes: ReadonlyArray<string>; readonly redirectUri: string },
@@ -155,7 +155,7 @@ export const make = (settings: Settings, seeded: () => ReadonlyArray<string>) =>
       return issue({ ...agency, userType: "Location", locationId }, now, false)
     },
 
-    /** The holder of an access token that is valid now. */
+    /** Returns the grant of an access token that is valid now. */
     holder: (accessToken: string, now: number): Holder | undefined => {
       const entry = accessTokens.get(accessToken)
       return entry === undefined || revoked.has(accessToken) || now >= entry.expiresAt ? undefined : entry.holder

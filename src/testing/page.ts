@@ -1,4 +1,4 @@
-/** HighLevel's page on which a customer chooses, and a customer who agrees at once. */
+/** HighLevel's authorization page, with a customer who approves at once. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -21,7 +21,7 @@ const Query = Schema.Struct({
 const refuse = (text: string) => HttpServerResponse.text(text, { status: 400 })
 const unknownApp = (clientId: string) => refuse(`No integration found with the id: ${OAuthState.appIdOf(clientId)}`)
 
-/** The page of the first version knows none of today's apps. */
+/** The old page does not know today's apps. */
 const first = HttpServerRequest.schemaSearchParams(Query).pipe(
   Effect.map(({ client_id: clientId = "" }) => unknownApp(clientId))
 )
@@ -29,7 +29,7 @@ const first = HttpServerRequest.schemaSearchParams(Query).pipe(
 const second = Effect.fnUntraced(function* ({ approve, oauth }: State["Service"]) {
   const { client_id: clientId, location_id: locationId, ...query } = yield* HttpServerRequest.schemaSearchParams(Query)
   if (clientId === undefined) return HttpServerResponse.empty({ status: 200 })
-  // It is the app's id today, though that is not documented.
+  // Today it is the app id, although that is undocumented.
   if (query.version_id !== oauth.appId) return refuse("error.noAppVersionIdFound")
   if (clientId !== oauth.settings.clientId) return unknownApp(clientId)
   const { redirect_uri: redirectUri = "", scope = "" } = query

@@ -1,5 +1,5 @@
 /**
- * The provider states of the contract, for any Pact verifier in any language:
+ * Sets the provider states of the contract, for any Pact verifier:
  * `POST /_pact/provider-states` with `{ action, state, params }`.
  */
 import * as Effect from "effect/Effect"
@@ -30,7 +30,7 @@ const operations = ["update", "get", "search", "token", "locationToken", "instal
 const account = { companyId: Schema.String, locationId: Schema.String }
 
 const Request = Schema.Union([
-  // Of an interaction that needs none.
+  // For interactions without a state.
   Schema.Struct({ state: Schema.Literal("") }),
   state("a conversation exists", { conversation: Seed }),
   state("the access token is invalid", { token: Schema.String }),
@@ -53,7 +53,7 @@ const Request = Schema.Union([
   state("an agency has installed the app", {
     ...account,
     name: Schema.String,
-    /** Whether its next request is refused. */
+    /** Whether to refuse its next request. */
     refused: Schema.optionalKey(Schema.Int)
   })
 ])
@@ -62,7 +62,7 @@ const Teardown = Schema.Struct({ action: Schema.Literal("teardown") })
 
 const decode = Schema.decodeUnknownEffect(Schema.Union([Teardown, Request]))
 
-/** Sets a state up; what only the sandbox knows, such as a code that it issued, is returned. */
+/** Sets a state, and returns values that only the sandbox knows, such as an issued code. */
 const setUp = Effect.fnUntraced(function* (request: typeof Request.Type) {
   const { sandbox } = yield* State
   switch (request.state) {

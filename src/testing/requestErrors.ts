@@ -1,4 +1,4 @@
-/** The responses to requests that do not fit their declaration, in HighLevel's words. */
+/** The responses to invalid requests, in HighLevel's words. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -20,11 +20,11 @@ export const badRequest = (message: string) =>
 const unprocessable = (messages: ReadonlyArray<string>) =>
   ErrorResponse.Unprocessable.make({ statusCode: 422, message: messages, error: "Unprocessable Entity" })
 
-/** The form of `feedback` is that of the version: words in `v3`, an object before. */
+/** The form of `feedback` depends on the version: a word in `v3`, else an object. */
 export const wrongFeedback = (version: ApiVersion) =>
   unprocessable([`feedback ${version === "v3" ? oneOf(["positive", "negative"]) : expectation["feedback"]}`])
 
-/** The errors of a request that does not fit its declaration. */
+/** Converts the errors of an invalid request. */
 export class RequestErrors extends HttpApiMiddleware.Service<RequestErrors>()(
   "effect-highlevel/testing/Sandbox/RequestErrors",
   { error: [ErrorResponse.BadRequest, ErrorResponse.Unauthorized, ErrorResponse.Unprocessable] }
@@ -32,7 +32,7 @@ export class RequestErrors extends HttpApiMiddleware.Service<RequestErrors>()(
 
 export const SandboxApi = HighLevelApi.middleware(RequestErrors)
 
-// HighLevel validates with class-validator and responds in its words.
+// HighLevel validates with class-validator and sends its messages.
 const text = "must be a string"
 const oneOf = (values: ReadonlyArray<string>) => `must be one of the following values: ${values.join(", ")}`
 const expectation: Record<string, string> = {
@@ -70,14 +70,14 @@ const isVersion = Schema.is(ApiVersion)
 const isForm = (headers: Headers.Headers) =>
   headers["content-type"]?.startsWith("application/x-www-form-urlencoded") === true
 
-/** What is wrong with the headers, whatever else is wrong: HighLevel looks at the version before the token. */
+/** Checks the headers before everything else. HighLevel checks the version before the token. */
 const headerError = (headers: Headers.Headers, endpoint: HttpApiEndpoint.Top) => {
   const { version } = headers
   if (endpoint.headers !== undefined && version === undefined) return unauthorized("version header was not found.")
   if (endpoint.headers !== undefined && !isVersion(version)) {
     return badRequest(`Invalid API version segment '${version}' at position 0`)
   }
-  // As JSON, the token request is documented for v3 alone.
+  // The token request as JSON is documented for v3 only.
   return endpoint.identifier === "token" && !isForm(headers) && version !== "v3"
     ? badRequest("Expected the content type application/x-www-form-urlencoded")
     : undefined

@@ -1,4 +1,4 @@
-/** HighLevel's side of the operations: their handlers, with what the sandbox records, limits and breaks. */
+/** The endpoints of the sandbox, with its recording, rate limits and faults. */
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Headers from "effect/http/Headers"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -37,7 +38,7 @@ const operationOf = (method: string, url: string): Operation | undefined => {
   return name === "token" || name === "locationToken" || name === "installedLocations" ? name : undefined
 }
 
-// Through the request's source, since servers differ and this must not import Node.
+// Through the request's source, since servers differ and this module must not import Node.
 const disconnect = ({ source }: HttpServerRequest.HttpServerRequest) =>
   Effect.suspend(() => {
     const socket = Predicate.hasProperty(source, "socket") ? source.socket : undefined
@@ -48,7 +49,7 @@ const disconnect = ({ source }: HttpServerRequest.HttpServerRequest) =>
 const bytesOf = ({ body }: HttpServerResponse.HttpServerResponse) =>
   body._tag === "Uint8Array" ? body.body : new Uint8Array()
 
-/** A response with a fault. */
+/** Adds a fault to a response. */
 const withFault = (
   kind: Exclude<Fault["kind"], "disconnect">,
   delay: Duration.Input,
@@ -79,7 +80,7 @@ const withFault = (
     case "truncated-json":
       return Effect.succeed(HttpServerResponse.uint8Array(half, options))
     case "empty-body":
-      return Effect.succeed(HttpServerResponse.empty({ status, headers }))
+      return Effect.succeed(HttpServerResponse.empty({ status, headers: Headers.remove(headers, "content-length") }))
   }
 }
 
@@ -97,10 +98,10 @@ const recorded = HttpRouter.middleware(
         const entry = state.receive({ method, path: url, headers, body, receivedAt })
         const operation = operationOf(method, url)
         const { delay = "1 second", kind } = (operation && state.takeFault(operation)) ?? {}
-        // An error would become a response: the connection just ends, and in memory the
-        // client's request with it.
+        // Ends the connection, and in memory the client's request. An error would become a
+        // response.
         if (kind === "disconnect") return yield* Effect.orDie(disconnect(request))
-        // The rate limit is that of the API; nothing is known of one of the OAuth server.
+        // The rate limit is that of the API; none is known for the OAuth server.
         const consumed = /^\/(v2\/)?oauth\//.test(url)
           ? { isAllowed: true, headers: {} }
           : state.consume(ConversationRoutes.locationOf(state, url, body), receivedAt)
@@ -115,7 +116,7 @@ const recorded = HttpRouter.middleware(
   { global: true }
 )
 
-/** HighLevel's side of the operations. */
+/** The endpoints of the sandbox. */
 export const layer = Layer.mergeAll(
   HttpApiBuilder.layer(RequestErrors.SandboxApi).pipe(
     Layer.provide([ConversationRoutes.handlers, OAuthRoutes.handlers]),
@@ -126,5 +127,5 @@ export const layer = Layer.mergeAll(
   recorded
 ).pipe(Layer.provide(RequestErrors.layer), Layer.provide(HttpServer.layerServices))
 
-/** The same, which can also be put into the states of the contract. */
+/** The endpoints of the sandbox, and its provider states. */
 export const layerProviderStates = Layer.merge(layer, ProviderStates.layer)

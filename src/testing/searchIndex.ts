@@ -1,6 +1,6 @@
 /**
- * The sandbox's search: the conversations of each location by the date of their last
- * message, as they were some time ago.
+ * The sandbox's search index: the conversations of each location, ordered by the date of
+ * their last message, with a lag.
  */
 import * as DateTime from "effect/DateTime"
 import type { ConversationQuery } from "../wire/searchConversations.ts"
@@ -12,9 +12,9 @@ export type StoredConversation = Seed & Conversation
 
 interface Entry {
   conversation: StoredConversation
-  /** Of its last message; `Infinity` where it has none. */
+  /** The date of its last message; `Infinity` if it has none. */
   readonly date: number
-  /** Among those of one date. */
+  /** The order among equal dates. */
   readonly order: number
 }
 
@@ -23,10 +23,10 @@ interface Location {
   isSorted: boolean
 }
 
-/** The filters that the sandbox stores nothing for. */
+/** Filters that the sandbox has no data for. */
 const unanswerable = ["followers", "mentions", "scoreProfile", "scoreProfileMin", "scoreProfileMax"] as const
 
-/** Why the sandbox cannot answer a query, if it cannot: to leave a filter out would find too much. */
+/** Explains why the sandbox does not support a query: ignoring a filter would find too much. */
 export const problemOf = (query: ConversationQuery): string | undefined => {
   const filter = unanswerable.find((name) => query[name] !== undefined)
   if (filter !== undefined) return `The sandbox cannot filter by ${filter}`
@@ -38,7 +38,7 @@ type Matches = (conversation: StoredConversation) => boolean
 
 const isUnread: Matches = ({ unreadCount }) => (unreadCount ?? 0) > 0
 
-/** Each filter of a query, or none where everything matches. */
+/** The filters of a query; none if everything matches. */
 const filtersOf = (query: ConversationQuery): ReadonlyArray<Matches> => {
   const { assignedTo, contactId, endDate, id, lastMessageAction, lastMessageDirection, lastMessageType } = query
   const { query: text, startDate, status } = query
@@ -69,7 +69,7 @@ const filtersOf = (query: ConversationQuery): ReadonlyArray<Matches> => {
 const compare = (one: Entry, other: Entry) =>
   one.date === other.date ? one.order - other.order : one.date - other.date
 
-/** The first entry for which the condition holds; it holds for all that follow. */
+/** Finds the first entry for which the condition holds. It must hold for all later ones. */
 const firstOf = (entries: ReadonlyArray<Entry>, condition: (entry: Entry) => boolean) => {
   let low = 0
   let high = entries.length
@@ -147,7 +147,7 @@ export const make = (lagMillis: number) => {
       indexed.clear()
       changes = []
     },
-    /** A page of what matches, and how many match in all. */
+    /** Returns a page of the matching conversations, and their total. */
     search: (query: ConversationQuery, limit: number, now: number) => {
       update(now)
       const location = locations.get(query.locationId)
@@ -157,7 +157,7 @@ export const make = (lagMillis: number) => {
       const filters = filtersOf(query)
       const page: Array<StoredConversation> = []
       let total = 0
-      // What has no date is last, in either order.
+      // Conversations without a date are last in either order.
       const dated = firstOf(entries, ({ date }) => date === Infinity)
       for (let position = 0; position < entries.length; position++) {
         const entry = entries[sort === "asc" || position >= dated ? position : dated - 1 - position]

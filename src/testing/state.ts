@@ -1,4 +1,4 @@
-/** What the sandbox stores: conversations, scripts, requests, usage. */
+/** The state of the sandbox: conversations, scripts, requests, usage. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -23,7 +23,7 @@ export interface Settings {
   readonly oauth: OAuthState.Settings
 }
 
-/** The query of the page on which a customer chooses. */
+/** The query of the authorization page. */
 export interface Asked {
   readonly redirectUri: string
   readonly scope: string
@@ -31,18 +31,18 @@ export interface Asked {
 }
 
 interface Usage {
-  /** When the requests of the window came. */
+  /** The times of the window's requests. */
   window: Array<number>
   today: { start: number; used: number }
 }
 
 type Received = { -readonly [Key in keyof Model.ReceivedRequest]: Model.ReceivedRequest[Key] }
 
-/** Something that is to happen to some requests, and how many are left. */
+/** A script, and how many more requests it applies to. */
 interface Scripted<A> {
   readonly script: A
   left: number
-  /** How many requests pass before the next one that it happens to. */
+  /** How many matching requests to skip before the next one. */
   pass: number
 }
 
@@ -54,7 +54,7 @@ const scripted = <A extends Script>(script: A): Scripted<A> => ({
   pass: (script.every ?? 1) - 1
 })
 
-/** The first that happens to a request, if any. */
+/** Takes the first script for a request, if any. */
 const take = <A extends Script>(entries: ReadonlyArray<Scripted<A>>, applies: (script: A) => boolean) => {
   const entry = entries.find((entry) => {
     if (entry.left <= 0 || !applies(entry.script)) return false
@@ -116,7 +116,7 @@ export const make = (settings: Settings) =>
       return usage
     }
 
-    /** Counts a request to a location, if its limits allow it, with what is left. */
+    /** Counts a request to a location if its limits allow it, and returns what is left. */
     const consume = (locationId: string, now: number) => {
       const { daily, intervalMillis, max, retryAfter } = rateLimit
       const usage = usageOf(locationId, now)
@@ -189,6 +189,7 @@ export const make = (settings: Settings) =>
           for (let count = 0; count < requests; count++) usage.window.push(now)
           usage.today.used += requests
         }),
+      conversations: Effect.sync((): ReadonlyArray<Conversation> => conversations.all()),
       applied: Effect.sync(() => [...applied]),
       requests: Effect.sync(() => received.map((request) => ({ ...request }))),
       reset: Effect.sync(reset)
@@ -199,7 +200,7 @@ export const make = (settings: Settings) =>
       sandbox,
       oauth,
       approve,
-      /** Why a call in the location with the token gets a 401, if it does. */
+      /** Returns the reason of a 401 for a call in the location with the token, if any. */
       refusalOf: (token: string, locationId: string, scope: string, now: number) => {
         if (token === settings.token && !revoked.has(token)) return undefined
         if (token.startsWith("pit-")) return "Invalid Private Integration token"
@@ -238,7 +239,7 @@ export const make = (settings: Settings) =>
     }
   })
 
-/** What is stored, without webhooks. */
+/** The state without webhooks. */
 export type Stored = Effect.Success<ReturnType<typeof make>>
 
 export class State extends Context.Service<State, Stored & { readonly sandbox: Model.Service }>()(

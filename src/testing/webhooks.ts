@@ -1,5 +1,6 @@
-/** The webhooks of the sandbox: it signs events with a key of its own, and delivers them as HighLevel does. */
+/** The webhooks of the sandbox: signs events with its own key, and delivers them as HighLevel does. */
 import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
@@ -25,7 +26,7 @@ const layer = Layer.mergeAll(
 
 const encode = (event: object) => new TextEncoder().encode(JSON.stringify(event))
 
-/** The key pair is made by the first that needs it: most tests have no webhooks. */
+/** Makes the key pair on first use, since most tests have no webhooks. */
 const make = Effect.fnUntraced(function* (appId: string) {
   const signature = yield* Signature.Signature
   const random = yield* SecureRandom.SecureRandom
@@ -49,7 +50,7 @@ const make = Effect.fnUntraced(function* (appId: string) {
   const sign = Effect.fnUntraced(function* (event: Model.WebhookEvent) {
     const webhookId = yield* random.uuidV4()
     const timestamp = new Date(yield* Clock.currentTimeMillis).toISOString()
-    return yield* signBytes(encode({ appId, webhookId, timestamp, ...event }))
+    return yield* signBytes(encode({ appId, versionId: appId, webhookId, timestamp, ...event }))
   })
 
   const send = Effect.fnUntraced(function* (
@@ -66,7 +67,7 @@ const make = Effect.fnUntraced(function* (appId: string) {
       status = yield* httpClient.execute(request).pipe(
         Effect.map((response): number | undefined => response.status),
         Effect.timeout(timeout),
-        // Whatever the receiver does, HighLevel tries again.
+        // HighLevel retries after any failure of the receiver.
         Effect.tapError((error) => Effect.logDebug(`A delivery to ${url} got no response`, error)),
         Effect.orElseSucceed(() => undefined)
       )
@@ -87,8 +88,8 @@ const make = Effect.fnUntraced(function* (appId: string) {
 })
 
 /**
- * The state, with webhooks: it delivers to a URL, where there is one, what is changed in it.
- * Nothing waits for a delivery.
+ * Adds webhooks to the state: changes are delivered to a URL, if there is one. Nothing
+ * waits for a delivery.
  */
 export const over = Effect.fnUntraced(function* (state: Stored, url: string | URL | undefined) {
   const { send, ...service } = yield* make(state.oauth.appId)
@@ -97,7 +98,7 @@ export const over = Effect.fnUntraced(function* (state: Stored, url: string | UR
 
   const fork = yield* FiberSet.makeRuntime()
   const deliver = (event: Model.WebhookEvent) => {
-    // Recorded live, it has no id, no timestamp, and less than is documented.
+    // The recorded event has no id, no timestamp, and fewer fields than documented.
     const isBare = state.responses === "observed" && event["type"] === "ConversationUnreadUpdate"
     const { starred: _, ...bare } = event
     const signed = isBare ? service.signBytes(encode(bare)) : service.sign(event)
@@ -116,7 +117,7 @@ export const over = Effect.fnUntraced(function* (state: Stored, url: string | UR
   }
 
   const { installations } = state.oauth
-  /** Delivers an `INSTALL` for each location that has the app afterwards, and not before. */
+  /** Delivers an `INSTALL` for each location that gets the app. */
   const installing = (change: Effect.Effect<void>, companyId = defaultCompany) =>
     Effect.suspend(() => {
       const before = installations.installed(companyId)
@@ -139,10 +140,23 @@ export const over = Effect.fnUntraced(function* (state: Stored, url: string | UR
           const before = state.conversation(message.conversationId)
           const after = yield* sandbox.receive(message)
           if (Option.isNone(after)) return after
-          const { contactId, lastMessageBody: body, locationId } = after.value
+          const { contactId, lastMessageBody: body, lastMessageDate, lastMessageType, locationId } = after.value
           const { conversationId, direction = "inbound", userId } = message
-          const type = direction === "inbound" ? "InboundMessage" : "OutboundMessage"
-          deliver({ type, locationId, contactId, conversationId, body, direction, userId })
+          deliver({
+            type: direction === "inbound" ? "InboundMessage" : "OutboundMessage",
+            locationId,
+            contactId,
+            conversationId,
+            body,
+            direction,
+            userId,
+            attachments: [],
+            contentType: "text/plain",
+            dateAdded: lastMessageDate == null ? undefined : DateTime.formatIso(lastMessageDate),
+            messageType: String(lastMessageType).replace(/^TYPE_/, ""),
+            status: "delivered",
+            source: direction === "outbound" ? "app" : undefined
+          })
           unreadUpdate(before, after)
           return after
         }),

@@ -1,8 +1,8 @@
 /**
- * Webhooks: the events that HighLevel delivers, verified before a handler sees them.
+ * Receives HighLevel's webhooks, and verifies each delivery before a handler sees it.
  *
- * {@link layer} adds a route to any Effect `HttpRouter` and handles each event once;
- * {@link verify} is for every other server. A delivery that is unsigned, changed, for
+ * {@link layer} adds a route to an Effect `HttpRouter` and handles each event once.
+ * {@link verify} works with any other server. A delivery that is unsigned, modified, for
  * another app, too old or too large never reaches a handler.
  */
 import * as ByteSize from "effect/ByteSize"
@@ -41,7 +41,7 @@ export type { VerifyOptions } from "./options.ts"
 export { highLevelKey, WebhookRejected } from "./verification.ts"
 export { installs } from "./installs.ts"
 
-/** Deliveries, by `outcome`: `Handled`, `Duplicate`, `Failed`, or the reason of a {@link WebhookRejected}. */
+/** Counts deliveries by `outcome`: `Handled`, `Duplicate`, `Failed`, or the reason of a {@link WebhookRejected}. */
 export const deliveries = Metric.counter("highlevel_webhook_deliveries", {
   description: "Deliveries of webhooks, by outcome",
   incremental: true
@@ -50,9 +50,9 @@ export const deliveries = Metric.counter("highlevel_webhook_deliveries", {
 const count = (outcome: string) => Metric.update(Metric.withAttributes(deliveries, { outcome }), 1)
 
 /**
- * Verifies a delivery, given its headers and the bytes of its body as they came, and
- * returns its event. It remembers nothing: an event that is delivered again is returned
- * again, with the same `webhookId`.
+ * Verifies a delivery, given its headers and the unmodified bytes of its body, and returns
+ * its event. It does not detect duplicates: a redelivered event is returned again, with
+ * the same `webhookId`.
  *
  * **Example** (A `Request` handler for Cloudflare Workers, Bun and Deno)
  *
@@ -82,18 +82,18 @@ export const verify = (
 ): Effect.Effect<Event, Verification.WebhookRejected | InvalidOptions> =>
   Effect.flatMap(Verification.make(options), ({ verify }) => Effect.map(verify(headers, bytes), ({ event }) => event))
 
-/** A handler for each type of event that is of interest, by its `_tag`. */
+/** Handlers by the `_tag` of the event. */
 export type Handlers<E, R> = {
   readonly [Tag in Event["_tag"]]?:
     ((event: Extract<Event, { readonly _tag: Tag }>) => Effect.Effect<unknown, E, R>) | undefined
 }
 
-/** What handlers return: their errors and services are those of the composed one. */
+/** The effects of handlers, whose errors and services are those of the combined handler. */
 export type Handled<H> = { [Tag in keyof H]: H[Tag] extends (event: never) => infer A ? A : never }[keyof H]
 
-/** Makes one handler of several, chosen by the `_tag` of the event. An event without a handler is ignored. */
+/** Combines several handlers into one that dispatches on the `_tag` of the event. Other events are ignored. */
 export function on<H extends Handlers<unknown, unknown>>(
-  // A name that is no event's is a mistake.
+  // Rejects names that are not those of events.
   handlers: H & { readonly [Name in Exclude<keyof H, Event["_tag"]>]: never }
 ): (event: Event) => Effect.Effect<void, Effect.Error<Handled<H>>, Effect.Services<Handled<H>>>
 export function on(handlers: Handlers<unknown, unknown>) {
@@ -118,26 +118,26 @@ export function on(handlers: Handlers<unknown, unknown>) {
 
 class HandlerFailed extends Schema.TaggedError<HandlerFailed>()("HandlerFailed", { cause: Schema.Defect() }) {}
 
-// Compared by its fields, so it has nothing of the event, which may be large and deep.
+// The cache key is compared by its fields, so it does not hold the event, which may be large and deep.
 class Delivery extends Persistable.Class<{ payload: { readonly id: string } }>()("Delivery", {
   primaryKey: ({ id }) => id,
   error: HandlerFailed
 }) {}
 
-/** The handling of the event that a fiber has received. */
+/** Handles the event that the current fiber has received. */
 class Handling extends Context.Service<Handling, Effect.Effect<void, HandlerFailed>>()(
   "effect-highlevel/Webhooks/Handling"
 ) {}
 
 /** Options of {@link layer}. */
 export interface Options<E, R> extends VerifyOptions {
-  /** The path of the webhook URL that is registered with the app. */
+  /** The path of the app's webhook URL. */
   readonly path: HttpRouter.PathInput
 
-  /** Handles an event; {@link on} makes one handler of several. If it fails, HighLevel delivers the event again. */
+  /** Handles an event. {@link on} combines several handlers. If it fails, HighLevel redelivers the event. */
   readonly handler: (event: Event) => Effect.Effect<unknown, E, R>
 
-  /** How long an event may take, to be handled and to be remembered, before it counts as failed. @default "20 seconds" */
+  /** Maximum duration of handling an event, and of recording it, before it counts as failed. @default "20 seconds" */
   readonly timeout?: Duration.Input | undefined
 }
 
@@ -146,18 +146,20 @@ export interface Options<E, R> extends VerifyOptions {
  *
  * **Details**
  *
- * - Rejected deliveries get a 401, those that are too large a 413, malformed ones a 400.
- * - An event is handled once: by its `webhookId`, else by its bytes. What was handled is
- *   remembered for `maxAge` in the `Persistence` in the context, such as
- *   `Persistence.layerRedis`. `Persistence.layerMemory` forgets when the process ends, and
- *   until then grows with every event.
+ * - It responds with 401 to rejected deliveries, with 413 to those that are too large, and
+ *   with 400 to malformed ones.
+ * - Each event is handled once, identified by its `webhookId`, else by its bytes. Handled
+ *   events are recorded for `maxAge` in the `Persistence` in the context, such as
+ *   `Persistence.layerRedis`. `Persistence.layerMemory` lasts as long as the process, and
+ *   grows with every event.
  * - An event without `webhookId` and `timestamp` is handled whenever it is delivered: an
- *   unread count that changes back and forth looks the same each time.
- * - A handler that fails or takes too long is a 500, and the event is delivered again. So
- *   is an event that was handled but could not be remembered, and one that two processes
- *   receive at the same moment may be handled by both: handlers must be idempotent.
+ *   unread count that changes back and forth has the same bytes each time.
+ * - If a handler fails or times out, the response is a 500 and HighLevel redelivers the
+ *   event.
+ * - Handlers must be idempotent. An event is handled again if it could not be recorded, and
+ *   two processes that receive it at the same moment may both handle it.
  *
- * **Example** (A route, and the sandbox that delivers to it)
+ * **Example** (Add a route, and let the sandbox deliver to it)
  *
  * ```ts
  * import { Webhooks } from "effect-highlevel"
@@ -215,7 +217,7 @@ export const layer = <E, R>(
         requireServicesAt: "lookup"
       })
 
-      /** Whether the event was handled by this delivery, and not by an earlier one. */
+      /** Whether this delivery handled the event, rather than an earlier one. */
       const handleOnce = ({ event, id }: Verification.Verified) =>
         Effect.suspend(() => {
           let isFirst = false

@@ -1,32 +1,31 @@
 /** The options of webhooks. */
 import type * as Duration from "effect/Duration"
 
-/** Which deliveries are accepted. */
+/** The conditions for accepting a delivery. */
 export interface VerifyOptions {
   /**
    * The id of your app: the part of its client id before the hyphen. HighLevel signs the
-   * events of every app with one key, so those of another app are rejected. An event without
-   * `appId` is accepted, unless it is an `INSTALL` or `UNINSTALL`: live ones about
-   * conversations may lack it.
+   * events of all apps with the same key, so events of another app are rejected. An event
+   * without `appId` is accepted, since live events about conversations may lack it, unless
+   * it is an `INSTALL` or `UNINSTALL`.
    */
   readonly appId: string
 
   /**
-   * The public keys that may have signed: Ed25519, as SPKI in base64. Give both while one
-   * replaces the other.
+   * The accepted public keys: Ed25519, as SPKI in base64. During a key rotation, pass both.
    *
    * @default HighLevel's
    */
   readonly keys?: ReadonlyArray<string> | undefined
 
   /**
-   * How old an event with a timestamp may be, and how long it is remembered as handled.
-   * HighLevel delivers again for some hours.
+   * Maximum age of an event with a timestamp, and how long a handled event is recorded.
+   * HighLevel redelivers for some hours.
    *
    * @default "24 hours"
    */
   readonly maxAge?: Duration.Input | undefined
 
-  /** How large a body may be, in bytes. @default 1_048_576 */
+  /** Maximum size of a body, in bytes. @default 1_048_576 */
   readonly maxBytes?: number | undefined
 }

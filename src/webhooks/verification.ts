@@ -1,4 +1,4 @@
-/** Whether a delivery is HighLevel's, for this app, and recent. */
+/** Verifies that a delivery is from HighLevel, for this app, and recent. */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -18,14 +18,14 @@ import * as WebhookKey from "../wire/webhookKey.ts"
 import type { VerifyOptions } from "./options.ts"
 
 /**
- * A delivery was rejected; no handler was called.
+ * A delivery was rejected, and no handler was called.
  *
  * - `Unsigned`: it has no `X-GHL-Signature`
- * - `InvalidSignature`: it was changed, or is not HighLevel's
+ * - `InvalidSignature`: it was modified, or is not from HighLevel
  * - `OtherApp`: it is for another app, or it is an `INSTALL` or `UNINSTALL` without `appId`
  * - `Stale`: it is older than `maxAge`, or more than five minutes in the future
  * - `TooLarge`: its body is larger than `maxBytes`
- * - `Malformed`: it is signed, but not a JSON object with a timestamp that can be read
+ * - `Malformed`: it is signed, but not a JSON object, or its timestamp is invalid
  */
 export class WebhookRejected extends Schema.TaggedError<WebhookRejected>()("WebhookRejected", {
   reason: Schema.Literals(["Unsigned", "InvalidSignature", "OtherApp", "Stale", "TooLarge", "Malformed"])
@@ -43,7 +43,7 @@ const futureMillis = 5 * 60_000
 /** A verified event. */
 export interface Verified {
   readonly event: WebhookEvents.Event
-  /** What tells it from every other event, if anything does: what looks the same may have happened again. */
+  /** The id that tells duplicates; none if an identical event may be a new one. */
   readonly id: string | undefined
 }
 
@@ -79,7 +79,7 @@ export const make = Effect.fnUntraced(function* (options: VerifyOptions) {
 
   const isSigned = Effect.fnUntraced(function* (signature: Uint8Array, bytes: Uint8Array) {
     for (const key of keys) {
-      // A key that the runtime refuses has signed nothing.
+      // A key that the runtime refuses matches no signature.
       if (yield* Effect.orElseSucceed(signatures.verify(key, signature, bytes), () => false)) return true
     }
     return false

@@ -1,10 +1,9 @@
 /**
- * The conversation as HighLevel sends it.
+ * The schema of a conversation.
  *
- * The documentation describes one document, the servers send several: fields are
- * missing or null, the date has four encodings, and the message type is sometimes
- * a number. The schemas here read them all, because an update that was applied
- * must not fail over the shape of its response.
+ * Live responses differ from the documentation: fields are missing or null, the date
+ * has four encodings, and the message type is sometimes a number. The schemas decode
+ * all of these, because an applied update must not fail over the shape of its response.
  */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -16,14 +15,14 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Lenient from "./lenient.ts"
 
 /**
- * The members of `lastMessageType` that HighLevel documents.
+ * The documented values of `lastMessageType`.
  *
  * **Gotchas**
  *
- * The vendor adds members silently (`TYPE_RCS`, `TYPE_TIKTOK`, …), so treat the
- * list as known names, never as all names: {@link LastMessageType} is open.
+ * HighLevel adds values without notice (`TYPE_RCS`, `TYPE_TIKTOK`, …). The list is not
+ * complete, so {@link LastMessageType} accepts any string.
  *
- * **Example** (Telling a documented type from a new one)
+ * **Example** (Count the documented types)
  *
  * ```ts
  * import { Conversation } from "effect-highlevel"
@@ -70,14 +69,13 @@ export const documentedMessageTypes = [
 ] as const
 
 /**
- * The type of a conversation's last message: a documented name (with
- * completion), any other name, or the numeric code that live responses carry.
+ * The type of a conversation's last message: a documented name (which editors
+ * complete), any other name, or the numeric code of live responses.
  *
  * **Details**
  *
- * `100` is known to mean `TYPE_NO_SHOW` and `1` `TYPE_CALL`. The other codes are
- * not published and the community's tables contradict each other, so numbers are
- * kept as numbers.
+ * `100` means `TYPE_NO_SHOW`, and `1` means `TYPE_CALL`. Other codes are unpublished and
+ * community tables contradict each other, so codes are kept as numbers.
  */
 export const LastMessageType = Schema.Union([
   Schema.Literals(documentedMessageTypes),
@@ -109,7 +107,7 @@ const readDate = (wire: DateEncoding, options: SchemaAST.ParseOptions) => {
       "seconds" in wire ? fromSeconds(wire.seconds, wire.nanoseconds) : fromSeconds(wire._seconds, wire._nanoseconds)
     )
   } else if (typeof wire === "number" || /^-?\d+$/.test(wire)) date = DateTime.make(Number(wire))
-  // Without a zone the documentation's "as UTC" decides, not the machine's zone.
+  // Without a zone it is UTC, as documented, whatever the machine's zone.
   else if (isoDateTime.test(wire)) date = DateTime.make(zone.test(wire) ? wire : `${wire}Z`)
   return Option.isSome(date)
     ? Effect.succeed(DateTime.toUtc(date.value))
@@ -117,10 +115,9 @@ const readDate = (wire: DateEncoding, options: SchemaAST.ParseOptions) => {
 }
 
 /**
- * The date of the last message, read as UTC from each encoding that HighLevel
- * uses: a numeric string (documented), a number, an ISO string and a
- * `{ seconds, nanoseconds }` timestamp. Written as documented: epoch
- * milliseconds in a string.
+ * The date of the last message, in UTC. It decodes each encoding that HighLevel uses: a
+ * numeric string (documented), a number, an ISO string, and a `{ seconds, nanoseconds }`
+ * timestamp. It encodes to the documented one: epoch milliseconds in a string.
  *
  * **Example** (One date, two encodings)
  *
@@ -150,7 +147,7 @@ export const LastMessageDate = Schema.Union([
   )
 )
 
-/** The documented fields of a conversation, each of which may be missing or `null`. */
+/** The documented fields of a conversation. Each may be missing or `null`. */
 export const fields = {
   id: Lenient.field(
     Schema.String.annotate({ description: "Contact ID as string", examples: ["tDtDnQdgm2LXpyiqYvZ6"] })
@@ -188,16 +185,14 @@ export const fields = {
 }
 
 /**
- * A conversation. Every field may be missing or `null`; a value
- * that its field's schema cannot read is kept, as it came, in `unrecognized`;
- * fields that are not documented (`dateAdded`, `tags`, …) keep their place.
+ * A conversation. Every field may be missing or `null`. A value of an unexpected type is
+ * kept unchanged in `unrecognized`. Undocumented fields (`dateAdded`, `tags`, …) are kept.
  *
  * **Details**
  *
- * `id` is described as "Contact ID" in the documentation, a slip: it is the
- * conversation's.
+ * The documentation describes `id` as "Contact ID", but it is the conversation's id.
  *
- * **Example** (Reading a response recorded live)
+ * **Example** (Decode a recorded response)
  *
  * ```ts
  * import { Conversation } from "effect-highlevel"

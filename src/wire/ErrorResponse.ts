@@ -1,10 +1,9 @@
 /**
- * The bodies of the documented refusals, as they are on the wire.
+ * The bodies of the documented error responses.
  *
- * Each property is missing somewhere in the wild, `message` comes as a string
- * where an array is documented and the other way round, so all of them are
- * optional and both forms are read. The errors that a caller handles are in
- * `HighLevelError`.
+ * In live responses any property may be missing, and `message` may be a string where an
+ * array is documented, or the reverse. So every property is optional, and both forms are
+ * decoded. Callers handle the errors in `HighLevelError`.
  */
 import * as Schema from "effect/Schema"
 import * as Lenient from "./lenient.ts"
@@ -19,7 +18,7 @@ const textOrTexts = (example: string) =>
 const textsOrText = (example: string) =>
   Lenient.field(Schema.Union([Schema.Array(Schema.String).annotate({ examples: [[example]] }), Schema.String]))
 
-/** The documented 400. `error` is not documented, but is sent. */
+/** The documented 400. The undocumented `error` is sent as well. */
 export const BadRequest = Lenient.struct(
   {
     _tag: Schema.tag("BadRequest"),

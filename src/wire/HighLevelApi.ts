@@ -1,4 +1,4 @@
-/** HighLevel's API as one `HttpApi` value, as far as this package knows it. */
+/** The operations of this package as one `HttpApi`. */
 import * as Schema from "effect/Schema"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
@@ -33,7 +33,7 @@ export class Authorization extends HttpApiMiddleware.Service<Authorization>()(
   }
 ) {}
 
-/** The same of an agency. */
+/** The `Authorization: Bearer …` header of an agency, and the documented 401. */
 export class AgencyAuthorization extends HttpApiMiddleware.Service<AgencyAuthorization>()(
   "effect-highlevel/HighLevelApi/AgencyAuthorization",
   {
@@ -47,7 +47,7 @@ const documented = (operation: Declaration, summary: string) =>
   OpenApi.annotations({ identifier: operation.name, summary, externalDocs: { url: operation.documentation } })
 
 const asForm = HttpApiSchema.asFormUrlEncoded()
-// At `v3` the token endpoint takes JSON as well, in camel case.
+// In `v3` the token endpoint also takes JSON in camel case.
 const tokenJson = getAccessToken.payload.pipe(
   Schema.encodeKeys({
     client_id: "clientId",
@@ -104,8 +104,8 @@ export class OAuth extends HttpApiGroup.make("oauth")
   .annotateMerge(OpenApi.annotations({ title: "OAuth 2.0" })) {}
 
 /**
- * HighLevel's API: derive an OpenAPI document, a server, or a client with other
- * policies from it.
+ * HighLevel's API as an `HttpApi`. Derive an OpenAPI document, a server or another
+ * client from it.
  *
  * **Example** (The OpenAPI document)
  *

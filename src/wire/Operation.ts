@@ -1,9 +1,9 @@
 /**
- * An operation of HighLevel's API as a value: everything that is documented about
- * it. The client, the `HttpApi` value and the sandbox are made from it.
+ * An operation of HighLevel's API as a value. The client, the `HttpApi` and the sandbox
+ * are made from it.
  *
- * It imports nothing of HttpApi, so that a program that only calls operations does
- * not carry the machinery of servers and documents.
+ * This module imports nothing from HttpApi, which keeps servers and OpenAPI out of the
+ * bundle of a program that only calls operations.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -27,8 +27,8 @@ const isIdentifier = Schema.makeFilter((id: string) => {
 })
 
 /**
- * An id that can stand in a path: not empty, not `.` or `..`, no control
- * characters. It is percent-encoded when it is sent.
+ * The schema of an id that is used in a path: not empty, not `.` or `..`, without control
+ * characters. It is sent percent-encoded.
  */
 export const identifier = (description: string) =>
   Schema.String.annotate({ description, examples: ["tDtDnQdgm2LXpyiqYvZ6"] }).check(Schema.isNonEmpty(), isIdentifier)
@@ -37,43 +37,43 @@ export const identifier = (description: string) =>
 export const LocationId = identifier("Location ID as string")
 
 /**
- * What an operation declares. `params`, `query`, `headers`, `payload`, `success`
- * and `error` are as `HttpApiEndpoint` takes them.
+ * The declaration of an operation. `params`, `query`, `headers`, `payload`, `success` and
+ * `error` have the form that `HttpApiEndpoint` takes.
  */
 export interface Declaration {
-  /** What its errors, spans and metrics are labelled with: `Conversations.update`. */
+  /** The name in errors, spans and metrics, such as `Conversations.update`. */
   readonly name: string
   /** The page that documents it. */
   readonly documentation: string
   readonly method: "GET" | "PUT" | "POST" | "PATCH" | "DELETE"
-  /** With `:name` for each of `params`. */
+  /** The path, with `:name` for each of `params`. */
   readonly path: `/${string}`
-  /** Everything that a caller gives. What is neither in path, query nor payload is not sent. */
+  /** The caller's input. Fields that are in neither path, query nor payload are not sent. */
   readonly input: Schema.Top
   readonly params?: Schema.Struct.Fields | undefined
   readonly query?: Schema.Struct.Fields | undefined
   readonly headers?: Schema.Struct.Fields | undefined
-  /** The body, where the operation has one. */
+  /** The request body, if the operation has one. */
   readonly payload?: (Schema.Top & { readonly fields: Schema.Struct.Fields }) | undefined
   /** @default "json" */
   readonly encoding?: "json" | "form" | undefined
   /** The documented 2xx. */
   readonly success: Schema.Top
-  /** The documented errors, but for the 401 of the token. */
+  /** The documented errors, except the 401. */
   readonly error: ReadonlyArray<Schema.Top>
-  /** Whether it may be sent again when it is not known what became of it. */
-  readonly isRepeatable: boolean
-  /** Whether it changes something: a 2xx that cannot be read then has, and a lost response may have. */
+  /** Whether it may be sent again after its response was lost. */
+  readonly isIdempotent: boolean
+  /** Whether it changes something. If so, an unreadable 2xx was applied, and a lost response may have been. */
   readonly isWrite: boolean
 }
 
-/** The schemas of an operation, compiled. */
+/** The compiled schemas of an operation. */
 export interface Compiled<in out Input extends object, out Output> {
-  /** Checks an input, strictly: an unknown field is an issue. */
+  /** Validates an input strictly: an unknown field is an issue. */
   readonly validate: (input: unknown) => Result.Result<Input, Schema.SchemaError>
-  /** The input as it is sent. */
+  /** Encodes the input as it is sent. */
   readonly encode: (input: Input) => Result.Result<object, SchemaIssue.Issue>
-  /** Reads the JSON of a 2xx, leniently. */
+  /** Decodes the JSON of a 2xx leniently. */
   readonly decode: (json: unknown) => Result.Result<Output, Schema.SchemaError>
 }
 
@@ -81,7 +81,7 @@ export interface Compiled<in out Input extends object, out Output> {
 export interface Operation<in out Input extends object, out Output> extends Declaration, Compiled<Input, Output> {}
 
 /**
- * Makes an operation of its declaration.
+ * Makes an operation from its declaration.
  *
  * **Example** (An operation of your own)
  *
@@ -115,18 +115,18 @@ export const make = <Input extends object, InputEncoded extends object, Output, 
   return {
     ...declaration,
     validate: Schema.decodeUnknownResult(type, { onExcessProperty: "error", errors: "all" }),
-    // What has no transformation is sent as it is.
+    // A field without a transformation is sent unchanged.
     encode: type.ast === input.ast ? Result.succeed<object> : SchemaParser.encodeResult(input),
     decode: Lenient.decode(success)
   }
 }
 
-/** What the declarations of reads have in common. */
+/** The common part of declarations that read. */
 export const get = {
   method: "GET",
   headers: { version: ApiVersion },
   error: [],
-  isRepeatable: true,
+  isIdempotent: true,
   isWrite: false
 } as const
 
@@ -134,6 +134,6 @@ const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
 const segment = (key: PropertyKey | { readonly key: PropertyKey }) => String(typeof key === "object" ? key.key : key)
 
-/** What is wrong with an input, field by field. */
+/** Lists the issues of an input by field. */
 export const issuesOf = (issue: SchemaIssue.Issue) =>
   (format(issue).issues ?? []).map(({ message, path = [] }) => ({ field: path.map(segment).join("."), message }))

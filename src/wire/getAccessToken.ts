@@ -8,14 +8,14 @@ import * as ErrorResponse from "./ErrorResponse.ts"
 import * as Lenient from "./lenient.ts"
 import * as Operation from "./Operation.ts"
 
-/** Whose token it is: an agency's (`Company`) or a sub-account's (`Location`). */
+/** The type of a token: of an agency (`Company`) or of a sub-account (`Location`). */
 export const UserType = Schema.Literals(["Company", "Location"])
 
 export type UserType = typeof UserType.Type
 
 const Secret = Schema.RedactedFromValue(Schema.String)
 
-/** The form. Live, camelCase fields are refused with a 422. */
+/** The form fields. HighLevel refuses camelCase fields with a 422. */
 export const AccessTokenRequest = Schema.Struct({
   client_id: Schema.String,
   client_secret: Secret,
@@ -29,15 +29,15 @@ export const AccessTokenRequest = Schema.Struct({
 const seconds = Schema.Union([Schema.Finite, Schema.FiniteFromString])
 
 /**
- * The 200 in either of its spellings: documented in snake case, and in camel case
- * for `v3`. Every field may be missing.
+ * The 200, in snake case (documented) or in camel case (`v3`). Every field may be
+ * missing.
  */
 export const AccessTokenResponse = Lenient.struct({
   access_token: Lenient.field(Secret),
   accessToken: Lenient.field(Secret),
   token_type: Lenient.field(Schema.String),
   tokenType: Lenient.field(Schema.String),
-  /** In seconds. */
+  /** The lifetime, in seconds. */
   expires_in: Lenient.field(seconds),
   expiresIn: Lenient.field(seconds),
   refresh_token: Lenient.field(Secret),
@@ -46,22 +46,22 @@ export const AccessTokenResponse = Lenient.struct({
   userType: Lenient.field(Schema.String),
   locationId: Lenient.field(Schema.String),
   companyId: Lenient.field(Schema.String),
-  /** The locations that an agency's token may be exchanged for. */
+  /** The locations whose tokens an agency's token can be exchanged for. */
   approvedLocations: Lenient.field(Schema.Array(Schema.String)),
   userId: Lenient.field(Schema.String),
-  /** Of the plan that was subscribed to, in a paid app. */
+  /** The id of the customer's plan, for a paid app. */
   planId: Lenient.field(Schema.String),
-  /** Whether an agency installed the app in several locations at once. */
+  /** Whether an agency installed the app in several locations. */
   isBulkInstallation: Lenient.field(Schema.Boolean),
-  /** Whether a location that the agency adds later has the app, too. */
+  /** Whether the app is also installed in locations that the agency adds later. */
   installToFutureLocations: Lenient.field(Schema.Boolean),
   /** Whether the agency approved all of its locations. */
   approveAllLocations: Lenient.field(Schema.Boolean)
 })
 
 /**
- * The operation. A refresh token can be used once, a code too; for 30 seconds the
- * same refresh token brings the same response.
+ * The operation. A code or a refresh token can be used once; for 30 seconds, the same
+ * refresh token returns the same response.
  */
 export const getAccessToken = Operation.make({
   name: "OAuth.getAccessToken",
@@ -73,6 +73,6 @@ export const getAccessToken = Operation.make({
   encoding: "form",
   success: AccessTokenResponse,
   error: [ErrorResponse.BadRequest, ErrorResponse.Unauthorized, ErrorResponse.Unprocessable],
-  isRepeatable: false,
+  isIdempotent: false,
   isWrite: true
 })

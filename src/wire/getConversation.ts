@@ -10,7 +10,7 @@ import * as Lenient from "./lenient.ts"
 import * as Operation from "./Operation.ts"
 import { ConversationId } from "./updateConversation.ts"
 
-/** Which conversation. `locationId` is not sent: it says whose token and whose rate limit are used. */
+/** The conversation to read. `locationId` is not sent: it selects the token and the rate limit. */
 export const GetConversationRequest = Schema.Struct({
   conversationId: ConversationId,
   locationId: Operation.LocationId
@@ -19,8 +19,8 @@ export const GetConversationRequest = Schema.Struct({
 export interface GetConversationRequest extends Schema.Schema.Type<typeof GetConversationRequest> {}
 
 /**
- * The documented 200: the conversation itself. Live responses leave out `inbox`,
- * `starred` and an `unreadCount` that was never set.
+ * The documented 200: the conversation itself. Live responses omit `inbox`, `starred`,
+ * and an `unreadCount` that was never set.
  */
 export const GetConversationResponse = Lenient.struct({
   ...Conversation.fields,
@@ -29,7 +29,7 @@ export const GetConversationResponse = Lenient.struct({
 
 export interface GetConversationResponse extends Schema.Schema.Type<typeof GetConversationResponse> {}
 
-/** The operation. It needs the scope `conversations.readonly`. */
+/** The operation. It requires the scope `conversations.readonly`. */
 export const getConversation = Operation.make({
   ...Operation.get,
   name: "Conversations.get",

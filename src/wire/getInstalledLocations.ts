@@ -9,7 +9,7 @@ import * as ErrorResponse from "./ErrorResponse.ts"
 import * as Lenient from "./lenient.ts"
 import * as Operation from "./Operation.ts"
 
-/** Which locations of which agency, and of which app. */
+/** The agency and the app whose locations to list. */
 export const InstalledLocationsRequest = Schema.Struct({
   companyId: Operation.identifier("Parameter to search by the companyId"),
   appId: Operation.identifier("Parameter to search by the appId"),
@@ -104,7 +104,7 @@ export const InstalledLocationsResponse = Lenient.struct(
 
 export interface InstalledLocationsResponse extends Schema.Schema.Type<typeof InstalledLocationsResponse> {}
 
-/** The operation, sent with the agency's token. It needs the scope `oauth.readonly`. */
+/** The operation, sent with the agency's token. It requires the scope `oauth.readonly`. */
 export const getInstalledLocations = Operation.make({
   ...Operation.get,
   name: "OAuth.getInstalledLocations",

@@ -8,12 +8,12 @@ import * as ErrorResponse from "./ErrorResponse.ts"
 import { AccessTokenResponse } from "./getAccessToken.ts"
 import * as Operation from "./Operation.ts"
 
-/** The form. */
+/** The form fields. */
 export const LocationAccessTokenRequest = Schema.Struct({ companyId: Schema.String, locationId: Schema.String })
 
 /**
- * The operation, sent with the agency's token. The response may come without a
- * refresh token: exchange again when it expires.
+ * The operation, sent with the agency's token. The response may lack a refresh token:
+ * exchange again after it expires.
  */
 export const getLocationAccessToken = Operation.make({
   name: "OAuth.getLocationAccessToken",
@@ -26,6 +26,6 @@ export const getLocationAccessToken = Operation.make({
   encoding: "form",
   success: AccessTokenResponse,
   error: [ErrorResponse.BadRequest, ErrorResponse.Unprocessable],
-  isRepeatable: true,
+  isIdempotent: true,
   isWrite: false
 })

@@ -1,5 +1,6 @@
 /**
- * Search Conversations: `GET /conversations/search`, as the vendor's OpenAPI file has it.
+ * Search Conversations: `GET /conversations/search`, as the vendor's OpenAPI file
+ * documents it.
  *
  * @see {@link https://marketplace.gohighlevel.com/docs/ghl/conversations/search-conversation | Search Conversations}
  */
@@ -19,17 +20,17 @@ const sortings = ["last_manual_message_date", "last_message_date", "score_profil
 const ids = "ABCHkzuJQ8ZMd4Te84GK,fGiae4CHkzoskh8thsik"
 const id = "ABCHkzuJQ8ZMd4Te84GK"
 
-/** Which conversations of a location. Several ids are separated by commas. */
+/** The filters of a search in a location. Separate several ids by commas. */
 export const ConversationQuery = Schema.Struct({
   locationId: Operation.LocationId,
   contactId: text("Contact Id", "9VEmS0si86GW6gXWU89b"),
-  /** `"unassigned"` finds those of nobody. */
+  /** A user's id, or `"unassigned"`. */
   assignedTo: text("User IDs that conversations are assigned to. Multiple IDs can be comma-separated.", ids),
   followers: text("User IDs of followers to filter conversations by. Multiple IDs can be comma-separated.", ids),
   mentions: text("User Id of the mention. Multiple values are comma separated.", ids),
   query: text("Search parameter as a string", "Search string"),
   sort: oneOf("Sort parameter - asc or desc", ["asc", "desc"]),
-  /** Exclusive. In epoch milliseconds where it is sorted by a date. */
+  /** Continues after this value, exclusively: epoch milliseconds if sorted by a date. */
   startAfterDate: number("Search to begin after the specified date - the sort value of the last document"),
   id: text("Id of the conversation", id),
   /** @default 20 */
@@ -53,7 +54,7 @@ export interface ConversationQuery extends Schema.Schema.Type<typeof Conversatio
 
 const read = (description: string) => Lenient.field(Schema.String.annotate({ description }))
 
-/** A conversation as search finds it. Every field may be missing or `null`. */
+/** A conversation in a search result. Every field may be missing or `null`. */
 export const FoundConversation = Lenient.struct({
   ...fields,
   type: read("Primary channel/type of the conversation: TYPE_PHONE, TYPE_EMAIL, …"),
@@ -61,13 +62,13 @@ export const FoundConversation = Lenient.struct({
   contactName: read("Alternative display name for the contact - used when full name is not available"),
   email: read("Primary email address of the contact"),
   phone: read("Primary phone number of the contact"),
-  /** Not documented, but sent: what `startAfterDate` continues from. */
+  /** Undocumented: the value that `startAfterDate` continues from. */
   sort: Lenient.field(Schema.Array(Schema.Finite))
 })
 
 export interface FoundConversation extends Schema.Schema.Type<typeof FoundConversation> {}
 
-/** The 200. Without `conversations` it is not one: no response is read as an empty result. */
+/** The 200. `conversations` is required, so that no other body is taken for an empty result. */
 export const SearchConversationsResponse = Lenient.struct({
   conversations: Schema.Array(FoundConversation),
   total: Lenient.field(Schema.Finite.annotate({ description: "Total Number of results found for the given query" }))
@@ -75,7 +76,7 @@ export const SearchConversationsResponse = Lenient.struct({
 
 export interface SearchConversationsResponse extends Schema.Schema.Type<typeof SearchConversationsResponse> {}
 
-/** The operation. It needs the scope `conversations.readonly`. */
+/** The operation. It requires the scope `conversations.readonly`. */
 export const searchConversations = Operation.make({
   ...Operation.get,
   name: "Conversations.search",

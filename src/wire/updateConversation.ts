@@ -1,7 +1,7 @@
 /**
- * Update Conversation: `PUT /conversations/:conversationId`, as its page documents
- * it. Requests are strict, because HighLevel refuses unknown keys with a 422;
- * responses are lenient, because live ones differ from the page.
+ * Update Conversation: `PUT /conversations/:conversationId`, as its page documents it.
+ * Requests are validated strictly, since HighLevel refuses unknown keys with a 422.
+ * Responses are decoded leniently, since live ones differ from the page.
  *
  * @see {@link https://marketplace.gohighlevel.com/docs/ghl/conversations/update-conversation | Update Conversation}
  */
@@ -15,16 +15,16 @@ import * as Operation from "./Operation.ts"
 export const ConversationId = Operation.identifier("Conversation ID as string")
 
 /**
- * Feedback: a JSON object as documented for `2021-07-28`, or `"positive"` or
- * `"negative"` as the vendor's `v3` specification has it.
+ * Feedback on a conversation: a JSON object, as documented for `2021-07-28`, or
+ * `"positive"` or `"negative"` in `v3`.
  */
 export const Feedback = Schema.Union([Schema.JsonObject, Schema.Literals(["positive", "negative"])])
 
 export type Feedback = typeof Feedback.Type
 
 /**
- * The body of the request, exactly the documented keys. `locationId` alone is
- * valid: nothing changes, and the conversation is returned.
+ * The request body, with exactly the documented keys. With only `locationId`, nothing
+ * changes and the conversation is returned.
  */
 export const Changes = Schema.Struct({
   locationId: Operation.LocationId,
@@ -40,8 +40,7 @@ export const Changes = Schema.Struct({
 export interface Changes extends Schema.Schema.Type<typeof Changes> {}
 
 /**
- * {@link Changes} and the conversation they are for: what `Conversations.update`
- * takes.
+ * The input of `Conversations.update`: {@link Changes} and the id of the conversation.
  *
  * **Example** (Mark a conversation as read)
  *
@@ -62,8 +61,8 @@ export const ConversationUpdate = Schema.Struct({ conversationId: ConversationId
 export interface ConversationUpdate extends Schema.Schema.Type<typeof ConversationUpdate> {}
 
 /**
- * The documented 200. `traceId` is not documented but sent, and support asks for
- * it. Only `conversation` is required.
+ * The documented 200. Only `conversation` is required. `traceId` is undocumented;
+ * HighLevel's support asks for it.
  */
 export const UpdateConversationResponse = Lenient.struct(
   {
@@ -78,7 +77,7 @@ export const UpdateConversationResponse = Lenient.struct(
 
 export interface UpdateConversationResponse extends Schema.Schema.Type<typeof UpdateConversationResponse> {}
 
-/** The operation. It needs the scope `conversations.write`, and sets absolute values, so that it may be repeated. */
+/** The operation. It requires the scope `conversations.write`. It sets absolute values, so it is safe to retry. */
 export const updateConversation = Operation.make({
   name: "Conversations.update",
   documentation: "https://marketplace.gohighlevel.com/docs/ghl/conversations/update-conversation",
@@ -90,6 +89,6 @@ export const updateConversation = Operation.make({
   payload: Changes,
   success: UpdateConversationResponse,
   error: [ErrorResponse.BadRequest, ErrorResponse.Unprocessable],
-  isRepeatable: true,
+  isIdempotent: true,
   isWrite: true
 })

@@ -1,7 +1,6 @@
 /**
- * The events that HighLevel delivers to an app, as far as this package knows them. Live
- * events lack some documented fields, and have `appId`, `versionId`, `timestamp` and
- * `webhookId` in addition.
+ * The webhook events that this package knows. Live events lack some documented fields,
+ * and add `appId`, `versionId`, `timestamp` and `webhookId`.
  *
  * @see {@link https://marketplace.gohighlevel.com/docs/webhook/WebhookIntegrationGuide | Webhook Integration Guide}
  */
@@ -15,17 +14,17 @@ const flag = Lenient.field(Schema.Boolean)
 /** Fields that any event may have. */
 const common = {
   type: text,
-  /** The app that the event is for; it may be missing from an event about a conversation. */
+  /** The receiving app. Events about a conversation may lack it. */
   appId: text,
   versionId: text,
-  /** When it happened, the same in every delivery of the event. */
+  /** When the event happened. All its deliveries have the same value. */
   timestamp: Lenient.field(LastMessageDate),
-  /** The id of the event, the same in every delivery. */
+  /** The id of the event. All its deliveries have the same value. */
   webhookId: text,
   locationId: text
 }
 
-/** The unread count of a conversation has changed. */
+/** The unread count of a conversation changed. */
 export const ConversationUnreadUpdate = Lenient.struct({
   _tag: Schema.tag("ConversationUnreadUpdate"),
   ...common,
@@ -55,34 +54,34 @@ const message = {
   attachments: Lenient.field(Schema.Array(Schema.String))
 }
 
-/** A contact has sent a message. */
+/** A contact sent a message. */
 export const InboundMessage = Lenient.struct({ _tag: Schema.tag("InboundMessage"), ...message })
 
 export interface InboundMessage extends Schema.Schema.Type<typeof InboundMessage> {}
 
-/** A message was sent to a contact: by a user if it has a `userId`, else automatically. */
+/** A message was sent to a contact, by a user if it has a `userId`, else automatically. */
 export const OutboundMessage = Lenient.struct({ _tag: Schema.tag("OutboundMessage"), ...message })
 
 export interface OutboundMessage extends Schema.Schema.Type<typeof OutboundMessage> {}
 
 const installation = { ...common, companyId: text, userId: text, planId: text, installType: text }
 
-/** A location or an agency has installed the app. */
+/** A location or an agency installed the app. */
 export const Install = Lenient.struct({ _tag: Schema.tag("INSTALL"), ...installation })
 
 export interface Install extends Schema.Schema.Type<typeof Install> {}
 
-/** A location or an agency has uninstalled the app: its tokens are invalid. */
+/** A location or an agency uninstalled the app. Its tokens are invalid. */
 export const Uninstall = Lenient.struct({ _tag: Schema.tag("UNINSTALL"), ...installation })
 
 export interface Uninstall extends Schema.Schema.Type<typeof Uninstall> {}
 
-/** An event as HighLevel sent it. */
+/** The raw event. */
 export interface Document {
   readonly [name: string]: unknown
 }
 
-/** Any other event, or one that is not as documented. */
+/** An event of another type, or one that does not match its documentation. */
 export interface Unknown {
   readonly _tag: "Unknown"
   /** The `type` of its document. */
@@ -90,7 +89,7 @@ export interface Unknown {
   readonly document: Document
 }
 
-/** An event. */
+/** A webhook event. */
 export type Event = ConversationUnreadUpdate | InboundMessage | OutboundMessage | Install | Uninstall | Unknown
 
 const decoders = {
@@ -104,10 +103,10 @@ const decoders = {
 const isKnown = (type: unknown): type is keyof typeof decoders =>
   typeof type === "string" && Object.hasOwn(decoders, type)
 
-/** Reads the `timestamp` of any event. */
+/** Decodes the `timestamp` of any event. */
 export const decodeTimestamp = Schema.decodeUnknownResult(LastMessageDate)
 
-/** Reads the document of an event. */
+/** Decodes an event. */
 export const decode = (document: Document): Event => {
   const { type } = document
   const known = isKnown(type) ? decoders[type](document) : undefined

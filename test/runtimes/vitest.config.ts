@@ -14,9 +14,11 @@ const leftToNode = {
   "test/CliProcesses.test.ts": "starts the command line, at a terminal and in pipes",
   "test/CliUpdateAll.test.ts": "runs the command line, which is published for Node",
   "test/OAuthProcesses.test.ts": "kills processes between a refresh and its storing",
+  "test/ReadmeCommands.test.ts": "starts the commands and programs of the pages, with Node",
   "test/RateLimiterRedis.test.ts": "starts several processes that share a rate limit",
   "test/WebhookProcesses.test.ts": "kills a receiver while it handles events",
-  "test/examples.test.ts": "starts the examples, which are programs of Node"
+  "test/examples.test.ts": "starts the examples, which are programs of Node",
+  "test/links.test.ts": "reads the pages, and runs nothing of the package"
 }
 
 const conditions = ["effect-highlevel-source"]
