@@ -85,7 +85,10 @@ describe("effect-highlevel connect", { timeout: 30_000 }, () => {
         assert.strictEqual((yield* run("update", ids.conversationId, "--location-id", locationId, "--starred")).code, 0)
         const scopes = "(conversations.readonly conversations.write)"
         const listed = yield* run("accounts")
-        assert.strictEqual(listed.stdout, `Location ${locationId} of agency sandbox-company ${scopes}\n`)
+        assert.deepStrictEqual(
+          [listed.stdout, listed.stderr],
+          [`Location ${locationId} of agency sandbox-company ${scopes}\n`, ""]
+        )
         assert.deepInclude(JSON.parse((yield* run("accounts", "--json")).stdout), { userType: "Location", locationId })
 
         const unknown = yield* run("accounts", "--disconnect", "somebody")

@@ -98,7 +98,7 @@ describe("effect-highlevel search", () => {
       assert.deepStrictEqual(newestIds, ["conversation-000099", "conversation-000098", "conversation-000097"])
       const one = yield* search("--query", "message 42", "--added-until", "2021-08-03T18:00:00+02:00", "--json")
       assert.strictEqual(one.stdout, "")
-      const two = yield* search("--query", "message 42", "--added-until", "2021-08-03T18:30:00+02:00", "--json")
+      const two = yield* search("--query", "message 42", "--added-until", "2021-08-03T18:30:00+0200", "--json")
       assert.deepStrictEqual(
         documents(two.stdout).map(({ id }) => id),
         ["conversation-000042"]

@@ -62,6 +62,7 @@ describe("a 2xx is not believed blindly", () => {
     // Not applied: it reports an error.
     [{ success: false }, unsuccessful],
     [{ success: "false" }, unsuccessful],
+    [{ success: " False " }, unsuccessful],
     [{ success: "False " }, unsuccessful],
     [{ success: "no" }, unsuccessful],
     [{ success: 0 }, unsuccessful],

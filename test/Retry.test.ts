@@ -296,6 +296,9 @@ describe("what can be observed", () => {
         ["retry", "rate_limit.wait"]
       )
       assert.deepInclude(events[0]?.[2], { "highlevel.retry.attempt": 1, "highlevel.retry.error": "UnexpectedStatus" })
+      // The window of 10 s less the delay of the retry.
+      const waited = Number(events[1]?.[2]?.["highlevel.rate_limit.wait_milliseconds"])
+      assert.isTrue(waited >= 9_500 && waited <= 9_750, String(waited))
     })
   )
 

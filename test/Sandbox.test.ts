@@ -184,15 +184,16 @@ describe.each([
     Effect.gen(function* () {
       const url = yield* baseUrl
       yield* raw(url, good)
+      yield* (yield* Sandbox.Sandbox).consumeExternally(ids.locationId, 1)
       const { headers } = yield* raw(url, good)
       assert.deepInclude(
         { ...headers },
         {
           "x-ratelimit-max": "25",
-          "x-ratelimit-remaining": "23",
+          "x-ratelimit-remaining": "22",
           "x-ratelimit-interval-milliseconds": "10000",
           "x-ratelimit-limit-daily": "10000",
-          "x-ratelimit-daily-remaining": "9998"
+          "x-ratelimit-daily-remaining": "9997"
         }
       )
       assert.match(headers["x-ratelimit-daily-reset"] ?? "", /^\d+$/)

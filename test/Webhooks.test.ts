@@ -221,6 +221,9 @@ describe("the route", () => {
       const again = yield* post({ webhookId: "w-1", ...unreadUpdate() })
       const withoutId = yield* post(unreadUpdate({ timestamp }))
       const oddId = yield* post(unreadUpdate({ timestamp, webhookId: 1 }))
+      // An empty id is none: these are two events.
+      const emptyId = yield* post(unreadUpdate({ timestamp, webhookId: "" }))
+      const otherEmptyId = yield* post(unreadUpdate({ timestamp, webhookId: "", unreadCount: 4 }))
       const longId = yield* post(unreadUpdate({ webhookId: "w".repeat(500_000) }))
       // Another event, whoever gave it the same id.
       const otherType = yield* post({ type: "InboundMessage", webhookId: "w-1" })
@@ -228,6 +231,8 @@ describe("the route", () => {
         one,
         withoutId,
         oddId,
+        emptyId,
+        otherEmptyId,
         longId,
         otherType,
         one,
@@ -238,10 +243,10 @@ describe("the route", () => {
       ]) {
         assert.strictEqual(yield* deliver(headers, bytes), 200)
       }
-      assert.lengthOf(events, 5)
+      assert.lengthOf(events, 7)
       yield* TestClock.adjust("23 hours")
       yield* deliver(one.headers, one.bytes)
-      assert.lengthOf(events, 5)
+      assert.lengthOf(events, 7)
     }).pipe(Effect.scoped, Effect.provide(Persistence.layerMemory))
   })
 

@@ -3,6 +3,8 @@ export interface Mutant {
   readonly fileName: string
   readonly mutatorName: string
   readonly replacement: string
+  /** Set for a mutant that no run tries. */
+  readonly status: "Ignored" | undefined
   /** Lines and columns from zero. */
   readonly location: {
     readonly start: { readonly line: number; readonly column: number }

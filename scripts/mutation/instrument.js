@@ -18,8 +18,30 @@ const logger = {
   fatal: quiet
 }
 
+const documenting = new Set([
+  "annotate",
+  "annotateKey",
+  "annotations",
+  "withDescription",
+  "withExamples",
+  "withMetavar"
+])
+const documentingFields = new Set(["description", "examples"])
+
+/** Texts for readers of the OpenAPI document and of `--help`. */
+const documentation = {
+  shouldIgnore: ({ key, listKey, node, parent }) => {
+    const isArgument =
+      listKey === "arguments" &&
+      parent.type === "CallExpression" &&
+      documenting.has(parent.callee.property?.name ?? parent.callee.name)
+    const isField = key === "value" && parent.type === "ObjectProperty" && documentingFields.has(parent.key.name)
+    return isArgument || (isField && node.type !== "Identifier") ? "documentation" : undefined
+  }
+}
+
 export const instrument = (files) =>
   new Instrumenter(logger).instrument(
     files.map(({ name, content }) => ({ name, content, mutate: true })),
-    { excludedMutations: [], ignorers: [], plugins: null }
+    { excludedMutations: [], ignorers: [documentation], plugins: null }
   )

@@ -54,7 +54,9 @@ export const load = async () => {
   const instrumented = await instrument(files)
   return {
     files: instrumented.files,
-    mutants: instrumented.mutants.map((mutant) => describe(texts.get(mutant.fileName) ?? "", mutant))
+    mutants: instrumented.mutants
+      .filter(({ status }) => status !== "Ignored")
+      .map((mutant) => describe(texts.get(mutant.fileName) ?? "", mutant))
   }
 }
 

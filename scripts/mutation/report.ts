@@ -53,7 +53,7 @@ export const write = async (
       run.every === 1
         ? `All ${all.length} mutants of \`src\`.`
         : `A sample: at most every ${run.every}th of the ${all.length} mutants of \`src\` in the order of the source, beginning with number ${run.seed} (\`--every ${run.every} --seed ${run.seed}\`); the table tells how many of each folder were tried.`
-    } Tests that start processes and a few slow ones take no part ([tests.ts](tests.ts)). A mutant whose tests never end counts as caught.`,
+    } Documentation is not changed: annotations, descriptions and examples of schemas and of \`--help\`. Tests that start processes and a few slow ones take no part ([tests.ts](tests.ts)). A mutant whose tests never end counts as caught.`,
     "## Score",
     [
       "| folder of src | mutants | caught by a test | caught by the type check | survived | score |",

@@ -51,7 +51,7 @@ const waitForResponse: Acquired = { _tag: "Wait", millis: probeMillis, isProbe: 
 
 const insert = (ended: Array<number>, until: number) => {
   let index = ended.length
-  while (index > 0 && (ended[index - 1] ?? -Infinity) > until) index--
+  while ((ended[index - 1] ?? -Infinity) > until) index--
   ended.splice(index, 0, until)
 }
 
