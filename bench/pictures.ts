@@ -96,7 +96,11 @@ const quota = () => {
         first,
         false
       ),
-      plot(`official SDK: ${count(second.applied)} applied, ${count(second["429s"])} rejected requests`, second, true)
+      plot(
+        `official SDK: ${count(second.applied)} applied, ${count(second.lost)} lost, ${count(second["429s"])} rejected requests`,
+        second,
+        true
+      )
     ]
   )
 }
@@ -127,7 +131,7 @@ const update = () => {
       {
         height: 210,
         marginLeft: 276,
-        marginRight: 40,
+        marginRight: 64,
         marginBottom: 44,
         x: { label: "CPU time per update, µs", labelAnchor: "center", labelArrow: "none", grid: true, nice: true },
         y: { domain: rows.map(({ label }) => label), label: null, tickSize: 0 },
