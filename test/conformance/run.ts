@@ -178,7 +178,8 @@ await Effect.runPromise(Fiber.join(program))
 const file = "test/conformance/declared.json"
 const declared: Record<string, string> = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {}
 const undeclared = [...violations].filter(([key]) => !(key in declared))
-const gone = Object.keys(declared).filter((key) => !violations.has(key))
+// Another file has no v3 operation to deviate from.
+const gone = Object.keys(declared).filter((key) => !violations.has(key) && names.includes(key.split(" ")[1] ?? ""))
 console.table(Object.fromEntries(outcomes))
 for (const [key, times] of undeclared) console.log(`undeclared, ${times} times: ${key}`)
 for (const key of gone) console.log(`declared, but gone: ${key}`)
