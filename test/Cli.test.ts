@@ -103,7 +103,7 @@ describe.concurrent("effect-highlevel", { timeout: 60_000 }, () => {
   })
 
   it("sandbox --host 0.0.0.0 says that others reach it, and clients need HIGHLEVEL_ALLOW_INSECURE_HTTP", async () => {
-    const { banner, end } = await startSandbox("--host", "0.0.0.0")
+    const { banner, end } = await startSandbox("--host", "0.0.0.0", "--port", "0")
     assert.include(banner, "Other machines can reach it")
     const { HIGHLEVEL_BASE_URL = "", HIGHLEVEL_TOKEN = "" } = exported(banner)
     assert.match(HIGHLEVEL_BASE_URL, /^http:\/\/127\.0\.0\.1:/)

@@ -43,8 +43,8 @@ const describe = (text: string, mutant: Instrumented): Mutant => {
 }
 
 /** Names a mutant the same in every run while its file does not change. */
-export const keyOf = ({ file, line, column, mutator, replacement }: Mutant) =>
-  `${file}:${line}:${column} ${mutator} ${replacement}`
+export const keyOf = ({ file, line, column, mutator, original, replacement }: Mutant) =>
+  `${file}:${line}:${column} +${original.length} ${mutator} ${replacement}`
 
 export const load = async () => {
   const files = globSync("src/**/*.ts")

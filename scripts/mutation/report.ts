@@ -12,6 +12,10 @@ export interface Outcome {
 const path = "scripts/mutation/report.md"
 const required = 90
 
+/** What a sample finds before anybody looks at its survivors: a fairer estimate for all mutants. Written by hand. */
+const freshSample =
+  "Four of these mutants were survivors until a test was written for them, which raises the score. Of a fresh sample of 94 others (`--every 100 --seed 23`, ended before the last few), 79 were caught: 84.0 %. Its 15 survivors are not in the table, and were not looked at."
+
 const reasonOf = (mutant: Mutant) =>
   reasons.find(
     ({ file, code, change }) =>
@@ -26,13 +30,8 @@ const cell = (code: string) => {
   return `\`\` ${(line.length > 70 ? `${line.slice(0, 69)}…` : line).replaceAll("|", "\\|")} \`\``
 }
 
-export const write = async (
-  sampled: ReadonlyArray<Mutant>,
-  results: ReadonlyMap<string, Outcome>,
-  run: { readonly every: number; readonly seed: number; readonly all: ReadonlyArray<Mutant> }
-) => {
-  const { all } = run
-  const tried = sampled.flatMap((mutant) => {
+export const write = async (all: ReadonlyArray<Mutant>, results: ReadonlyMap<string, Outcome>) => {
+  const tried = all.flatMap((mutant) => {
     const outcome = results.get(keyOf(mutant))
     return outcome === undefined ? [] : [{ mutant, outcome }]
   })
@@ -49,11 +48,7 @@ export const write = async (
   const page = [
     "# Mutation testing",
     "A mutant is the source with one small change: a condition negated, a call or a block removed, a text emptied. A test or the type check has to fail with it; else that code is unguarded.",
-    `Written by \`npm run test:mutation\`, which explains itself in [run.ts](run.ts). ${
-      run.every === 1
-        ? `All ${all.length} mutants of \`src\`.`
-        : `A sample: at most every ${run.every}th of the ${all.length} mutants of \`src\` in the order of the source, beginning with number ${run.seed} (\`--every ${run.every} --seed ${run.seed}\`); the table tells how many of each folder were tried.`
-    } Documentation is not changed: annotations, descriptions and examples of schemas and of \`--help\`. Tests that start processes and a few slow ones take no part ([tests.ts](tests.ts)). A mutant whose tests never end counts as caught.`,
+    `Written by \`npm run test:mutation\`, which explains itself in [run.ts](run.ts). The table tells how many mutants of each folder were tried, of all that there are. Documentation is not changed: annotations, descriptions and examples of schemas and of \`--help\`. Tests that start processes and a few slow ones take no part ([tests.ts](tests.ts)). A mutant whose tests never end counts as caught.`,
     "## Score",
     [
       "| folder of src | mutants | caught by a test | caught by the type check | survived | score |",
@@ -67,6 +62,7 @@ export const write = async (
       ),
       rowOf("**all**", tried, all.length)
     ].join("\n"),
+    freshSample,
     "## Survivors",
     "Each with the reason why it is left, from [reasons.ts](reasons.ts).",
     ...files.map((file) =>

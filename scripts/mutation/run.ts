@@ -92,7 +92,7 @@ if (!values.report) {
     for (const [test, ids] of tests) for (const mutant of ids) reach(mutant, file, test)
   }
 
-  const chosen = sampled
+  const chosen = (values.survivors ? mutants : sampled)
     .filter(({ file }) => values.files.some((prefix) => file.startsWith(prefix)))
     .filter((mutant) => !values.survivors || results.get(Mutants.keyOf(mutant))?.status === "survived")
     .filter((mutant) => !values.continue || !results.has(Mutants.keyOf(mutant)))
@@ -142,6 +142,6 @@ if (!values.report) {
   save()
 }
 
-const report = await Report.write(sampled, results, { every, seed, all: mutants })
+const report = await Report.write(mutants, results)
 console.log(report.summary)
 if (!report.complete) process.exitCode = 1
