@@ -118,21 +118,8 @@ const observedGet = ({ lastMessageDate, ...conversation }: StoredConversation) =
   })
 }
 
-/** What a documented search requires of each conversation, for those that are seeded without. */
-const requiredOfItem = {
-  lastMessageBody: "",
-  lastMessageType: "TYPE_SMS",
-  type: "TYPE_PHONE",
-  unreadCount: 0,
-  fullName: "John Doe",
-  contactName: "John Doe Company",
-  email: "johndoe@mailingdomain.com",
-  phone: "+15550001234"
-}
-
 // As documented. The date is that of the documented conversation, since the list of fields has none.
 const documentedItem = ({ lastMessageDate, ...conversation }: StoredConversation): object => ({
-  ...requiredOfItem,
   ...Struct.pick(conversation, [
     "id",
     "contactId",

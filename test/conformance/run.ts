@@ -160,12 +160,24 @@ const side = (name: string, argumentsOf: (file: string) => ReadonlyArray<string>
     { discard: true }
   )
 
+// The sandbox returns a conversation as it is seeded; the vendor's search requires all of these.
+const complete = {
+  ...Sandbox.documentedConversation,
+  type: "TYPE_PHONE",
+  fullName: "John Doe",
+  contactName: "John Doe Company",
+  email: "johndoe@mailingdomain.com",
+  phone: "+15550001234"
+}
+
 const sandbox = (responses: "documented" | "observed") =>
   Effect.flatMap(Sandbox.url, (url) => side(responses, (file) => ["proxy", file, url])).pipe(
     Effect.provide(
-      Sandbox.layerServer({ responses, rateLimit: { max: 1e9, daily: 1e9 } }).pipe(
-        Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
-      )
+      Sandbox.layerServer({
+        conversations: responses === "documented" ? [complete] : 1,
+        responses,
+        rateLimit: { max: 1e9, daily: 1e9 }
+      }).pipe(Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })))
     )
   )
 
