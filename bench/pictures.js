@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 
 const results = join(import.meta.dirname, "results")
-const read = (name: string) => JSON.parse(readFileSync(join(results, name), "utf8"))
+const read = (name) => JSON.parse(readFileSync(join(results, name), "utf8"))
 const { document } = parseHTML("<html></html>")
 
 // Mid tones, legible on white and on black; texts follow the reader's scheme.
@@ -15,12 +15,7 @@ text { fill: currentColor } .title { font-size: 17px; font-weight: 600 } .subtit
 @media (prefers-color-scheme: dark) { svg { color: #e6edf3 } }`
 
 /** An SVG of its own, with a title that tells the finding, over one or more plots. */
-const draw = (
-  name: string,
-  title: string,
-  subtitle: string,
-  plots: ReadonlyArray<Plot.PlotOptions & { readonly height: number }>
-) => {
+const draw = (name, title, subtitle, plots) => {
   const width = 840
   let top = 62
   const parts = plots.map((options) => {
@@ -39,20 +34,8 @@ ${parts.join("\n")}
   writeFileSync(join(results, `${name}.svg`), svg)
 }
 
-interface Bin {
-  readonly second: number
-  readonly applied: number
-  readonly refused: number
-}
-
 const quota = () => {
-  const runs: ReadonlyArray<{
-    name: string
-    applied: number
-    lost: number
-    "429s": number
-    requestsOverTime?: ReadonlyArray<Bin>
-  }> = read("quota.json").results
+  const runs = read("quota.json").results
   const [first, second] = runs.filter(({ requestsOverTime }) => requestsOverTime !== undefined)
   if (first === undefined || second === undefined) throw new Error("quota.json has no requests over time")
   const highest = Math.max(
@@ -61,7 +44,7 @@ const quota = () => {
   const seconds = Math.ceil(
     Math.max(...[first, second].map(({ requestsOverTime = [] }) => requestsOverTime.length)) / 10
   )
-  const plot = (label: string, { requestsOverTime = [] }: typeof first, isLast: boolean) => ({
+  const plot = (label, { requestsOverTime = [] }, isLast) => ({
     height: isLast ? 200 : 180,
     marginLeft: 64,
     marginBottom: isLast ? 44 : 26,
@@ -69,23 +52,23 @@ const quota = () => {
     x: {
       domain: [0, seconds],
       label: isLast ? "seconds since the start" : null,
-      labelAnchor: "center" as const,
-      labelArrow: "none" as const
+      labelAnchor: "center",
+      labelArrow: "none"
     },
-    y: { domain: [0, highest], label: "requests per 0.1 s", labelArrow: "none" as const, grid: true, ticks: 4 },
+    y: { domain: [0, highest], label: "requests per 0.1 s", labelArrow: "none", grid: true, ticks: 4 },
     marks: [
       Plot.rectY(
         requestsOverTime.flatMap(({ applied, refused, second }) => [
           { second, count: applied, color: ours },
           { second, count: refused, color: rejected }
         ]),
-        { x1: "second", x2: (bin: { second: number }) => bin.second + 0.1, y: "count", fill: "color", inset: 0.5 }
+        { x1: "second", x2: (bin) => bin.second + 0.1, y: "count", fill: "color", inset: 0.5 }
       ),
       Plot.text([label], { frameAnchor: "top-right", dy: -22, fontWeight: 600, fontSize: 13 }),
       Plot.ruleY([0], { stroke: "currentColor" })
     ]
   })
-  const count = (value: number) => value.toLocaleString("en")
+  const count = (value) => value.toLocaleString("en")
   draw(
     "quota",
     `This library applies all ${count(first.applied + first.lost)} updates; the official SDK loses ${count(second.lost)} of them`,
@@ -106,11 +89,7 @@ const quota = () => {
 }
 
 const update = () => {
-  const {
-    results: measured
-  }: {
-    results: ReadonlyArray<{ name: string; cpuMicrosPerUpdate: { median: number; minimum: number; maximum: number } }>
-  } = read("update.json")
+  const { results: measured } = read("update.json")
   const rows = [
     ["undici, request", "undici, no checks, no policies"],
     ["ours, UndiciHttpClient", "effect-highlevel, UndiciHttpClient"],
@@ -141,7 +120,7 @@ const update = () => {
           Plot.text(rows, {
             x: "maximum",
             y: "label",
-            text: ({ median }: { median: number }) => `${Math.round(median)} µs`,
+            text: ({ median }) => `${Math.round(median)} µs`,
             textAnchor: "start",
             dx: 8,
             fontSize: 13
@@ -153,8 +132,7 @@ const update = () => {
 }
 
 const bulk = () => {
-  const runs: ReadonlyArray<{ title: string; updates: number; peakMegabytes: number; memory?: ReadonlyArray<object> }> =
-    read("bulk.json")
+  const runs = read("bulk.json")
   const largest = runs.filter(({ title }) => title === "run").toSorted((one, other) => other.updates - one.updates)[0]
   if (largest?.memory === undefined) throw new Error("bulk.json has no memory over time")
   draw(
@@ -172,7 +150,7 @@ const bulk = () => {
           label: "updates with an outcome",
           labelAnchor: "center",
           labelArrow: "none",
-          tickFormat: (value: number) => value.toLocaleString("en")
+          tickFormat: (value) => value.toLocaleString("en")
         },
         y: { domain: [0, 200], label: "resident memory, MB", labelArrow: "none", grid: true, ticks: 5 },
         marks: [
