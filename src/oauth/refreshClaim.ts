@@ -118,8 +118,8 @@ export const make = (options: {
           if (!claimed.success) return undefined
           current = textOf(claim)
           // A slow store may have used up too much of the claim.
-          const spent = (yield* Monotonic.now) - startedAt
-          if (spent > claimMillis - attemptMillis && attempts < maximumClaims) continue
+          const elapsed = (yield* Monotonic.now) - startedAt
+          if (elapsed > claimMillis - attemptMillis && attempts < maximumClaims) continue
           const result = yield* Effect.result(options.renew(account, before))
           if (Result.isSuccess(result)) {
             const tokens = tokensOf(result.success, requestedAt, before.tokens)

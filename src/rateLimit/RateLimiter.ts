@@ -96,7 +96,7 @@ const makeOver = <E>(store: RateLimitStore<E>, maxWaitMillis: number, queues: Ma
     const clock = yield* Clock.Clock
     while (true) {
       const askedAt = Monotonic.millis(clock)
-      // Calls behind one that has waited for the store share its deadline.
+      // Calls behind one that has waited for the store share its timeout.
       const left = maxWaitMillis - (askedAt - (queue.failure?.since ?? askedAt))
       const exit = yield* Effect.exit(inTime(store.acquire(bucket, leaseMillis), Math.max(left, storeRetryMillis)))
       if (Exit.isSuccess(exit)) {
