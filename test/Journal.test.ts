@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as PlatformError from "effect/PlatformError"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -233,11 +234,14 @@ describe("a journal", () => {
     Effect.gen(function* () {
       let feedback: Schema.JsonObject = {}
       for (let depth = 0; depth < 100_000; depth++) feedback = { feedback }
+      // Node 26 and Deno can write it.
+      const isWritable = Result.isSuccess(Result.try(() => JSON.stringify(feedback)))
+      const expected = ["Applied", isWritable ? "Applied" : "Failed", "Applied"]
       const inputs = [{ ...ids(0), feedback: { rating: "good" } }, { ...ids(0), feedback }, read(0)]
-      assert.deepStrictEqual(yield* runWith(newPath(), inputs), ["Applied", "Failed", "Applied"])
+      assert.deepStrictEqual(yield* runWith(newPath(), inputs), expected)
       assert.deepStrictEqual(
         yield* Effect.provide(runOver(Journal.fromKeyValueStore, inputs), KeyValueStore.layerMemory),
-        ["Applied", "Failed", "Applied"]
+        expected
       )
     }).pipe(Effect.provide(layer))
   )
