@@ -14,26 +14,9 @@ import { bundleOf } from "../test/programs.ts"
 import { freePort } from "../test/redis.ts"
 import { check, itChecks } from "./check.ts"
 import * as Pact from "./pact.ts"
+import * as Stub from "./stub.ts"
 
 const env = { ...process.env, PACT_DO_NOT_TRACK: "true" }
-
-/** A process and its children: what npm starts does not end with npm. */
-const kill = (pid: number | undefined) => {
-  try {
-    if (pid !== undefined) process.kill(-pid)
-  } catch {
-    // It has ended by itself.
-  }
-}
-
-const responding = async (url: string): Promise<void> => {
-  try {
-    await fetch(url)
-  } catch {
-    await new Promise((resume) => setTimeout(resume, 20))
-    return responding(url)
-  }
-}
 
 /** Of several interactions with one request, the stub serves the first in the file. */
 const unserved = new Map(
@@ -54,27 +37,22 @@ const unserved = new Map(
 )
 
 describe.each(Pact.contracts)("$name", (contract) => {
-  let url = ""
-  let pid: number | undefined
+  let stub: Awaited<ReturnType<typeof Stub.start>>
 
   beforeAll(async () => {
-    const port = await freePort()
-    url = `http://127.0.0.1:${port}`
-    const args = ["-p", String(port), "-f", Pact.committed(contract), "-l", "error"]
-    pid = spawn("node_modules/.bin/pact-stub-server", args, { env, detached: true, stdio: "ignore" }).pid
-    await responding(url)
+    stub = await Stub.start(Pact.committed(contract))
   }, 30_000)
-  afterAll(() => kill(pid))
+  afterAll(() => stub.end())
 
   for (const interaction of contract.interactions) {
     const reason = unserved.get(interaction.description)
     itChecks(interaction, { contract: contract.name, side: "stub", unserved: reason }, () =>
-      reason === undefined ? check(interaction)(url) : expect(check(interaction)(url)).rejects.toThrow()
+      reason === undefined ? check(interaction)(stub.url) : expect(check(interaction)(stub.url)).rejects.toThrow()
     )
   }
 
   it("responds to what is in no interaction with 404", async () => {
-    const response = await fetch(`${url}/conversations/any`, {
+    const response = await fetch(`${stub.url}/conversations/any`, {
       method: "PUT",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ locationId: "any", color: "red" })
@@ -140,7 +118,7 @@ describe("an application", () => {
       assert.include(output, "pass 6")
       assert.include(published, "POST /contracts/publish", output)
     } finally {
-      kill(child.pid)
+      Stub.kill(child.pid)
       broker.closeAllConnections()
       broker.close()
       rmSync(directory, { recursive: true })

@@ -1,9 +1,9 @@
 /** The interactions of the pact files, and Pact's own judgement of which of them a recorded request matches. */
-import { spawn } from "node:child_process"
+import * as Array from "effect/Array"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { freePort } from "../../test/redis.ts"
+import * as Stub from "../stub.ts"
 import * as Request from "./request.ts"
 
 interface Rule {
@@ -98,15 +98,6 @@ const shapeOf = (examples: ReadonlyArray<PactRequest>) => {
   }
 }
 
-const started = async (url: string): Promise<void> => {
-  try {
-    await fetch(url)
-  } catch {
-    await new Promise((resume) => setTimeout(resume, 20))
-    return started(url)
-  }
-}
-
 /** An interaction as the stub server has it: under a path of its own, so that it tells which of several matched. */
 const underPath = ({ matchingRules, path, ...request }: PactRequest, index: number) => ({
   type: "Synchronous/HTTP",
@@ -146,34 +137,14 @@ const stub = async (requests: ReadonlyArray<PactRequest>) => {
     metadata: { pactSpecification: { version: "4.0" } }
   }
   writeFileSync(file, JSON.stringify(pact))
-  const port = await freePort()
-  const child = spawn("node_modules/.bin/pact-stub-server", ["-p", String(port), "-f", file, "-l", "error"], {
-    env: { ...process.env, PACT_DO_NOT_TRACK: "true" },
-    stdio: "ignore",
-    detached: true
-  })
-  const url = `http://127.0.0.1:${port}`
-  await started(url)
+  const { end, url } = await Stub.start(file)
   return {
     url,
     end: () => {
-      if (child.pid !== undefined) process.kill(-child.pid)
+      end()
       rmSync(directory, { recursive: true })
     }
   }
-}
-
-const grouped = <A>(
-  all: ReadonlyArray<A>,
-  keyOf: (one: A) => string
-): ReadonlyMap<string, readonly [A, ...Array<A>]> => {
-  const groups = new Map<string, [A, ...Array<A>]>()
-  for (const one of all) {
-    const group = groups.get(keyOf(one))
-    if (group === undefined) groups.set(keyOf(one), [one])
-    else group.push(one)
-  }
-  return groups
 }
 
 const operationOf = ({ method, path }: { readonly method: string; readonly path: string }) =>
@@ -182,16 +153,14 @@ const operationOf = ({ method, path }: { readonly method: string; readonly path:
 /** Which interactions of an operation a request matches. */
 const operation = async (interactions: ReadonlyArray<Interaction>) => {
   // Those that differ in the response only are asked for once.
-  const groups = grouped(interactions, ({ request }) => {
+  const groups = Array.groupBy(interactions, ({ request }) => {
     const { matchingRules: { path, query, body } = {} } = request
     return JSON.stringify([request.path, request.query, headersOf(request), request.body, path, query, body])
   })
-  const questions = Array.from(groups.values(), (of) => ({ example: of[0].request, of }))
-  const { required, types } = shapeOf(questions.map(({ example }) => example))
-  const stubs: Array<{ readonly url: string; readonly end: () => void }> = []
-  for (let first = 0; first < questions.length; first += perStub) {
-    stubs.push(await stub(questions.slice(first, first + perStub).map(({ example }) => example)))
-  }
+  const questions = Object.values(groups).map((of) => ({ example: of[0].request, of }))
+  const examples = questions.map(({ example }) => example)
+  const { required, types } = shapeOf(examples)
+  const stubs = await Promise.all(Array.chunksOf(examples, perStub).map(stub))
 
   // To Pact, no body matches any, and any body none; where a key is free, so is its value.
   const hasShape = (body: unknown) =>
@@ -224,7 +193,7 @@ const operation = async (interactions: ReadonlyArray<Interaction>) => {
 /** Asks Pact which interactions a recorded request matches. */
 export const matcher = async () => {
   const operations = new Map<string, Awaited<ReturnType<typeof operation>>>()
-  for (const [name, of] of grouped(interactions, ({ request }) => operationOf(request))) {
+  for (const [name, of] of Object.entries(Array.groupBy(interactions, ({ request }) => operationOf(request)))) {
     operations.set(name, await operation(of))
   }
   const asked = new Map<string, Promise<ReadonlyArray<Interaction>>>()

@@ -4,6 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -13,7 +14,8 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import type * as Sandbox from "../testing/Sandbox.ts"
+import * as OptionsCheck from "../client/options.ts"
+import * as Sandbox from "../testing/Sandbox.ts"
 import { HighLevelApi } from "../wire/HighLevelApi.ts"
 import * as Assets from "./sandboxPageAssets.ts"
 
@@ -22,7 +24,7 @@ const Count = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000
 const Action = Schema.Union([
   Schema.TaggedStruct("refuse", { status: Status, times: Count }),
   Schema.TaggedStruct("fault", {
-    kind: Schema.Literals(["disconnect", "slow-headers", "slow-body", "reset-body", "truncated-json", "empty-body"]),
+    kind: Schema.Literals(Sandbox.faultKinds),
     times: Count
   }),
   Schema.TaggedStruct("limit", { max: Count }),
@@ -40,7 +42,7 @@ const act = (sandbox: Sandbox.Service, action: typeof Action.Type) => {
       return sandbox.limit({ max: action.max })
     case "receive":
       return Effect.flatMap(sandbox.receive(action), (found) =>
-        found._tag === "Some" ? Effect.void : Effect.fail(`conversationId: there is no ${action.conversationId}`)
+        Option.isSome(found) ? Effect.void : Effect.fail(`conversationId: there is no ${action.conversationId}`)
       )
     case "deactivate":
       return sandbox.deactivate(action.locationId)
@@ -87,7 +89,8 @@ const asset = (text: string, contentType: string) =>
 const refused = (status: number, message: string) => HttpServerResponse.jsonUnsafe({ message }, { status })
 
 // Any other host name could be a web page that resolves to this address: DNS rebinding.
-const isLoopback = (host: string) => /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/.test(host)
+const isLoopback = (host: string) =>
+  URL.canParse(`http://${host}`) && OptionsCheck.isLoopback(new URL(`http://${host}`).hostname)
 
 export const notServed = (host: string) => `The page at / is served on loopback addresses only, not on ${host}.`
 

@@ -1,4 +1,6 @@
 /** The assets of the sandbox's page: plain HTML, CSS and JavaScript, without a build step. */
+import { faultKinds } from "../testing/Sandbox.ts"
+
 export const html = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>HighLevel sandbox</title><link rel="icon" href="data:,"><link rel="stylesheet" href="/_sandbox/page.css">
@@ -7,7 +9,7 @@ export const html = `<!doctype html>
 <section id="start"><p>Run these commands in another shell and watch the tables:</p><pre id="commands" tabindex="0"></pre></section>
 <section id="actions" aria-label="Actions">
 <form data-action="refuse"><b>Refuse</b><label>updates with <input name="status" type="number" value="422" min="400" max="599"></label><label>times <input name="times" type="number" value="1" min="1"></label><button>Refuse</button></form>
-<form data-action="fault"><b>Fault</b><label>of updates <select name="kind"><option>disconnect<option>slow-headers<option>slow-body<option>reset-body<option>truncated-json<option>empty-body</select></label><label>times <input name="times" type="number" value="1" min="1"></label><button>Break</button></form>
+<form data-action="fault"><b>Fault</b><label>of updates <select name="kind">${faultKinds.map((kind) => `<option>${kind}`).join("")}</select></label><label>times <input name="times" type="number" value="1" min="1"></label><button>Break</button></form>
 <form data-action="limit"><b>Limit</b><label>requests per window <input name="max" type="number" value="100" min="1"></label><button>Limit</button></form>
 <form data-action="receive"><b>Receive</b><label>in <input name="conversationId" required></label><label>message <input name="body" value="Hello"></label><button>Receive</button></form>
 <form data-action="deactivate"><b>Deactivate</b><label>location <input name="locationId" required></label><button>Deactivate</button></form>
@@ -60,7 +62,7 @@ const draw = (body, items, keyOf, cellsOf) => {
 }
 const show = ({ commands, conversations, total, unread, requests, count, limits }) => {
   element("commands").textContent = commands.join("\\n")
-  element("total").textContent = total + ", " + unread + " unread" + (total > conversations.length ? "; the first " + conversations.length : "")
+  element("total").textContent = total + ", " + unread + " unread" + (total > conversations.length ? "; " + conversations.length + " shown" : "")
   element("count").textContent = count > requests.length ? count + "; the last " + requests.length : count
   if (limits["x-ratelimit-max"]) element("limits").textContent = limits["x-ratelimit-remaining"] + " of " + limits["x-ratelimit-max"] + " requests left in this window, " + limits["x-ratelimit-daily-remaining"] + " today"
   draw(element("conversations"), conversations, (c) => c.id, (c) => [cell(c.id, c.fullName), cell(c.lastMessageBody ?? ""), cell(String(c.unreadCount ?? ""), "", "number"), cell(c.starred ? "★" : "")])

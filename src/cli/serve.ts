@@ -7,14 +7,12 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { createServer } from "node:http"
+import * as OptionsCheck from "../client/options.ts"
 import * as Sandbox from "../testing/Sandbox.ts"
 import * as CliFailure from "./failure.ts"
 import * as Listen from "./listen.ts"
 import * as SandboxPage from "./sandboxPage.ts"
 import * as Seeds from "./seeds.ts"
-
-/** Whether only this machine can reach the address. */
-const isPrivate = (host: string) => host === "localhost" || host === "::1" || /^127(\.\d+){3}$/.test(host)
 
 const shellWord = (text: string) => (/^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
@@ -31,7 +29,7 @@ const addressOf = (bound: string) => {
   const url = new URL(bound)
   const isEvery = url.hostname === "0.0.0.0" || url.hostname === "[::]"
   if (isEvery) url.hostname = "127.0.0.1"
-  const isLoopback = url.hostname === "[::1]" || url.hostname.startsWith("127.")
+  const isLoopback = OptionsCheck.isLoopback(url.hostname)
   return { url: url.origin, isLoopback, isShared: isEvery || !isLoopback }
 }
 
@@ -54,7 +52,7 @@ export const serve = Effect.fnUntraced(function* (options: {
   const conversations = yield* Seeds.read(options.conversations)
   const token = Option.getOrElse(options.token, () => Sandbox.defaultToken)
   const webhooks = Option.getOrUndefined(options.webhooks)
-  const page = isPrivate(host) ? yield* SandboxPage.make : undefined
+  const page = OptionsCheck.isLoopback(host === "::1" ? "[::1]" : host) ? yield* SandboxPage.make : undefined
   const ready = Effect.gen(function* () {
     const { isLoopback, isShared, url } = addressOf(yield* Sandbox.url)
     const name = yield* program
@@ -63,8 +61,10 @@ export const serve = Effect.fnUntraced(function* (options: {
     const location = `--location-id ${shellWord(locationId)}`
     const { clientId, clientSecret } = Sandbox.defaultApp
     const commands = [
-      `export HIGHLEVEL_BASE_URL=${url}`,
-      `export HIGHLEVEL_TOKEN=${token === Sandbox.defaultToken ? token : "…"}`,
+      `export HIGHLEVEL_BASE_URL=${url} HIGHLEVEL_TOKEN=${shellWord(token)}${isLoopback ? "" : " HIGHLEVEL_ALLOW_INSECURE_HTTP=true"}`,
+      `${name} get ${shellWord(id)} ${location}`,
+      `${name} update ${shellWord(id)} ${location} --unread-count 0 --starred`,
+      `${name} search ${location} --status unread`,
       `${name} mark-read ${location}`
     ]
     if (page === undefined) yield* Console.error(SandboxPage.notServed(host))
@@ -73,11 +73,7 @@ export const serve = Effect.fnUntraced(function* (options: {
       [
         `The sandbox listens on ${url}; Ctrl-C ends it. In another shell:`,
         "",
-        `export HIGHLEVEL_BASE_URL=${url} HIGHLEVEL_TOKEN=${shellWord(token)}${isLoopback ? "" : " HIGHLEVEL_ALLOW_INSECURE_HTTP=true"}`,
-        `${name} get ${shellWord(id)} ${location}`,
-        `${name} update ${shellWord(id)} ${location} --unread-count 0 --starred`,
-        `${name} search ${location} --status unread`,
-        `${name} mark-read ${location}`,
+        ...commands,
         ...(page === undefined ? [] : ["", `Watch it in a browser: ${url}/`, `API documentation: ${url}/docs`]),
         "",
         `Its OAuth app is ${clientId}, with the secret ${Redacted.value(clientSecret)}, and its page ${url}/v2/oauth/chooselocation approves at once:`,

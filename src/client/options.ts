@@ -54,7 +54,8 @@ export const server = (given: {
       given.allowInsecureHttp ?? Config.Boolean("HIGHLEVEL_ALLOW_INSECURE_HTTP").pipe(Config.withDefault(false))
   })
 
-const isLoopback = (hostname: string) =>
+/** Whether the host name of a URL is a loopback address. */
+export const isLoopback = (hostname: string) =>
   hostname === "localhost" ||
   hostname.endsWith(".localhost") ||
   hostname === "[::1]" ||

@@ -46,6 +46,7 @@ export type {
   WebhookEvent,
   WebhookService
 } from "./SandboxModel.ts"
+export { faultKinds } from "./SandboxModel.ts"
 
 /**
  * Controls the sandbox.

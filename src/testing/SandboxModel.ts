@@ -159,6 +159,16 @@ export interface Issued {
   readonly refreshToken: Redacted.Redacted
 }
 
+/** The kinds of a {@link Fault}. */
+export const faultKinds = [
+  "disconnect",
+  "slow-headers",
+  "slow-body",
+  "reset-body",
+  "truncated-json",
+  "empty-body"
+] as const
+
 /**
  * A scripted connection fault.
  *
@@ -172,7 +182,7 @@ export interface Issued {
  * For an HTML 502, or a 429 with or without `Retry-After`, script a {@link Refusal}.
  */
 export interface Fault {
-  readonly kind: "disconnect" | "slow-headers" | "slow-body" | "reset-body" | "truncated-json" | "empty-body"
+  readonly kind: (typeof faultKinds)[number]
 
   /** The operation to disturb. @default "update" */
   readonly operation?: Operation | undefined
